@@ -1,0 +1,135 @@
+//! The two kinds of line in the log. Fields stand in alphabetical order: serialised as they are, they are canonical.
+
+use crate::{
+    Attested, Counts, Coverage, Direction, Encoding, Ended, Fingerprint, InstallId, Placement, Platform, Protocol,
+    RunId, Severity, Sha256Hex, ThreatType, Timestamp, Word,
+};
+use serde::{Deserialize, Serialize};
+
+/// A finding as it is stored: ClawSec's eleven fields and ours beside them.
+///
+/// This is the form read back; what is appended is made by redaction alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindingRecord {
+    /// Where the bytes really went or came from: `host:port`, or `[redacted]` in place of a label that may be a secret.
+    pub dest: String,
+    /// Which way the bytes went.
+    pub direction: Direction,
+    /// The chain of decodings, outermost first.
+    pub encoding: Vec<Encoding>,
+    /// Keyed fingerprint of what was matched.
+    pub fingerprint: Fingerprint,
+    /// The family: one of [`crate::Family`].
+    pub pattern: Word,
+    /// The part of the message.
+    pub placement: Placement,
+    /// The agent platform.
+    pub platform: Platform,
+    /// SHA-256 of the line before, without its LF.
+    pub prev_sha256: Sha256Hex,
+    /// The scheme by which the bytes travelled.
+    pub protocol: Protocol,
+    /// The rule, such as `ai_api_key.openai`.
+    pub rule: Word,
+    /// [`crate::FINDING_SCHEMA`].
+    pub schema_version: String,
+    /// Its number in the log.
+    pub seq: u64,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// Built from the rule, never from the wire.
+    pub snippet: String,
+    /// The client's IP address.
+    pub source: String,
+    /// What kind of threat it is.
+    pub threat_type: ThreatType,
+    /// When it was seen.
+    pub timestamp: Timestamp,
+}
+
+/// Anything else that belongs in the chain: numbers and closed words alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// What happened.
+    pub event: EventBody,
+    /// The agent platform.
+    pub platform: Platform,
+    /// SHA-256 of the line before, without its LF.
+    pub prev_sha256: Sha256Hex,
+    /// [`crate::EVENT_SCHEMA`].
+    pub schema_version: String,
+    /// Its number in the log.
+    pub seq: u64,
+    /// When it happened.
+    pub timestamp: Timestamp,
+}
+
+/// What happened, under its own name: `{"fold":{"count":3,"finding_seq":7}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum EventBody {
+    /// The cumulative tally, so that nothing restarts from zero.
+    Checkpoint(Box<Checkpoint>),
+    /// The wall clock moved against the steady one.
+    ClockStep {
+        /// True when it went back.
+        backwards: bool,
+        /// By how much.
+        milliseconds: u64,
+    },
+    /// Further sightings of one finding, counted when its window closed.
+    Fold {
+        /// How many followed the first.
+        count: u64,
+        /// `seq` of the first.
+        finding_seq: u64,
+    },
+    /// The run before did not end cleanly, or a torn end of the log was set aside.
+    Gap {
+        /// Bytes set aside as `damaged-<seq>.jsonl`.
+        damaged_bytes: u64,
+        /// Lines among them.
+        damaged_records: u64,
+        /// Seconds since the last signed posture; null when there was none.
+        seconds: Option<u64>,
+        /// Whether the run before ended without a stop.
+        unclean: bool,
+    },
+    /// Findings the log had no room for.
+    Overflow {
+        /// How many.
+        count: u64,
+        /// Where they went; null when the sum is over several.
+        dest: Option<String>,
+        /// Their rule.
+        rule: Word,
+    },
+    /// A monitor began.
+    Start {
+        /// This run.
+        run_id: RunId,
+    },
+    /// A monitor ended.
+    Stop {
+        /// How.
+        ended: Ended,
+    },
+}
+
+/// The cumulative tally at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Stated counts.
+    pub attested: Attested,
+    /// Findings since genesis, this record's predecessors included.
+    pub counts: Counts,
+    /// What passed.
+    pub coverage: Coverage,
+    /// This installation.
+    pub install_id: InstallId,
+    /// The number the next posture gets.
+    pub next_sequence: u64,
+}

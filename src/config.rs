@@ -1,0 +1,1 @@
+//! defaults < file < environment < flags → one checked Config.

@@ -1,0 +1,1 @@
+//! What a running monitor is asked through `run/control.sock`.

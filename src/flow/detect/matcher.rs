@@ -1,0 +1,1 @@
+//! View → matches: one cheap gate, then the exact rule.

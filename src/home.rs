@@ -1,0 +1,1 @@
+//! The state folder: paths, permissions, the lock that makes us single.

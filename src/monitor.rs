@@ -1,0 +1,1 @@
+//! Wiring only: stages joined by bounded channels, drained on stop.

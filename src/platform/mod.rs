@@ -1,0 +1,1 @@
+//! What is Hermes' own: paths, the environment contract, checks. Others join here.
