@@ -164,7 +164,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
     let run_id = RunId::from_bytes(&random()?);
     let new_install_id = InstallId::from_bytes(&random()?);
-    let detector = Detector::new(config.scan, &config.audience, Some(keys.proxy_token.expose()));
+    let detector = Detector::new(config.scan, Some(keys.proxy_token.expose()));
     let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()));
 
     let runtime = runtime::Builder::new_multi_thread()

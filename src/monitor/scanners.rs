@@ -86,7 +86,8 @@ impl Bench {
             }
             Feed::Part(Part::End) => {
                 let Some(work) = open.remove(&fed.message) else { return };
-                let scanned = work.scanner.end(&mut on);
+                let (scanned, token_seen) = work.scanner.conclude(&mut on);
+                self.signs.token_seen(token_seen);
                 work.ticket.settle(scanned.bytes, scanned.unscanned);
             }
             Feed::Part(part) => {
