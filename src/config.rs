@@ -1,1 +1,0 @@
-//! defaults < file < environment < flags → one checked Config.

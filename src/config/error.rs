@@ -1,0 +1,147 @@
+//! What can be wrong with a setting, and where it stands.
+
+use std::{fmt, io, path::PathBuf};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// A line of the configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(&'static str),
+    /// A flag of the command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{} line {line}", path.display()),
+            Self::Environment(name) | Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A configuration that cannot be used. Values are not repeated: one of them may be a credential.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that was named, or that is there, and cannot be read.
+    #[error("could not read the configuration {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file whose owner or mode lets others decide.
+    #[error("the configuration {} may be written by others", path.display())]
+    Writable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not TOML.
+    #[error("{} line {line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What the parser expected.
+        message: String,
+    },
+    /// A key that means nothing here.
+    #[error("{place}: unknown key `{key}`")]
+    UnknownKey {
+        /// The key, with its table's name.
+        key: String,
+        /// Where it stands.
+        place: Origin,
+        /// The key that was likely meant.
+        meant: Option<&'static str>,
+    },
+    /// A value that its key does not take.
+    #[error("{place}: {key}: {reason}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Where it stands.
+        place: Origin,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A variable with our prefix that is not ours.
+    #[error("unknown environment variable {name}")]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+    },
+    /// A variable that is set and empty.
+    #[error("{name} is set and empty: give it a value or unset it")]
+    EmptyVariable {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A variable that is not UTF-8.
+    #[error("{name} is not valid UTF-8")]
+    NotText {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A folder that cannot be made absolute.
+    #[error("{name} is not a usable path")]
+    Folder {
+        /// Its variable or flag.
+        name: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No folder to derive the defaults from.
+    #[error("no home folder is known: set HOME, HERMES_HOME or HERMES_TRAFFIC_GUARDIAN_HOME to an absolute path")]
+    NoHome,
+}
+
+impl ConfigError {
+    pub(super) fn unknown_key(key: &str, place: Origin) -> Self {
+        let known = super::SETTINGS.iter().filter(|s| s.in_file).map(|s| s.key);
+        let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
+        let meant = known.into_iter().find(|k| last(k) == key.rsplit('.').next().unwrap_or(key));
+        let printable = key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-[]".contains(&b));
+        Self::UnknownKey { key: if printable { key.to_owned() } else { "…".to_owned() }, place, meant }
+    }
+
+    /// What to do about it, where that is not the error itself.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { meant: Some(key), .. } => Some(format!("did you mean `{key}`?")),
+            Self::UnknownKey { .. } | Self::UnknownVariable { .. } => {
+                Some("`config show` lists every key and variable".to_owned())
+            }
+            Self::Writable { path } => Some(format!("chmod o-w {}", path.display())),
+            _ => None,
+        }
+    }
+}
+
+/// Why a value is not taken, before its key and place are known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reason {
+    text: String,
+}
+
+impl Reason {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
+
+    pub(super) fn of(self, key: &'static str, place: &Origin) -> ConfigError {
+        ConfigError::Value { key, place: place.clone(), reason: self.text }
+    }
+}

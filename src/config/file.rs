@@ -1,0 +1,138 @@
+//! `config.toml` → entries, each with its line.
+
+use super::ConfigError;
+use super::error::Origin;
+use std::{
+    fs::File as Handle,
+    io::{self, Read},
+    ops::Range,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+use toml::de::{DeTable, DeValue};
+
+/// No configuration is longer.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A configuration file, taken apart but not judged.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One key and what stands behind it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// With its table's name: `scan.max_depth`.
+    pub(super) key: String,
+    /// From 1.
+    pub(super) line: usize,
+    pub(super) raw: Raw,
+}
+
+/// A value before its key says what it has to be.
+#[derive(Debug)]
+pub(super) enum Raw {
+    Text(String),
+    /// As written, without its underscores.
+    Integer(i64),
+    Bool(bool),
+    List(Vec<Raw>),
+    /// One table of an array of tables.
+    Table(Vec<Entry>),
+    /// A kind of value that no key takes.
+    Other,
+}
+
+/// The file, or nothing when there is none.
+pub(super) fn optional(path: &Path) -> Result<Option<File>, ConfigError> {
+    match read(path) {
+        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// The file that was asked for by name.
+pub(super) fn required(path: &Path) -> Result<Option<File>, ConfigError> {
+    read(path).map(Some)
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let text = read_text(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+    let Some(text) = text else { return Err(ConfigError::Writable { path }) };
+    let table = DeTable::parse(&text).map_err(|e| ConfigError::Syntax {
+        line: line(&text, &e.span().unwrap_or_default()),
+        message: e.message().to_owned(),
+        path: path.clone(),
+    })?;
+    let mut entries = Vec::new();
+    flatten(&text, "", table.get_ref(), &mut entries);
+    entries.sort_by_key(|e| e.line);
+    Ok(File { path, entries })
+}
+
+/// `None` when others may write to it.
+fn read_text(path: &Path) -> io::Result<Option<String>> {
+    // A pipe would be waited for before it could be seen to be one.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let file = Handle::open(path)?;
+    if file.metadata()?.permissions().mode() & 0o002 != 0 {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
+    }
+    Ok(Some(text))
+}
+
+fn flatten(text: &str, table_name: &str, table: &DeTable<'_>, out: &mut Vec<Entry>) {
+    for (name, value) in table {
+        let key =
+            if table_name.is_empty() { name.get_ref().to_string() } else { format!("{table_name}.{}", name.get_ref()) };
+        let at = line(text, &name.span());
+        match value.get_ref() {
+            DeValue::Table(inner) => flatten(text, &key, inner, out),
+            DeValue::Array(items) if !items.is_empty() && items.iter().all(|i| i.get_ref().is_table()) => {
+                out.extend(items.iter().map(|item| Entry {
+                    key: key.clone(),
+                    line: line(text, &item.span()),
+                    raw: raw(text, item.get_ref()),
+                }));
+            }
+            value => out.push(Entry { key, line: at, raw: raw(text, value) }),
+        }
+    }
+}
+
+fn raw(text: &str, value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(value) => Raw::Text(value.to_string()),
+        DeValue::Boolean(value) => Raw::Bool(*value),
+        DeValue::Integer(value) => i64::from_str_radix(value.as_str(), value.radix()).map_or(Raw::Other, Raw::Integer),
+        DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(text, item.get_ref())).collect()),
+        DeValue::Table(table) => {
+            let mut entries = Vec::new();
+            flatten(text, "", table, &mut entries);
+            Raw::Table(entries)
+        }
+        DeValue::Float(_) | DeValue::Datetime(_) => Raw::Other,
+    }
+}
+
+fn line(text: &str, span: &Range<usize>) -> usize {
+    let before = text.as_bytes().get(..span.start).unwrap_or(text.as_bytes());
+    memchr::memchr_iter(b'\n', before).count() + 1
+}
+
+impl File {
+    /// Where an entry of this file stands.
+    pub(super) fn place(&self, entry: &Entry) -> Origin {
+        Origin::File { path: self.path.clone(), line: entry.line }
+    }
+}

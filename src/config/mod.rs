@@ -1,0 +1,381 @@
+//! defaults < file < environment < flags → one checked Config.
+//!
+//! Every value knows its origin, and every complaint names the key and the place. A setting that nothing would use is
+//! refused as an unknown one is: what is configured holds, or nothing starts.
+
+mod error;
+mod file;
+mod settings;
+mod value;
+
+pub use error::{ConfigError, Origin};
+pub use settings::{SETTINGS, Setting};
+pub use value::{Shown, UpstreamProxy};
+
+use crate::flow::detect::Limits;
+use error::Reason;
+use file::Raw;
+use posture::{Protocol, Retention, Sha256Hex};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The prefix of every environment variable that is ours alone (ClawSec's names).
+pub const ENV_PREFIX: &str = "HERMES_TRAFFIC_GUARDIAN_";
+/// The state folder.
+pub const ENV_HOME: &str = "HERMES_TRAFFIC_GUARDIAN_HOME";
+/// The configuration file, in place of `config.toml` in the state folder.
+pub const ENV_CONFIG: &str = "HERMES_TRAFFIC_GUARDIAN_CONFIG";
+/// Hermes' own folder, `~/.hermes` by default.
+pub const ENV_HERMES_HOME: &str = "HERMES_HOME";
+
+/// Every setting, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The state folder, absolute.
+    pub home: PathBuf,
+    /// Hermes' own folder, absolute.
+    pub hermes_home: PathBuf,
+    /// Where the proxy listens; loopback unless `allow_remote`. Port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// An operator asked, by flag, for an address other hosts can reach.
+    pub allow_remote: bool,
+    /// Time between exports: whole seconds, 1 s to 1 h.
+    pub export_every: Duration,
+    /// The folder of `findings*.jsonl`, within the home.
+    pub log_dir: PathBuf,
+    /// The folder of the exported generations, within the home.
+    pub export_dir: PathBuf,
+    /// The folder of the private keys; the only one that may lie elsewhere.
+    pub keys_dir: PathBuf,
+    /// The bounds of scanning one message.
+    pub scan: Limits,
+    /// Bytes waiting for the scanners, of all messages together.
+    pub scan_queue_bytes: usize,
+    /// How long further sightings of a finding are folded into it.
+    pub fold_window: Duration,
+    /// Folds open at once; the oldest is closed for the next.
+    pub fold_open_max: usize,
+    /// The bounds of the log.
+    pub retention: Retention,
+    /// How long the proxy waits for what.
+    pub timeouts: Timeouts,
+    /// Client connections served at once.
+    pub max_connections: usize,
+    /// Servers of the operator's own that a vendor's key may go to.
+    pub audience: Vec<AudienceEntry>,
+    /// The proxy that everything but loopback is sent through.
+    pub proxy_url: Option<UpstreamProxy>,
+    /// Roots trusted upstream beside the platform's: a PEM file.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// How long the proxy waits for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A connection to an upstream server.
+    pub dial: Duration,
+    /// A TLS handshake, or the recognisable beginning of anything within CONNECT.
+    pub handshake: Duration,
+    /// The head of a request, once it began.
+    pub head: Duration,
+    /// The next request on a connection kept alive.
+    pub keep_alive_idle: Duration,
+    /// The next byte of a tunnel or a stream.
+    pub tunnel_idle: Duration,
+    /// Open connections, after a stop was asked for.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            dial: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            keep_alive_idle: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(86_400),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A server of the operator's own to which a vendor's key may go: an `[[audience]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudienceEntry {
+    /// `http` or `https`.
+    pub scheme: Protocol,
+    /// Its host: lower case, no trailing dot, an IPv6 literal without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whose keys it may get: names the rules know.
+    pub vendors: Vec<String>,
+}
+
+/// Where settings come from. The process' own are [`Sources::process`].
+pub struct Sources<'s> {
+    /// Reads one environment variable.
+    pub env: &'s dyn Fn(&str) -> Option<OsString>,
+    /// What the command line says.
+    pub flags: FlagValues,
+}
+
+/// What the command line says. `None` and `false` are a flag not given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlagValues {
+    /// `--home`
+    pub home: Option<PathBuf>,
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--allow-remote`
+    pub allow_remote: bool,
+    /// `--export-every`
+    pub export_every: Option<String>,
+}
+
+impl Sources<'_> {
+    /// The environment of this process and these flags.
+    pub fn process(flags: FlagValues) -> Self {
+        Self { env: &|name| std::env::var_os(name), flags }
+    }
+}
+
+/// A checked configuration and where each of its values came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// By key of [`SETTINGS`]; a key that is not here has its default.
+    pub origin: BTreeMap<&'static str, Origin>,
+    /// The configuration file that was read, if there was one.
+    pub file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Every default, for these two folders.
+    pub fn defaults(home: PathBuf, hermes_home: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8790)),
+            allow_remote: false,
+            export_every: Duration::from_secs(60),
+            log_dir: home.clone(),
+            export_dir: home.join("export"),
+            keys_dir: home.join("keys"),
+            scan: Limits::default(),
+            scan_queue_bytes: 64 << 20,
+            fold_window: Duration::from_secs(600),
+            fold_open_max: 4096,
+            retention: Retention { max_age_days: 30, max_bytes: 64 << 20, segment_bytes: 4 << 20 },
+            timeouts: Timeouts::default(),
+            max_connections: 16_384,
+            audience: Vec::new(),
+            proxy_url: None,
+            ca_bundle: None,
+            home,
+            hermes_home,
+        }
+    }
+
+    /// Reads all four sources and checks what they say together.
+    ///
+    /// # Errors
+    /// The first key that is unknown, has a bad value, contradicts another or would not be used, with its place; a
+    /// file that was named and cannot be read, or that others may write to.
+    pub fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigError> {
+        let (home, hermes_home) = folders(sources)?;
+        let standing = home.join("config.toml");
+        let named = match &sources.flags.config {
+            Some(path) => Some(path.clone()),
+            None => environment(sources, ENV_CONFIG)?.map(PathBuf::from),
+        };
+        let file = named.as_deref().map_or_else(|| file::optional(&standing), file::required)?;
+
+        let mut loaded = Loaded { config: Self::defaults(home, hermes_home), origin: BTreeMap::new(), file: None };
+        if let Some(file) = &file {
+            loaded.apply_file(file)?;
+            loaded.file = Some(file.path.clone());
+        }
+        let signed_places = match &file {
+            Some(file) if file.path == standing => loaded.places(),
+            _ => file::optional(&standing)?.map_or_else(
+                || Ok(loaded.default_places()),
+                |file| {
+                    let mut alone = loaded.defaults();
+                    alone.apply_file(&file).map(|()| alone.places())
+                },
+            )?,
+        };
+        for setting in SETTINGS {
+            let Some(name) = setting.env else { continue };
+            if let Some(text) = environment(sources, name)? {
+                let text = text.into_string().map_err(|_| ConfigError::NotText { name })?;
+                loaded.apply(setting, &Raw::Text(text), Origin::Environment(name))?;
+            }
+        }
+        for (key, name, text) in sources.flags.settings() {
+            let setting = settings::of(key).expect("every flag is of a setting");
+            loaded.apply(setting, &Raw::Text(text), Origin::Flag(name))?;
+        }
+        loaded.check(&signed_places)?;
+        Ok(loaded)
+    }
+
+    /// The posture's `config_sha256`: SHA-256 over the RFC 8785 form of the security-relevant values that differ from
+    /// their defaults. No credential and no place of this machine is among them.
+    pub fn security_sha256(&self) -> Sha256Hex {
+        let defaults = Self::defaults(self.home.clone(), self.hermes_home.clone());
+        let values: BTreeMap<_, _> = SETTINGS
+            .iter()
+            .filter(|s| s.security && s.shown(self) != s.shown(&defaults))
+            .map(|s| (s.key, s.shown(self).to_attest()))
+            .collect();
+        let bytes = serde_jcs::to_vec(&values).expect("strings and integers below 2^53 have a canonical form");
+        Sha256Hex::from_bytes(&Sha256::digest(bytes).into())
+    }
+}
+
+impl FlagValues {
+    /// Key, flag and value of each flag that was given.
+    fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
+        let mut given = Vec::new();
+        given.extend(self.allow_remote.then(|| ("allow_remote", "--allow-remote", "true".to_owned())));
+        given.extend(self.listen.clone().map(|v| ("listen", "--listen", v)));
+        given.extend(self.export_every.clone().map(|v| ("export_every", "--export-every", v)));
+        given
+    }
+}
+
+impl Loaded {
+    /// Where the value of this key came from.
+    pub fn origin_of(&self, key: &str) -> &Origin {
+        self.origin.get(key).unwrap_or(&Origin::Default)
+    }
+
+    fn apply_file(&mut self, file: &file::File) -> Result<(), ConfigError> {
+        for entry in &file.entries {
+            let place = file.place(entry);
+            let Some(setting) = settings::of(&entry.key).filter(|s| s.in_file) else {
+                return Err(ConfigError::unknown_key(&entry.key, place));
+            };
+            self.apply(setting, &entry.raw, place)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, setting: &'static Setting, raw: &Raw, place: Origin) -> Result<(), ConfigError> {
+        (setting.set)(&mut self.config, raw).map_err(|reason| reason.of(setting.key, &place))?;
+        self.origin.insert(setting.key, place);
+        Ok(())
+    }
+
+    /// What no single value shows.
+    fn check(&self, signed_places: &[PathBuf; 2]) -> Result<(), ConfigError> {
+        let config = &self.config;
+        let refuse = |key: &'static str, reason: &str| Err(Reason::new(reason).of(key, self.origin_of(key)));
+        if !config.listen.ip().is_loopback() && !config.allow_remote {
+            return refuse("listen", "other hosts can reach this address: say --allow-remote if they are meant to");
+        }
+        if config.retention.segment_bytes > config.retention.max_bytes / 2 {
+            return refuse("retention.segment_bytes", "must be at most half of retention.max_bytes");
+        }
+        if config.scan.max_decoded_bytes < config.scan.max_scan_bytes {
+            return refuse("scan.max_decoded_bytes", "must not be below scan.max_scan_bytes");
+        }
+        if config.scan_queue_bytes < config.scan.max_scan_bytes {
+            return refuse("scan.queue_bytes", "must not be below scan.max_scan_bytes");
+        }
+        for (key, (now, signed)) in
+            ["log_dir", "attestation_output"].into_iter().zip(self.places().iter().zip(signed_places))
+        {
+            if now != signed {
+                return refuse(key, "a reader of the folder looks in its config.toml alone: it must say the same");
+            }
+        }
+        Ok(())
+    }
+
+    fn defaults(&self) -> Self {
+        let config = Config::defaults(self.config.home.clone(), self.config.hermes_home.clone());
+        Self { config, origin: BTreeMap::new(), file: None }
+    }
+
+    fn default_places(&self) -> [PathBuf; 2] {
+        self.defaults().places()
+    }
+
+    fn places(&self) -> [PathBuf; 2] {
+        [self.config.log_dir.clone(), self.config.export_dir.clone()]
+    }
+}
+
+/// Refuses a variable with our prefix that means nothing to us: a misspelt setting must not pass for a default.
+///
+/// # Errors
+/// Names the first such variable.
+pub fn check_environment(names: impl IntoIterator<Item = OsString>) -> Result<(), ConfigError> {
+    let known = |name: &str| {
+        [ENV_HOME, ENV_CONFIG].contains(&name) || SETTINGS.iter().any(|s| s.env.is_some_and(|env| env == name))
+    };
+    let mut ours = names.into_iter().filter_map(|n| n.into_string().ok()).filter(|n| n.starts_with(ENV_PREFIX));
+    ours.find(|name| !known(name)).map_or(Ok(()), |name| Err(ConfigError::UnknownVariable { name }))
+}
+
+/// The state folder and Hermes' own, absolute.
+fn folders(sources: &Sources<'_>) -> Result<(PathBuf, PathBuf), ConfigError> {
+    let absolute = |path: PathBuf, name: &'static str| {
+        std::path::absolute(path).map_err(|source| ConfigError::Folder { name, source })
+    };
+    let hermes_home = match environment(sources, ENV_HERMES_HOME)? {
+        Some(path) => absolute(expand(path.into(), sources)?, ENV_HERMES_HOME)?,
+        None => user_home(sources)?.join(".hermes"),
+    };
+    let home = match (&sources.flags.home, environment(sources, ENV_HOME)?) {
+        (Some(path), _) => absolute(path.clone(), "--home")?,
+        (None, Some(path)) => absolute(expand(path.into(), sources)?, ENV_HOME)?,
+        (None, None) => hermes_home.join("security").join("traffic-guardian"),
+    };
+    Ok((home, hermes_home))
+}
+
+/// `~/…` as a shell would have it: service managers set variables without one.
+fn expand(path: PathBuf, sources: &Sources<'_>) -> Result<PathBuf, ConfigError> {
+    match path.strip_prefix("~") {
+        Ok(rest) => Ok(user_home(sources)?.join(rest)),
+        Err(_) => Ok(path),
+    }
+}
+
+fn user_home(sources: &Sources<'_>) -> Result<PathBuf, ConfigError> {
+    let home = (sources.env)("HOME").map(PathBuf::from).or_else(std::env::home_dir);
+    home.filter(|path| path.is_absolute()).ok_or(ConfigError::NoHome)
+}
+
+/// A variable that is set. Set and empty is neither a value nor an absence.
+fn environment(sources: &Sources<'_>, name: &'static str) -> Result<Option<OsString>, ConfigError> {
+    match (sources.env)(name) {
+        Some(value) if value.is_empty() => Err(ConfigError::EmptyVariable { name }),
+        value => Ok(value),
+    }
+}
+
+/// A folder within the home: relative to it, or absolute and below it.
+fn within(home: &Path, text: &str) -> Result<PathBuf, Reason> {
+    use std::path::Component;
+    let path = home.join(text);
+    if path.components().any(|c| c == Component::ParentDir) || !path.starts_with(home) {
+        return Err(Reason::new("must lie within the state folder: all state is below it"));
+    }
+    // Without the `.` of "./logs", so that equal places are equal paths.
+    Ok(path.components().collect())
+}
+
+#[cfg(test)]
+mod tests;

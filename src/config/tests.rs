@@ -1,0 +1,248 @@
+use super::*;
+use proptest::prelude::*;
+use std::os::unix::fs::OpenOptionsExt;
+
+/// A temporary state folder with this `config.toml`, loaded with these variables and flags.
+fn load_with(file: Option<&str>, env: &[(&str, &str)], flags: FlagValues) -> Result<Loaded, String> {
+    let home = tempfile::tempdir().unwrap();
+    if let Some(text) = file {
+        write(&home.path().join("config.toml"), text, 0o600);
+    }
+    load_in(home.path(), env, flags).map_err(|e| e.to_string().replace(&home.path().display().to_string(), "HOME"))
+}
+
+fn load_in(home: &Path, env: &[(&str, &str)], flags: FlagValues) -> Result<Loaded, ConfigError> {
+    let read = |name: &str| match name {
+        ENV_HOME => Some(home.into()),
+        "HOME" => Some("/nonexistent".into()),
+        _ => env.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v)),
+    };
+    Config::load(&Sources { env: &read, flags })
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    use std::io::Write;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+fn file(text: &str) -> Result<Config, String> {
+    load_with(Some(text), &[], FlagValues::default()).map(|l| l.config)
+}
+
+fn env(name: &str, value: &str) -> Result<Config, String> {
+    load_with(None, &[(name, value)], FlagValues::default()).map(|l| l.config)
+}
+
+#[test]
+fn nothing_said_is_every_default() {
+    let loaded = load_with(None, &[], FlagValues::default()).unwrap();
+    let Config { home, hermes_home, .. } = loaded.config.clone();
+    assert_eq!(loaded.config, Config::defaults(home, hermes_home));
+    assert!(loaded.origin.is_empty());
+}
+
+#[test]
+fn later_sources_win_and_say_so() {
+    let text = "listen = \"127.0.0.1:1\"\nexport_every = \"2m\"\n[scan]\nmax_scan_bytes = \"1MiB\"\n";
+    let flags = FlagValues { listen: Some("127.0.0.1:2".into()), ..FlagValues::default() };
+    let loaded = load_with(Some(text), &[("HERMES_TRAFFIC_GUARDIAN_MAX_SCAN_BYTES", "131072")], flags).unwrap();
+    assert_eq!(loaded.config.listen.port(), 2);
+    assert_eq!(loaded.config.scan.max_scan_bytes, 131_072);
+    assert_eq!(loaded.config.export_every, Duration::from_secs(120));
+    assert_eq!(loaded.origin_of("listen"), &Origin::Flag("--listen"));
+    assert_eq!(loaded.origin_of("scan.max_scan_bytes"), &Origin::Environment("HERMES_TRAFFIC_GUARDIAN_MAX_SCAN_BYTES"));
+    assert!(matches!(loaded.origin_of("export_every"), Origin::File { line: 2, .. }));
+    assert_eq!(loaded.origin_of("max_connections"), &Origin::Default);
+}
+
+#[test]
+fn a_bad_file_is_refused_with_key_and_line() {
+    for (text, complaint) in [
+        ("\n\nlisten = 8790\n", "HOME/config.toml line 3: listen: expected text"),
+        ("listen = \"localhost\"", "HOME/config.toml line 1: listen: expected an address and a port"),
+        ("listen = \"0.0.0.0:8790\"", "HOME/config.toml line 1: listen: other hosts can reach this address"),
+        ("allow_remote = true", "HOME/config.toml line 1: unknown key `allow_remote`"),
+        ("[scan]\nmax_scan_byte = 1", "HOME/config.toml line 2: unknown key `scan.max_scan_byte`"),
+        ("max_scan_bytes = 1", "HOME/config.toml line 1: unknown key `max_scan_bytes`"),
+        ("[scan]\nmax_scan_bytes = \"1KiB\"", "line 2: scan.max_scan_bytes: expected a size from 64KiB to 64MiB"),
+        ("[scan]\nmax_scan_bytes = -1", "line 2: scan.max_scan_bytes: expected a size"),
+        (
+            "[scan]\nmax_scan_bytes = \"9MiB\"\nmax_decoded_bytes = \"1MiB\"",
+            "line 3: scan.max_decoded_bytes: must not be below",
+        ),
+        ("export_every = 60", "line 1: export_every: expected a time"),
+        ("export_every = \"1500ms\"", "line 1: export_every: expected a time"),
+        ("export_every = \"2h\"", "line 1: export_every: expected a time"),
+        ("mode = \"block\"", "line 1: mode: `block` does not exist"),
+        ("redact_snippets = false", "line 1: redact_snippets: `false` does not exist"),
+        ("inspect_https = true", "line 1: inspect_https: this version relays HTTPS unopened"),
+        ("proxy_url = \"http://u:p@proxy:3128\"", "line 1: proxy_url: this version"),
+        ("ca_bundle = \"/etc/roots.pem\"", "line 1: ca_bundle: this version"),
+        ("log_dir = \"../logs\"", "line 1: log_dir: must lie within"),
+        ("log_dir = \"/var/log\"", "line 1: log_dir: must lie within"),
+        ("attestation_output = \".\"", "line 1: attestation_output: must be a folder of its own"),
+        ("a = 1\na = 2", "HOME/config.toml line 2: duplicate key"),
+        ("mode", "HOME/config.toml line 1: "),
+        ("[retention]\nmax_age_days = 1", "line 2: retention.max_age_days: expected a number from 7"),
+        ("[retention]\nmax_bytes = \"4MiB\"", "retention.segment_bytes: must be at most half"),
+        ("[[audience]]\nscheme=\"http\"\nhost=\"h\"\nport=1", "line 1: audience: lacks `vendors`"),
+        ("audience = 1", "line 1: audience: expected tables"),
+        (
+            "[[audience]]\nscheme=\"http\"\nhost=\"*.h\"\nport=1\nvendors=[\"openai\"]",
+            "audience: line 3: host: expected one",
+        ),
+        (
+            "[[audience]]\nscheme=\"ftp\"\nhost=\"h\"\nport=1\nvendors=[\"openai\"]",
+            "audience: line 2: scheme: expected http",
+        ),
+        ("[[audience]]\nscheme=\"http\"\nhost=\"h\"\nport=0\nvendors=[\"openai\"]", "audience: line 4: port: expected"),
+        (
+            "[[audience]]\nscheme=\"http\"\nhost=\"h\"\nport=1\nvendors=[]",
+            "audience: line 5: vendors: expected at least one",
+        ),
+        (
+            "[[audience]]\nscheme=\"http\"\nhost=\"h\"\nport=1\nvendors=[\"NoSuch\"]",
+            "audience: line 5: vendors: not a vendor",
+        ),
+        (
+            "[[audience]]\nscheme=\"http\"\nhost=\"h\"\nport=1\nvendors=[\"openai\"]\npath=\"/\"",
+            "audience: line 6: takes scheme",
+        ),
+    ] {
+        let error = file(text).expect_err(text);
+        assert!(error.contains(complaint), "{text}\n  said {error}\n  not  {complaint}");
+    }
+}
+
+#[test]
+fn a_bad_variable_is_refused_by_its_name() {
+    for (name, value, complaint) in [
+        ("HERMES_TRAFFIC_GUARDIAN_MODE", "block", "HERMES_TRAFFIC_GUARDIAN_MODE: mode: `block` does not exist"),
+        ("HERMES_TRAFFIC_GUARDIAN_MODE", "", "HERMES_TRAFFIC_GUARDIAN_MODE is set and empty"),
+        (
+            "HERMES_TRAFFIC_GUARDIAN_REDACT_SNIPPETS",
+            "false",
+            "HERMES_TRAFFIC_GUARDIAN_REDACT_SNIPPETS: redact_snippets",
+        ),
+        ("HERMES_TRAFFIC_GUARDIAN_REDACT_SNIPPETS", "no", "expected true or false"),
+        (
+            "HERMES_TRAFFIC_GUARDIAN_MAX_SCAN_BYTES",
+            "lots",
+            "HERMES_TRAFFIC_GUARDIAN_MAX_SCAN_BYTES: scan.max_scan_bytes",
+        ),
+        ("HERMES_TRAFFIC_GUARDIAN_PROXY_URL", "http://proxy:1", "HERMES_TRAFFIC_GUARDIAN_PROXY_URL: proxy_url"),
+        ("HERMES_TRAFFIC_GUARDIAN_CA_BUNDLE", "/x", "HERMES_TRAFFIC_GUARDIAN_CA_BUNDLE: ca_bundle"),
+        ("HERMES_TRAFFIC_GUARDIAN_LOG_DIR", "logs", "its config.toml alone"),
+        ("HERMES_TRAFFIC_GUARDIAN_ATTESTATION_OUTPUT", "out", "its config.toml alone"),
+        (
+            "HERMES_TRAFFIC_GUARDIAN_CONFIG",
+            "/nonexistent/c.toml",
+            "could not read the configuration /nonexistent/c.toml",
+        ),
+    ] {
+        let error = env(name, value).expect_err(name);
+        assert!(error.contains(complaint), "{name}={value}: {error}");
+    }
+}
+
+#[test]
+fn no_error_repeats_a_credential() {
+    for text in ["proxy_url = \"http://user:hunter22@p:1\"", "proxy_url = \"hunter22\"", "\"hunter22 \" = 1"] {
+        assert!(!file(text).unwrap_err().contains("hunter22"), "{text}");
+    }
+}
+
+#[test]
+fn a_moved_log_holds_only_where_a_reader_of_the_folder_looks() {
+    let dir =
+        |text: &str| load_with(Some(text), &[("HERMES_TRAFFIC_GUARDIAN_LOG_DIR", "./logs")], FlagValues::default());
+    assert!(dir("log_dir = \"logs\"").is_ok());
+    assert!(dir("log_dir = \"other\"").unwrap_err().contains("HERMES_TRAFFIC_GUARDIAN_LOG_DIR: log_dir"));
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let named = elsewhere.path().join("guardian.toml");
+    write(&named, "log_dir = \"logs\"", 0o600);
+    let home = tempfile::tempdir().unwrap();
+    let flags = FlagValues { config: Some(named), ..FlagValues::default() };
+    assert!(load_in(home.path(), &[], flags.clone()).unwrap_err().to_string().contains("log_dir"));
+    write(&home.path().join("config.toml"), "log_dir = \"logs/\"", 0o600);
+    assert!(load_in(home.path(), &[], flags).unwrap().config.log_dir.ends_with("logs"));
+}
+
+#[test]
+fn a_file_others_may_write_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("config.toml");
+    write(&path, "", 0o600);
+    let others = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o602);
+    std::fs::set_permissions(&path, others).unwrap();
+    assert!(matches!(load_in(home.path(), &[], FlagValues::default()), Err(ConfigError::Writable { .. })));
+}
+
+#[test]
+fn an_audience_is_normalised() {
+    let config =
+        file("[[audience]]\nscheme = \"http\"\nhost = \"LLM.Local.\"\nport = 8_000\nvendors = [\"openai\"]\n").unwrap();
+    let [entry] = &config.audience[..] else { panic!("one entry") };
+    assert_eq!((entry.host.as_str(), entry.port), ("llm.local", 8000));
+}
+
+#[test]
+fn an_unknown_variable_of_ours_is_refused() {
+    let names = |name: &str| check_environment([OsString::from("PATH"), OsString::from(name)]);
+    assert!(names("HERMES_TRAFFIC_GUARDIAN_MAX_SCAN").unwrap_err().to_string().contains("MAX_SCAN"));
+    assert!(names("HERMES_TRAFFIC_GUARDIAN_MAX_SCAN_BYTES").is_ok());
+    assert!(names("HERMES_HOME").is_ok());
+}
+
+#[test]
+fn the_attested_hash_moves_with_security_alone() {
+    let hash = |text: &str| file(text).unwrap().security_sha256();
+    let plain = hash("");
+    for same in
+        ["listen = \"127.0.0.1:1\"", "[timeouts]\ndial = \"3s\"", "export_every = \"1m\"", "[scan]\nmax_depth = 5"]
+    {
+        assert_eq!(hash(same), plain, "{same}");
+    }
+    for other in
+        ["export_every = \"61s\"", "[scan]\nmax_depth = 4", "log_dir = \"logs\"", "[retention]\nmax_age_days = 31"]
+    {
+        assert_ne!(hash(other), plain, "{other}");
+    }
+    // SHA-256 of `{}`: nothing differs from its default, wherever the home lies.
+    assert_eq!(plain.as_str(), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
+}
+
+#[test]
+fn every_default_is_a_value_its_key_takes() {
+    for setting in SETTINGS.iter().filter(|s| s.in_file) {
+        let defaults = Config::defaults("/h".into(), "/u".into());
+        let (shown, mut config) = (setting.shown(&defaults).to_string(), defaults.clone());
+        if shown == "-" || setting.key == "inspect_https" {
+            continue;
+        }
+        if setting.key == "attestation_output" || setting.key.ends_with("dir") {
+            assert!(!shown.starts_with('/'), "{}: {shown}", setting.key);
+        }
+        assert!((setting.set)(&mut config, &Raw::Text(shown.clone())).is_ok(), "{} = {shown}", setting.key);
+        assert_eq!(config, defaults, "{}", setting.key);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,80}") {
+        let _ = file(&text);
+    }
+
+    #[test]
+    fn a_folder_never_leaves_the_home(text in "[a./~]{1,12}") {
+        if let Ok(path) = within(Path::new("/h"), &text) {
+            let up = path.components().any(|c| c == std::path::Component::ParentDir);
+            prop_assert!(path.starts_with("/h") && !up);
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! The state folder: paths, permissions, the lock that makes us single.

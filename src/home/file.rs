@@ -1,0 +1,62 @@
+//! Bytes → a file with its final mode from birth, never through a link, and on the disk before the call returns.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+/// Only we.
+pub const PRIVATE: u32 = 0o600;
+/// Everyone may read.
+pub const PUBLIC: u32 = 0o644;
+
+const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+
+/// Makes a file that must not exist yet.
+///
+/// # Errors
+/// `AlreadyExists` when anything has the name, a dangling link included; what the system says otherwise.
+pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(NOFOLLOW).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Puts `bytes` in the place of whatever has the name: a reader sees all of the old or all of the new.
+///
+/// # Errors
+/// What the system says; the old file is then as it was.
+pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut fresh =
+        tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
+    fresh.write_all(bytes)?;
+    fresh.as_file().sync_all()?;
+    fresh.persist(path).map_err(|e| e.error)?;
+    sync_folder(folder)
+}
+
+/// Opens, or makes, a file of ours to read and write; `O_APPEND` when asked.
+///
+/// # Errors
+/// What the system says; `ELOOP` (as `FilesystemLoop`) for a link.
+pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).create(true).mode(mode).custom_flags(NOFOLLOW);
+    if append {
+        options.append(true)
+    } else {
+        options.write(true).truncate(false)
+    };
+    options.open(path)
+}
+
+/// Makes the names in a folder as durable as the files.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

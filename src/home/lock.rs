@@ -1,0 +1,74 @@
+//! The exclusive lock on the state folder: one writer, and a name for it.
+
+use super::{Home, HomeError, file};
+use std::{
+    fs::{File, TryLockError},
+    io::{Read, Seek, Write},
+};
+
+/// Held by the one process that may write in the state folder; free again when dropped, or when the process dies.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    nonce: String,
+}
+
+impl Lock {
+    pub(super) fn take(home: &Home) -> Result<Self, HomeError> {
+        let path = home.lock_file();
+        let mut file = file::open(&path, file::PRIVATE, false).map_err(HomeError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = Stamp::read(&mut file).map(|stamp| stamp.pid);
+                return Err(HomeError::Held { path: home.root().to_owned(), pid });
+            }
+            Err(TryLockError::Error(e)) => return Err(HomeError::io("lock", &path)(e)),
+        }
+        let stamp =
+            Stamp { pid: std::process::id(), nonce: nonce().map_err(HomeError::io("make a nonce for", &path))? };
+        stamp.write(&mut file).map_err(HomeError::io("write", &path))?;
+        Ok(Self { file, nonce: stamp.nonce })
+    }
+
+    /// A number of this holding alone: what carries it was written by the holder.
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Without a holder there is no name to give. Closing the file releases the lock whatever happens here.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// What the holder writes into the lock file: `PID NONCE`.
+pub(super) struct Stamp {
+    pub(super) pid: u32,
+    pub(super) nonce: String,
+}
+
+impl Stamp {
+    const MAX_BYTES: u64 = 64;
+
+    pub(super) fn read(file: &mut File) -> Option<Self> {
+        let mut text = String::new();
+        file.take(Self::MAX_BYTES).read_to_string(&mut text).ok()?;
+        let (pid, nonce) = text.trim_end().split_once(' ')?;
+        Some(Self { pid: pid.parse().ok()?, nonce: nonce.to_owned() })
+    }
+
+    fn write(&self, file: &mut File) -> std::io::Result<()> {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{} {}", self.pid, self.nonce)
+    }
+}
+
+fn nonce() -> std::io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
+}

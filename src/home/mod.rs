@@ -1,0 +1,183 @@
+//! Config → the state folder: its paths, its permissions, and the lock that makes us single.
+//!
+//! The folder is ours alone: no link, our owner, writable by nobody else, and the same holds for every folder above it.
+//! Otherwise someone else could put another folder, with another key, in its place.
+
+mod check;
+pub mod file;
+mod lock;
+mod running;
+
+pub use check::Unsafe;
+pub use lock::Lock;
+pub use running::{Running, process_start_time};
+
+use crate::config::Config;
+use std::{
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+/// Why the state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// Someone else could change what we keep there.
+    #[error("the folder {} is not safe to use: {why}", path.display())]
+    Unsafe {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: Unsafe,
+    },
+    /// Another process works on the folder.
+    #[error("{} is in use by {}", path.display(), holder(*pid))]
+    Held {
+        /// The state folder.
+        path: PathBuf,
+        /// The holder, when it said who it is.
+        pid: Option<u32>,
+    },
+    /// The system refused.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl HomeError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Unsafe { path, why } => why.hint(path),
+            Self::Held { pid: Some(pid), .. } => {
+                format!("`hermes-traffic-guardian status` shows process {pid}; `stop` ends it")
+            }
+            Self::Held { pid: None, .. } => "wait for the other command to finish, then try again".into(),
+            Self::Io { path, .. } => format!("check that {} can be read and written by this user", path.display()),
+        }
+    }
+
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
+}
+
+/// The paths of the state folder. Having one says nothing about what is there: [`Home::open`] does.
+#[derive(Debug, Clone)]
+pub struct Home {
+    root: PathBuf,
+    keys_dir: PathBuf,
+    log_dir: PathBuf,
+    export_dir: PathBuf,
+}
+
+impl Home {
+    /// The paths alone: nothing is read, made or checked.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            root: config.home.clone(),
+            keys_dir: config.keys_dir.clone(),
+            log_dir: config.log_dir.clone(),
+            export_dir: config.export_dir.clone(),
+        }
+    }
+
+    /// Checks the folder and makes what is missing, each folder 0700 from birth. The folder of the keys is left to
+    /// [`keys::file`]: it may lie elsewhere and be another's, such as `$CREDENTIALS_DIRECTORY`.
+    ///
+    /// # Errors
+    /// [`HomeError::Unsafe`] when it, or a folder above it, is not ours alone; [`HomeError::Io`] when it cannot be made.
+    pub fn open(config: &Config) -> Result<Self, HomeError> {
+        let home = Self::of(config);
+        make_folder(&home.root)?;
+        check::is_ours_alone(&home.root)?;
+        for folder in [&home.log_dir, &home.export_dir, &home.run_dir()] {
+            make_folder(folder)?;
+            check::leaf(folder)?;
+        }
+        Ok(home)
+    }
+
+    /// Takes the lock that makes us the one writer of this folder, until the [`Lock`] is dropped.
+    ///
+    /// # Errors
+    /// [`HomeError::Held`] names the process that has it.
+    pub fn lock(&self) -> Result<Lock, HomeError> {
+        Lock::take(self)
+    }
+
+    /// The monitor at work on this folder, if there is one: read and checked against the lock and the process table.
+    pub fn running(&self) -> Option<Running> {
+        Running::read(self)
+    }
+
+    /// The state folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Private keys.
+    pub fn keys_dir(&self) -> &Path {
+        &self.keys_dir
+    }
+
+    /// The trust anchor, `signing.pub.pem`.
+    pub fn public_key(&self) -> PathBuf {
+        self.root.join("signing.pub.pem")
+    }
+
+    /// Where the log is.
+    pub fn log_dir(&self) -> &Path {
+        &self.log_dir
+    }
+
+    /// Where the exports are.
+    pub fn export_dir(&self) -> &Path {
+        &self.export_dir
+    }
+
+    /// What only a running monitor has.
+    pub fn run_dir(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// The monitor's socket.
+    pub fn control_socket(&self) -> PathBuf {
+        self.run_dir().join("control.sock")
+    }
+
+    /// Who the running monitor is.
+    pub fn monitor_json(&self) -> PathBuf {
+        self.run_dir().join("monitor.json")
+    }
+
+    /// The operator's settings.
+    pub fn config_file(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.run_dir().join("lock")
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), HomeError> {
+    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        // A link to a folder "exists" for the builder; the check that follows refuses it by name.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map_err(HomeError::io("make the folder", path)),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
