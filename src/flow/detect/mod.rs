@@ -3,8 +3,10 @@
 pub mod audience;
 pub mod decode;
 pub mod matcher;
+mod normalise;
 pub mod rule;
 mod scanner;
+pub mod selftest;
 
 pub use scanner::{Detector, Limits, Scanned, Scanner};
 
