@@ -92,7 +92,8 @@ impl Home {
         }
     }
 
-    /// Checks the folder and makes what is missing, each folder 0700 from birth.
+    /// Checks the folder and makes what is missing, each folder 0700 from birth. The folder of the keys is left to
+    /// [`keys::file`]: it may lie elsewhere and be another's, such as `$CREDENTIALS_DIRECTORY`.
     ///
     /// # Errors
     /// [`HomeError::Unsafe`] when it, or a folder above it, is not ours alone; [`HomeError::Io`] when it cannot be made.
@@ -100,7 +101,7 @@ impl Home {
         let home = Self::of(config);
         make_folder(&home.root)?;
         check::is_ours_alone(&home.root)?;
-        for folder in [&home.keys_dir, &home.log_dir, &home.export_dir, &home.run_dir()] {
+        for folder in [&home.log_dir, &home.export_dir, &home.run_dir()] {
             make_folder(folder)?;
             check::leaf(folder)?;
         }

@@ -1,38 +1,12 @@
 use super::*;
-use crate::config::Timeouts;
 use posture::RunId;
 use std::{fs, os::unix::fs::PermissionsExt};
 
-/// The default configuration with everything below `home`.
+/// The default configuration with everything below `home`, and a port of its own.
 pub(crate) fn config(home: &Path) -> Config {
-    let s = std::time::Duration::from_secs;
-    Config {
-        home: home.to_owned(),
-        hermes_home: home.to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        allow_remote: false,
-        export_every: s(60),
-        log_dir: home.to_owned(),
-        export_dir: home.join("export"),
-        keys_dir: home.join("keys"),
-        scan: crate::flow::detect::Limits::default(),
-        scan_queue_bytes: 64 << 20,
-        fold_window: s(600),
-        fold_open_max: 4096,
-        retention: posture::Retention { max_age_days: 30, max_bytes: 64 << 20, segment_bytes: 4 << 20 },
-        timeouts: Timeouts {
-            dial: s(10),
-            handshake: s(10),
-            head: s(30),
-            keep_alive_idle: s(300),
-            tunnel_idle: s(86400),
-            drain: s(5),
-        },
-        max_connections: 16384,
-        audience: vec![],
-        proxy_url: None,
-        ca_bundle: None,
-    }
+    let mut config = Config::defaults(home.to_owned(), home.to_owned());
+    config.listen.set_port(0);
+    config
 }
 
 fn unsafe_of(result: Result<Home, HomeError>) -> (PathBuf, Unsafe) {
@@ -50,7 +24,7 @@ fn chmod(path: &Path, mode: u32) {
 fn folders_are_made_for_us_alone() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(&config(&dir.path().join("a/b/home"))).unwrap();
-    for folder in [home.root(), home.keys_dir(), home.log_dir(), home.export_dir(), &home.run_dir()] {
+    for folder in [home.root(), home.log_dir(), home.export_dir(), &home.run_dir()] {
         assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700, "{}", folder.display());
     }
     Home::open(&config(home.root())).unwrap();

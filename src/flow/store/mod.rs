@@ -1,1 +1,495 @@
-//! stub
+//! Finding → `findings.jsonl`: appended, chained, bounded; repaired where that is honest, set aside where it is not.
+//!
+//! * Only a [`Finding`] or an event of closed words and numbers becomes a line; both go through [`Store::record`] and
+//!   [`Store::event`].
+//! * Written means acknowledged: it survives this process. [`Store::sync`] makes it survive power loss, before the
+//!   export that covers it.
+//! * Trouble never reaches traffic. What cannot be written waits, bounded, and is tried again with every
+//!   [`Store::tick`]; what cannot wait is counted in [`Store::not_recorded`].
+//! * Damage above the signed head is set aside as `damaged-<seq>.jsonl` and a `gap` event says how much. Damage at or
+//!   below it leaves the log as it is: records go to `quarantine.jsonl` until a person decides.
+
+mod admit;
+mod fold;
+mod log;
+mod walk;
+
+use crate::flow::redact::Finding;
+use admit::{Admission, Overflow};
+use attest::{Chain, Record};
+use fold::{Folds, Key};
+use log::{Log, Standing};
+use posture::{
+    Checkpoint, Counts, DegradedReason, Ended, Event, EventBody, FindingLog, FindingRecord, Platform, Retention,
+    Timestamp,
+};
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use walk::{Damage, Walked, walk};
+
+/// Findings and events that may wait for a log that cannot be written.
+const MAX_WAITING: usize = 256;
+/// Of these, findings.
+const MAX_WAITING_FINDINGS: usize = 192;
+
+/// The bounds in force.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Bytes of the log, and how long a record stays.
+    pub retention: Retention,
+    /// How long sightings of one finding fold, and refusals of one kind add up.
+    pub fold_window: Duration,
+    /// Fold windows open at once.
+    pub fold_open_max: usize,
+}
+
+/// What the last complete signed posture says of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The first record retained.
+    pub first_seq: u64,
+    /// Where the chain stood.
+    pub chain: Chain,
+    /// What the log held.
+    pub counts: Counts,
+    /// When it was signed.
+    pub at: Timestamp,
+    /// Whether the run that signed it had not ended.
+    pub running: bool,
+}
+
+/// The one writer of the log. Its caller holds the lock of the state folder.
+pub struct Store {
+    folder: PathBuf,
+    bounds: Bounds,
+    signed: Option<Signed>,
+    /// `None` while it cannot be opened.
+    log: Option<Log>,
+    quarantined: bool,
+    end: Chain,
+    counts: Counts,
+    last_checkpoint: Option<Checkpoint>,
+    unclean: bool,
+    unreported: Damage,
+    unsynced: bool,
+    failing: bool,
+    waiting: VecDeque<Waiting>,
+    folds: Folds,
+    admission: Admission,
+    overflow: Overflow,
+    not_recorded: u64,
+}
+
+/// A line to be, once the log takes it.
+enum Waiting {
+    Finding { record: Box<FindingRecord>, more: u64 },
+    Event { event: EventBody, at: Timestamp },
+}
+
+impl Waiting {
+    /// The record this becomes at the end of `chain`.
+    fn record(&self, chain: &Chain) -> Record {
+        let (seq, prev_sha256) = (chain.next_seq(), chain.head().clone());
+        match self {
+            Self::Finding { record, .. } => {
+                Record::Finding(Box::new(FindingRecord { seq, prev_sha256, ..FindingRecord::clone(record) }))
+            }
+            Self::Event { event, at } => Record::Event(Box::new(Event {
+                event: event.clone(),
+                platform: Platform::Hermes,
+                prev_sha256,
+                schema_version: posture::EVENT_SCHEMA.to_owned(),
+                seq,
+                timestamp: *at,
+            })),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the log, or makes it, and walks all of it.
+    ///
+    /// It never fails: a log that cannot be read or written is a [`Store::trouble`], and tried again.
+    pub fn open(folder: &Path, bounds: Bounds, signed: Option<Signed>) -> Self {
+        let mut this = Self {
+            folder: folder.to_owned(),
+            bounds,
+            signed,
+            log: None,
+            quarantined: false,
+            end: Chain::genesis(),
+            counts: Counts::default(),
+            last_checkpoint: None,
+            unclean: false,
+            unreported: Damage::default(),
+            unsynced: false,
+            failing: false,
+            waiting: VecDeque::new(),
+            folds: Folds::new(bounds.fold_window, bounds.fold_open_max),
+            admission: Admission::new(bounds.retention.max_bytes),
+            overflow: Overflow::default(),
+            not_recorded: 0,
+        };
+        match this.load() {
+            Ok(run_was_open) => this.unclean = run_was_open,
+            Err(error) => this.fail("open the log", &error),
+        }
+        this
+    }
+
+    /// Records a finding: as a line, as one more sighting of a line, or as a number.
+    pub fn record(&mut self, finding: &Finding, now: Timestamp, at: Instant) {
+        let unplaced = Chain::genesis();
+        self.put(finding.record(unplaced.next_seq(), unplaced.head().clone()), now, at);
+    }
+
+    /// Records an event.
+    pub fn event(&mut self, event: EventBody, now: Timestamp, at: Instant) {
+        self.wait_for_log(Waiting::Event { event, at: now });
+        self.settle(now, at);
+    }
+
+    /// What is due by time: tries again what failed, closes the windows that have lasted, reports damage. To be called
+    /// about once a second.
+    pub fn tick(&mut self, now: Timestamp, at: Instant) {
+        let lasted = self.folds.close_lasted(at);
+        let refused = self.overflow.close_lasted(at, self.bounds.fold_window);
+        self.failing = false;
+        self.wait_for_log_all(lasted.into_iter().chain(refused), now, at);
+        self.write_waiting(now, at);
+        self.report_damage(now, at);
+    }
+
+    /// The end of a run: closes every window, so that no sighting is lost.
+    pub fn close_windows(&mut self, now: Timestamp, at: Instant) {
+        self.failing = false;
+        self.settle(now, at);
+        let folds = self.folds.close_all();
+        let refused = self.overflow.close();
+        self.wait_for_log_all(folds.into_iter().chain(refused), now, at);
+        self.settle(now, at);
+    }
+
+    /// Gives up on what still waits: it is counted as not recorded. The log takes nothing after this.
+    pub fn abandon(&mut self) {
+        while let Some(waiting) = self.waiting.pop_front() {
+            self.lose(&waiting);
+        }
+    }
+
+    /// Everything written is on the disk when this returns.
+    ///
+    /// # Errors
+    /// What the system says: a posture must then not cover the log.
+    pub fn sync(&mut self) -> io::Result<()> {
+        if !self.unsynced {
+            return Ok(());
+        }
+        let log = self.log.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        log.sync()?;
+        self.unsynced = false;
+        Ok(())
+    }
+
+    /// A posture that covers the log up to `signed` is complete.
+    pub fn signed(&mut self, signed: Signed) {
+        self.signed = Some(signed);
+    }
+
+    /// What a posture says of the log: with damage at or below the signed head, what was signed.
+    pub fn standing(&self) -> (FindingLog, &Chain, &Counts) {
+        match &self.signed {
+            Some(s) if self.quarantined => {
+                (FindingLog { first_seq: s.first_seq, next_seq: s.chain.next_seq() }, &s.chain, &s.counts)
+            }
+            _ => (FindingLog { first_seq: 1, next_seq: self.end.next_seq() }, &self.end, &self.counts),
+        }
+    }
+
+    /// The last checkpoint in the log.
+    pub fn last_checkpoint(&self) -> Option<&Checkpoint> {
+        self.last_checkpoint.as_ref()
+    }
+
+    /// Whether the run before this process ended without a word.
+    pub fn was_unclean(&self) -> bool {
+        self.unclean
+    }
+
+    /// Findings that are in no line and in no fold, in this process.
+    pub fn not_recorded(&self) -> u64 {
+        self.not_recorded
+    }
+
+    /// Findings and events that wait for the log to take them.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Bytes of the file that is written to.
+    pub fn bytes(&self) -> u64 {
+        self.log.as_ref().map_or(0, Log::len)
+    }
+
+    /// Why the log is not whole.
+    pub fn trouble(&self) -> impl Iterator<Item = DegradedReason> {
+        let write = self.log.is_none() || !self.waiting.is_empty();
+        [
+            (write, DegradedReason::LogWrite),
+            (self.quarantined, DegradedReason::LogDamaged),
+            (self.admission.is_full(self.bytes()), DegradedReason::LogFull),
+        ]
+        .into_iter()
+        .filter_map(|(is, reason)| is.then_some(reason))
+    }
+
+    // === from a finding to a line ===
+
+    fn put(&mut self, record: FindingRecord, now: Timestamp, at: Instant) {
+        let lasted = self.folds.close_lasted(at);
+        self.wait_for_log_all(lasted, now, at);
+        let key = Key::of(&record);
+        if self.folds.sighting(&key) || self.more_of_one_that_waits(&key) {
+            return self.settle(now, at);
+        }
+        if !self.admission.admits(&record, self.bytes()) {
+            self.overflow.refused(&record, at);
+            self.not_recorded += 1;
+            return self.settle(now, at);
+        }
+        self.wait_for_log(Waiting::Finding { record: Box::new(record), more: 0 });
+        self.settle(now, at);
+    }
+
+    fn more_of_one_that_waits(&mut self, key: &Key) -> bool {
+        self.waiting.iter_mut().any(|waiting| match waiting {
+            Waiting::Finding { record, more } if Key::of(record) == *key => {
+                *more += 1;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    fn wait_for_log_all(&mut self, events: impl IntoIterator<Item = EventBody>, now: Timestamp, at: Instant) {
+        for event in events {
+            self.wait_for_log(Waiting::Event { event, at: now });
+            // While the log takes lines, nothing waits for long: a flood of events must not be cut at the bound.
+            if !self.failing && self.waiting.len() >= MAX_WAITING {
+                self.write_waiting(now, at);
+            }
+        }
+    }
+
+    fn wait_for_log(&mut self, waiting: Waiting) {
+        let findings = || self.waiting.iter().filter(|w| matches!(w, Waiting::Finding { .. })).count();
+        let full = self.waiting.len() >= MAX_WAITING
+            || matches!(waiting, Waiting::Finding { .. }) && findings() >= MAX_WAITING_FINDINGS;
+        if full { self.lose(&waiting) } else { self.waiting.push_back(waiting) }
+    }
+
+    fn lose(&mut self, waiting: &Waiting) {
+        self.not_recorded += match waiting {
+            Waiting::Finding { more, .. } => 1 + more,
+            Waiting::Event { event: EventBody::Fold { count, .. }, .. } => *count,
+            // What an overflow event stands for is counted already.
+            Waiting::Event { .. } => 0,
+        };
+    }
+
+    /// Writes what waits, in order, until the log refuses.
+    fn settle(&mut self, now: Timestamp, at: Instant) {
+        if !self.failing && !self.waiting.is_empty() {
+            self.write_waiting(now, at);
+        }
+    }
+
+    fn write_waiting(&mut self, now: Timestamp, at: Instant) {
+        if let Err(error) = self.make_sure_of_log() {
+            return self.fail("open the log", &error);
+        }
+        while let Some(waiting) = self.waiting.pop_front() {
+            match self.write(&waiting) {
+                Ok(Some(seq)) => {
+                    if let Waiting::Finding { record, more } = waiting {
+                        self.admission.seen(&record);
+                        if let Some(event) = self.folds.open(Key::of(&record), seq, more, at) {
+                            self.waiting.push_back(Waiting::Event { event, at: now });
+                        }
+                    }
+                }
+                // Waiting would not help it.
+                Ok(None) => self.lose(&waiting),
+                Err(error) => {
+                    self.waiting.push_front(waiting);
+                    return self.fail("write the log", &error);
+                }
+            }
+        }
+    }
+
+    /// `None` when there is no room for it, or no way to spell it.
+    fn write(&mut self, waiting: &Waiting) -> io::Result<Option<u64>> {
+        let record = waiting.record(&self.end);
+        let Ok(framed) = self.end.frame(&record) else {
+            tracing::error!("a record has no canonical form; it is counted as not recorded");
+            return Ok(None);
+        };
+        let log = self.log.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        if let Waiting::Event { event, .. } = waiting
+            && !self.admission.admits_event(event, log.len(), framed.line.len() as u64)
+        {
+            return Ok(None);
+        }
+        log.append(&framed.line)?;
+        self.unsynced = true;
+        self.end.advance(&framed);
+        record.count(&mut self.counts);
+        Ok(Some(framed.seq))
+    }
+
+    fn fail(&mut self, what: &'static str, error: &io::Error) {
+        self.failing = true;
+        tracing::warn!(error = %error.kind(), "could not {what}; trying again");
+    }
+
+    // === from a file to a log ===
+
+    /// The log is open, its name leads to it, and it is as long as we left it.
+    fn make_sure_of_log(&mut self) -> io::Result<()> {
+        let Some(log) = &mut self.log else { return self.load().map(|_| ()) };
+        match log.standing()? {
+            Standing::Ours => Ok(()),
+            Standing::Gone => log.restore(),
+            Standing::Changed => {
+                let before = (self.end.next_seq(), log.len());
+                self.log = None;
+                self.load()?;
+                let gone = before.0.saturating_sub(self.end.next_seq());
+                if gone > 0 && !self.quarantined {
+                    let bytes = before.1.saturating_sub(self.bytes());
+                    self.unreported += Damage { bytes, records: gone };
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Walks the log and makes it writable. Returns whether the last run in it did not stop.
+    fn load(&mut self) -> io::Result<bool> {
+        let path = self.folder.join("findings.jsonl");
+        let mut log = Log::open(&path)?;
+        let mut seen = Seen::default();
+        let mut admission = Admission::new(self.bounds.retention.max_bytes);
+        let through = self.signed.as_ref().map(|s| &s.chain);
+        let walked = walk(log.reader()?, through, &mut |record| seen.see(record, &mut admission))?;
+        if !walked.reaches {
+            tracing::error!("the log is damaged at or below its signed head; findings go to quarantine.jsonl");
+            return self.quarantine();
+        }
+        self.repair(&mut log, &walked)?;
+        let reported = (walked.end.next_seq(), self.quarantined) == (self.end.next_seq(), false);
+        if !reported {
+            self.folds.forget();
+        }
+        self.quarantined = false;
+        self.end = walked.end;
+        self.counts = seen.counts;
+        self.last_checkpoint = seen.checkpoint;
+        self.admission = admission;
+        // What an earlier process wrote and did not live to sync is not on the disk for certain.
+        self.unsynced = true;
+        self.log = Some(log);
+        Ok(seen.running)
+    }
+
+    fn quarantine(&mut self) -> io::Result<bool> {
+        let mut log = Log::open(&self.folder.join("quarantine.jsonl"))?;
+        let mut seen = Seen::default();
+        let mut admission = Admission::new(self.bounds.retention.max_bytes);
+        let walked = walk(log.reader()?, None, &mut |record| seen.see(record, &mut admission))?;
+        self.repair(&mut log, &walked)?;
+        self.folds.forget();
+        self.quarantined = true;
+        self.end = walked.end;
+        self.counts = seen.counts;
+        self.last_checkpoint = seen.checkpoint;
+        self.admission = admission;
+        // What an earlier process wrote and did not live to sync is not on the disk for certain.
+        self.unsynced = true;
+        self.log = Some(log);
+        Ok(seen.running || self.signed.as_ref().is_some_and(|s| s.running))
+    }
+
+    /// Cuts a log down to its valid chain, once what is cut is safe elsewhere.
+    fn repair(&mut self, log: &mut Log, walked: &Walked) -> io::Result<()> {
+        let seq = walked.end.next_seq();
+        if walked.damage != Damage::default() {
+            tracing::warn!(bytes = walked.damage.bytes, "the log's end is damaged; it was set aside");
+            log.set_aside(walked.valid_bytes, seq)?;
+        }
+        // Set aside before a crash, and no gap event since: it would have had this very number.
+        self.unreported = Damage::default();
+        for name in log::damaged_names(&self.folder, seq).take_while(|name| name.exists()) {
+            self.unreported += walk::damage_in(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Says what was lost, once.
+    pub fn report_damage(&mut self, now: Timestamp, at: Instant) {
+        let damage = std::mem::take(&mut self.unreported);
+        if damage != Damage::default() {
+            self.event(self.gap(damage, false, now), now, at);
+        }
+    }
+
+    /// Says, at the beginning of a run, that the one before it broke off, and what was lost.
+    pub fn report_gap(&mut self, now: Timestamp, at: Instant) {
+        let damage = std::mem::take(&mut self.unreported);
+        if self.unclean || damage != Damage::default() {
+            self.event(self.gap(damage, self.unclean, now), now, at);
+        }
+    }
+
+    fn gap(&self, damage: Damage, unclean: bool, now: Timestamp) -> EventBody {
+        let since = self.signed.as_ref().map(|s| now.since(s.at).num_seconds());
+        EventBody::Gap {
+            damaged_bytes: damage.bytes,
+            damaged_records: damage.records,
+            // A clock that went back makes no negative span.
+            seconds: since.map(|s| u64::try_from(s).unwrap_or(0)),
+            unclean,
+        }
+    }
+}
+
+/// What a walk over the log learns.
+#[derive(Default)]
+struct Seen {
+    counts: Counts,
+    checkpoint: Option<Checkpoint>,
+    running: bool,
+}
+
+impl Seen {
+    fn see(&mut self, record: &Record, admission: &mut Admission) {
+        record.count(&mut self.counts);
+        match record {
+            Record::Finding(finding) => admission.seen(finding),
+            Record::Event(event) => match &event.event {
+                EventBody::Checkpoint(checkpoint) => self.checkpoint = Some(Checkpoint::clone(checkpoint)),
+                EventBody::Start { .. } => self.running = true,
+                EventBody::Stop { ended } => self.running = *ended == Ended::Running,
+                _ => {}
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Sightings → windows: the first of a kind is a finding, those that follow within its window are a number.
+
+use posture::{Direction, EventBody, FindingRecord, Fingerprint, Word};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// What makes two sightings the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    rule: Word,
+    fingerprint: Fingerprint,
+    dest: String,
+    direction: Direction,
+}
+
+impl Key {
+    pub(super) fn of(record: &FindingRecord) -> Self {
+        Self {
+            rule: record.rule.clone(),
+            fingerprint: record.fingerprint.clone(),
+            dest: record.dest.clone(),
+            direction: record.direction,
+        }
+    }
+}
+
+struct Window {
+    finding_seq: u64,
+    more: u64,
+}
+
+/// The windows that are open, oldest first: they all last equally long.
+pub(super) struct Folds {
+    length: Duration,
+    max_open: usize,
+    open: HashMap<Key, Window>,
+    order: VecDeque<(Instant, Key)>,
+}
+
+impl Folds {
+    pub(super) fn new(length: Duration, max_open: usize) -> Self {
+        Self { length, max_open: max_open.max(1), open: HashMap::new(), order: VecDeque::new() }
+    }
+
+    /// Counts a sighting if a window for it is open. Close what has lasted first.
+    pub(super) fn sighting(&mut self, key: &Key) -> bool {
+        self.open.get_mut(key).map(|window| window.more += 1).is_some()
+    }
+
+    /// Opens the window of the finding at `finding_seq`, which has been seen `more` times since. The oldest one makes
+    /// room when there is none; its fold is returned.
+    pub(super) fn open(&mut self, key: Key, finding_seq: u64, more: u64, at: Instant) -> Option<EventBody> {
+        let closed = if self.open.len() >= self.max_open { self.close_oldest() } else { None };
+        self.order.push_back((at, key.clone()));
+        self.open.insert(key, Window { finding_seq, more });
+        closed
+    }
+
+    /// Closes the windows that have lasted, and returns the folds of those that folded anything.
+    pub(super) fn close_lasted(&mut self, at: Instant) -> Vec<EventBody> {
+        let mut folds = Vec::new();
+        while self.order.front().is_some_and(|(opened, _)| at.saturating_duration_since(*opened) >= self.length) {
+            folds.extend(self.close_oldest());
+        }
+        folds
+    }
+
+    /// Closes every window.
+    pub(super) fn close_all(&mut self) -> Vec<EventBody> {
+        let mut folds = Vec::new();
+        while !self.order.is_empty() {
+            folds.extend(self.close_oldest());
+        }
+        folds
+    }
+
+    /// Forgets every window without a word: the findings they belong to are not in this log.
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
+        self.order.clear();
+    }
+
+    fn close_oldest(&mut self) -> Option<EventBody> {
+        let (_, key) = self.order.pop_front()?;
+        let Window { finding_seq, more } = self.open.remove(&key)?;
+        (more > 0).then_some(EventBody::Fold { count: more, finding_seq })
+    }
+}

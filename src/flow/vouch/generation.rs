@@ -1,0 +1,148 @@
+//! Sealed documents → a folder that never changes again, and the one name that leads to the newest.
+//!
+//! A reader resolves `current` once and reads inside: four files of one generation, whatever we write meanwhile.
+
+use super::Last;
+use crate::home::file;
+use attest::{Document, Sealed, canonical, digest};
+use keys::{PublicKey, Signature};
+use posture::{Posture, State};
+use std::{
+    fmt,
+    fs::{self, DirBuilder, File},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Generations kept whatever their age.
+const KEEP: usize = 16;
+/// Generations kept while they are this young: a reader may be inside.
+const KEEP_YOUNGER_THAN: Duration = Duration::from_secs(60);
+/// Exports are a second apart at least, so that more than this many are never that young.
+const KEEP_AT_MOST: usize = 256;
+/// No document comes near it.
+const MAX_DOCUMENT_BYTES: u64 = 1 << 20;
+
+/// A generation whose files are not all there, or not ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incomplete;
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a complete generation of this key")
+    }
+}
+
+/// What is published together.
+pub(super) struct Generation<'g> {
+    pub(super) number: u64,
+    pub(super) state: &'g Sealed<State>,
+    pub(super) posture: &'g Sealed<Posture>,
+}
+
+/// The folder of the exports.
+pub(super) struct Exports {
+    folder: PathBuf,
+}
+
+impl Exports {
+    pub(super) fn open(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The numbers of all generations, incomplete ones too, in order.
+    pub(super) fn numbers(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            numbers.extend(entry?.file_name().to_str().and_then(number));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// A generation, if all of it is there, signed with `key`, and of one piece.
+    pub(super) fn read(&self, number: u64, key: &PublicKey) -> Option<Last> {
+        let folder = self.folder.join(name(number));
+        let (posture, posture_sha256) = document::<Posture>(&folder, "posture.json", key).ok()?;
+        let (state, state_sha256) = document::<State>(&folder, "state.json", key).ok()?;
+        let whole = posture.sequence == number && posture.state_sha256 == state_sha256;
+        whole.then_some(Last { posture, posture_sha256, state })
+    }
+
+    /// Writes a generation and lets `current` lead to it.
+    pub(super) fn publish(&self, generation: &Generation<'_>) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        // Who may read is what the operator gave the folder of the exports.
+        let mode = fs::metadata(&self.folder)?.mode();
+        let folder = self.folder.join(name(generation.number));
+        DirBuilder::new().mode(mode & 0o755).create(&folder)?;
+        if let Err(error) = write(&folder, mode & 0o644, generation) {
+            // Its last file is missing, so that nobody takes it for complete.
+            let _ = fs::remove_dir_all(&folder);
+            return Err(error);
+        }
+        self.lead_to(generation.number)
+    }
+
+    fn lead_to(&self, number: u64) -> io::Result<()> {
+        let link = self.folder.join(".current.new");
+        match fs::remove_file(&link) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => symlink(name(number), &link)?,
+        }
+        fs::rename(&link, self.folder.join("current"))?;
+        file::sync_folder(&self.folder)
+    }
+
+    /// Removes what no reader can be inside any more.
+    pub(super) fn prune(&self) -> io::Result<()> {
+        let numbers = self.numbers()?;
+        let Some(newest) = numbers.last() else { return Ok(()) };
+        // Both times are the file system's, so that our own clock may be wrong.
+        let now = fs::symlink_metadata(self.folder.join(name(*newest)))?.modified()?;
+        for (rank, number) in numbers.iter().rev().enumerate().skip(KEEP) {
+            let folder = self.folder.join(name(*number));
+            let age = now.duration_since(fs::symlink_metadata(&folder)?.modified()?).unwrap_or_default();
+            if age >= KEEP_YOUNGER_THAN || rank >= KEEP_AT_MOST {
+                fs::remove_dir_all(&folder)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write(folder: &Path, mode: u32, generation: &Generation<'_>) -> io::Result<()> {
+    let Generation { state, posture, .. } = generation;
+    file::create(&folder.join("state.json"), mode, state.bytes())?;
+    file::create(&folder.join("state.json.sig"), mode, state.signature_line().as_bytes())?;
+    file::create(&folder.join("posture.json"), mode, posture.bytes())?;
+    file::create(&folder.join("posture.json.sig"), mode, posture.signature_line().as_bytes())?;
+    file::sync_folder(folder)
+}
+
+fn document<D: Document>(folder: &Path, name: &str, key: &PublicKey) -> Result<(D, posture::Sha256Hex), Incomplete> {
+    let read = |name: &str| bounded(&folder.join(name)).map_err(|_| Incomplete);
+    let bytes = read(name)?;
+    let signature = Signature::from_base64_line(&read(&format!("{name}.sig"))?).map_err(|_| Incomplete)?;
+    key.verify(&bytes, &signature).map_err(|_| Incomplete)?;
+    let document: D = canonical::read(&bytes).map_err(|_| Incomplete)?;
+    let ours = document.schema_version() == D::SCHEMA && digest::check(&document);
+    if ours { Ok((document, digest::sha256(&bytes))) } else { Err(Incomplete) }
+}
+
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_DOCUMENT_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn name(number: u64) -> String {
+    format!("{number:012}")
+}
+
+fn number(name: &str) -> Option<u64> {
+    let digits = name.len() == 12 && name.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| name.parse().ok())?
+}

@@ -1,0 +1,294 @@
+//! Tally → Posture and State → sealed files, one generation.
+//!
+//! The state says nothing that moves, so equal settings give equal bytes, signature included (Ed25519 has no nonce to
+//! choose). The posture says the truth at one moment. The operator's intent, `monitor_enabled`, lives nowhere but in
+//! these documents: the next run reads it back from the last complete generation.
+
+mod generation;
+
+pub use generation::Incomplete;
+
+use crate::{config::Config, home::Home};
+use attest::{canonical::CanonicalError, digest, seal::SealError};
+use generation::{Exports, Generation};
+use keys::SigningKey;
+use posture::{
+    Attested, Ca, CaMode, Counts, Coverage, DegradedReason, Digests, Ended, FindingLog, InstallId, Mode, MonitorStatus,
+    PatternSet, Platform, Posture, Redaction, Retention, RunId, Scan, SelfTest, Sha256Hex, State, StateCa, Timestamp,
+    VALID_PERIODS, Word,
+};
+use std::{collections::BTreeSet, io};
+
+/// Why an export did not become one.
+#[derive(Debug, thiserror::Error)]
+pub enum VouchError {
+    /// A document has no canonical form.
+    #[error("could not spell the document: {0}")]
+    Canonical(#[from] CanonicalError),
+    /// The key refused to sign it.
+    #[error("could not seal the document: {0}")]
+    Seal(#[from] SealError),
+    /// The files could not be written.
+    #[error("could not write the export: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What holds for a whole run. All of the state but the operator's intent comes from here.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The certificate authority of HTTPS inspection.
+    pub ca: Ca,
+    /// SHA-256 of the authority's certificate.
+    pub ca_fingerprint_sha256: Option<Sha256Hex>,
+    /// [`Config::security_sha256`].
+    pub config_sha256: Sha256Hex,
+    /// Whether HTTPS is decrypted and scanned.
+    pub https_inspection: bool,
+    /// The rule set in force.
+    pub pattern_set: PatternSet,
+    /// Seconds between exports.
+    pub period_seconds: u64,
+    /// The bounds of the log.
+    pub retention: Retention,
+    /// The bounds of scanning.
+    pub scan: Scan,
+}
+
+impl Settings {
+    /// Of a run without HTTPS inspection.
+    pub fn of(config: &Config, pattern_set: PatternSet) -> Self {
+        Self {
+            ca: Ca { key_sha256: None, mode: CaMode::Off, not_after: None },
+            ca_fingerprint_sha256: None,
+            config_sha256: config.security_sha256(),
+            https_inspection: false,
+            pattern_set,
+            period_seconds: config.export_every.as_secs(),
+            retention: config.retention,
+            scan: Scan {
+                max_depth: config.scan.max_depth as u64,
+                max_decoded_bytes: config.scan.max_decoded_bytes as u64,
+                max_scan_bytes: config.scan.max_scan_bytes as u64,
+                queue_bytes: config.scan_queue_bytes as u64,
+            },
+        }
+    }
+
+    /// As they were signed: without a monitor nobody can say anything else.
+    pub fn as_signed(last: &Last) -> Self {
+        let posture = last.posture.clone();
+        Self {
+            ca: posture.ca,
+            ca_fingerprint_sha256: posture.ca_fingerprint_sha256,
+            config_sha256: posture.config_sha256,
+            https_inspection: posture.https_inspection,
+            pattern_set: posture.pattern_set,
+            period_seconds: posture.period_seconds,
+            retention: posture.retention,
+            scan: posture.scan,
+        }
+    }
+}
+
+/// What is true at one moment.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// Stated counts.
+    pub attested: Attested,
+    /// The moment.
+    pub at: Timestamp,
+    /// Findings, recountable.
+    pub counts: Counts,
+    /// What passed.
+    pub coverage: Coverage,
+    /// Why the monitor is not whole.
+    pub degraded: BTreeSet<DegradedReason>,
+    /// How the last run ended, or that it has not.
+    pub ended: Ended,
+    /// What the log holds.
+    pub finding_log: FindingLog,
+    /// The head of its chain.
+    pub head: Sha256Hex,
+    /// This installation.
+    pub install_id: InstallId,
+    /// The operator's intent.
+    pub monitor_enabled: bool,
+    /// The run that speaks, or the last one.
+    pub run_id: RunId,
+    /// The last self-test.
+    pub self_test: SelfTest,
+}
+
+impl Statement {
+    /// The fact, from how the run ended and what ails it.
+    pub fn status(&self) -> MonitorStatus {
+        match (self.ended, self.degraded.is_empty()) {
+            (Ended::Running, true) => MonitorStatus::Running,
+            (Ended::Running, false) => MonitorStatus::Degraded,
+            _ => MonitorStatus::Stopped,
+        }
+    }
+}
+
+/// The last complete generation, its signatures checked against our own key.
+#[derive(Debug, Clone)]
+pub struct Last {
+    /// Its posture.
+    pub posture: Posture,
+    /// SHA-256 over the posture's bytes.
+    pub posture_sha256: Sha256Hex,
+    /// Its state.
+    pub state: State,
+}
+
+/// An export that is complete.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Its number.
+    pub sequence: u64,
+    /// Its posture.
+    pub posture: Posture,
+}
+
+/// The one who signs.
+pub struct Vouch {
+    exports: Exports,
+    key: SigningKey,
+    key_id: Sha256Hex,
+    next_sequence: u64,
+    previous_sha256: Option<Sha256Hex>,
+}
+
+impl Vouch {
+    /// Looks at the exports there are, and returns the last complete one.
+    ///
+    /// # Errors
+    /// When the folder of the exports cannot be read.
+    pub fn open(home: &Home, key: SigningKey) -> Result<(Self, Option<Last>), VouchError> {
+        let exports = Exports::open(home.export_dir());
+        let public = key.public();
+        let numbers = exports.numbers()?;
+        let last = numbers.iter().rev().find_map(|number| exports.read(*number, &public));
+        let this = Self {
+            key_id: digest::key_id(public.key_id()),
+            key,
+            // An incomplete generation may have been seen: its number is never used again.
+            next_sequence: numbers.last().map_or(1, |highest| highest + 1),
+            previous_sha256: last.as_ref().map(|last| last.posture_sha256.clone()),
+            exports,
+        };
+        Ok((this, last))
+    }
+
+    /// The number the next export gets.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// The next export's number is at least this one.
+    pub fn not_below(&mut self, sequence: u64) {
+        self.next_sequence = self.next_sequence.max(sequence);
+    }
+
+    /// The signing key's identifier.
+    pub fn key_id(&self) -> &Sha256Hex {
+        &self.key_id
+    }
+
+    /// Signs and publishes. The log it covers is on the disk already.
+    ///
+    /// # Errors
+    /// Readers then still find the generation before. The number is used up.
+    pub fn publish(&mut self, settings: &Settings, statement: Statement) -> Result<Published, VouchError> {
+        let sequence = self.next_sequence;
+        let state = attest::seal(&self.key, &self.state(settings, statement.monitor_enabled)?)?;
+        let posture = self.posture(settings, statement, sequence, state.sha256())?;
+        let sealed = attest::seal(&self.key, &posture)?;
+        self.next_sequence += 1;
+        self.exports.publish(&Generation { number: sequence, state: &state, posture: &sealed })?;
+        self.previous_sha256 = Some(sealed.sha256());
+        if let Err(error) = self.exports.prune() {
+            tracing::warn!(error = %error.kind(), "could not remove old exports");
+        }
+        Ok(Published { sequence, posture })
+    }
+
+    fn state(&self, settings: &Settings, monitor_enabled: bool) -> Result<State, CanonicalError> {
+        let mut state = State {
+            ca: StateCa { key_sha256: settings.ca.key_sha256.clone(), mode: settings.ca.mode },
+            config_sha256: settings.config_sha256.clone(),
+            digests: unbound(),
+            https_inspection: settings.https_inspection,
+            key_id: self.key_id.clone(),
+            mode: Mode::Detect,
+            monitor_enabled,
+            pattern_set: settings.pattern_set.clone(),
+            period_seconds: settings.period_seconds,
+            platform: Platform::Hermes,
+            redaction: Redaction { snippets: true },
+            retention: settings.retention,
+            scan: settings.scan,
+            schema_version: posture::STATE_SCHEMA.to_owned(),
+        };
+        digest::bind(&mut state)?;
+        Ok(state)
+    }
+
+    fn posture(
+        &self,
+        settings: &Settings,
+        statement: Statement,
+        sequence: u64,
+        state_sha256: Sha256Hex,
+    ) -> Result<Posture, CanonicalError> {
+        let status = statement.status();
+        let mut degraded_reasons: Vec<Word> = statement.degraded.iter().map(|r| (*r).into()).collect();
+        degraded_reasons.sort();
+        if status != MonitorStatus::Degraded {
+            degraded_reasons.clear();
+        }
+        let valid = chrono::Duration::seconds((settings.period_seconds * VALID_PERIODS).cast_signed());
+        let mut posture = Posture {
+            attested: statement.attested,
+            ca: settings.ca.clone(),
+            ca_fingerprint_sha256: settings.ca_fingerprint_sha256.clone(),
+            config_sha256: settings.config_sha256.clone(),
+            counts: statement.counts,
+            coverage: statement.coverage,
+            degraded_reasons,
+            digests: unbound(),
+            ended: statement.ended,
+            finding_log: statement.finding_log,
+            finding_log_sha256: statement.head,
+            generated_at: statement.at,
+            https_inspection: settings.https_inspection,
+            install_id: statement.install_id,
+            key_id: self.key_id.clone(),
+            mode: Mode::Detect,
+            monitor_enabled: statement.monitor_enabled,
+            monitor_status: status,
+            pattern_set: settings.pattern_set.clone(),
+            period_seconds: settings.period_seconds,
+            platform: Platform::Hermes,
+            previous_sha256: self.previous_sha256.clone(),
+            retention: settings.retention,
+            run_id: statement.run_id,
+            scan: settings.scan,
+            schema_version: posture::POSTURE_SCHEMA.to_owned(),
+            self_test: statement.self_test,
+            sequence,
+            state_sha256,
+            valid_until: statement.at.plus(valid),
+        };
+        digest::bind(&mut posture)?;
+        Ok(posture)
+    }
+}
+
+/// What [`digest::bind`] replaces.
+fn unbound() -> Digests {
+    Digests { algorithm: "sha256".to_owned(), canonical_sha256: digest::sha256([]) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
