@@ -6,10 +6,17 @@
 mod completions;
 mod config;
 mod env;
+mod guardian_policy;
+mod keys;
 mod logging;
 mod man;
 mod place;
+mod run;
 mod show;
+mod spawn;
+mod standin;
+mod start;
+mod threats;
 mod trouble;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -47,8 +54,13 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Verb {
+    Start(start::Args),
+    Run(run::Args),
     Env(env::Args),
+    Threats(threats::Args),
+    Keys(keys::Args),
     Config(config::Args),
+    GuardianPolicy(guardian_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -62,22 +74,27 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             show::usage(&e);
             return ExitCode::from(USAGE);
         }
-        Err(e) => return show::help(&e).map_or_else(conclude, |()| ExitCode::SUCCESS),
+        Err(e) => return show::help(&e).map_or_else(|t| conclude(&t), |()| ExitCode::SUCCESS),
     };
-    logging::start(false);
-    dispatch(line).map_or_else(conclude, ExitCode::from)
+    logging::start(matches!(line.verb, Verb::Start(_)));
+    dispatch(line).map_or_else(|t| conclude(&t), ExitCode::from)
 }
 
 fn dispatch(Line { place, verb }: Line) -> Answer {
     match verb {
+        Verb::Start(args) => start::run(&args, &place),
+        Verb::Run(args) => run::run(&args, &place),
         Verb::Env(args) => env::run(&args, &place),
+        Verb::Threats(args) => threats::run(&args, &place),
+        Verb::Keys(args) => keys::run(&args, &place),
+        Verb::GuardianPolicy(args) => guardian_policy::run(&args, &place),
         Verb::Config(args) => config::run(&args, &place),
         Verb::Completions(args) => completions::run(&args, Line::command()),
         Verb::Man(args) => man::run(args, Line::command()),
     }
 }
 
-fn conclude(trouble: Trouble) -> ExitCode {
-    show::trouble(&trouble);
+fn conclude(trouble: &Trouble) -> ExitCode {
+    show::trouble(trouble);
     ExitCode::from(trouble.exit())
 }

@@ -1,7 +1,7 @@
 //! The flags every verb takes, and the configuration they lead to.
 
 use super::trouble::Trouble;
-use crate::config::{self, Config, FlagValues, Loaded, Sources};
+use crate::config::{self, Config, ConfigError, FlagValues, Loaded, Sources};
 use std::path::PathBuf;
 
 /// Where the guardian's things are.
@@ -31,8 +31,13 @@ impl Place {
 
     /// The configuration with these flags, each value with its origin.
     pub(super) fn load(&self, flags: FlagValues) -> Result<Loaded, Trouble> {
+        Ok(self.try_load(flags)?)
+    }
+
+    /// The same, for who can do without one.
+    pub(super) fn try_load(&self, flags: FlagValues) -> Result<Loaded, ConfigError> {
         config::check_environment(std::env::vars_os().map(|(name, _)| name))?;
         let flags = FlagValues { home: self.home.clone(), config: self.config.clone(), ..flags };
-        Ok(Config::load(&Sources::process(flags))?)
+        Config::load(&Sources::process(flags))
     }
 }

@@ -106,3 +106,16 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     table.load_style(presets::NOTHING).set_header(header);
     table
 }
+
+/// From here on nothing is shown: whoever started us no longer listens.
+pub(super) fn no_more() {
+    let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") else { return };
+    // Writing to a pipe nobody reads is an error we ignore; so is not being able to leave it.
+    let _ = rustix::stdio::dup2_stdout(&nowhere);
+    let _ = rustix::stdio::dup2_stderr(&nowhere);
+}
+
+/// Text from a file, without what a terminal would act on.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

@@ -1,1 +1,5 @@
 //! One binary of integration tests.
+
+mod cli;
+mod place;
+mod threats;
