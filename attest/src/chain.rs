@@ -259,8 +259,8 @@ impl Chain {
     /// # Errors
     /// [`LineError::Malformed`], [`LineError::Seq`] or [`LineError::Prev`].
     pub(crate) fn follow_unknown(&mut self, line: &[u8]) -> Result<(), LineError> {
-        let link = link(line).ok_or(LineError::Malformed)?;
-        self.step(line, link.seq, &link.prev_sha256)
+        let found = link(line).ok_or(LineError::Malformed)?;
+        self.step(line, found.seq, &found.prev_sha256)
     }
 
     fn check(&self, seq: u64, prev: &Sha256Hex) -> Result<(), LineError> {

@@ -1,10 +1,37 @@
-//! How it is proved: the canonical form, the digest, the seal and the chain.
+//! How it is proved: the canonical form, the digest, the seal, the chain, and the verification of all of them.
+//!
+//! ```text
+//! document → digest::bind → seal → Sealed (bytes and signature, for the file writer)
+//! record   → Chain::frame → Framed (one line of the log)
+//! folder   → verify → Report, and only there Verified<Posture>
+//! ```
+//!
+//! `FORMAT.md` describes every byte. Nothing here writes a file or reads a clock.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`canonical`] | document ⇄ its one spelling, RFC 8785, with a guard on each side |
+//! | [`digest`] | a document's digest of itself |
+//! | [`seal`](mod@seal) | document → signed bytes |
+//! | [`chain`] | record ⇄ line, each bound to the line before |
+//! | [`folder`] | state folder → bytes, read-only and bounded |
+//! | [`verify`](mod@verify) | the steps of a verification, in their order |
+//! | [`reason`] | why a verification did not pass, and what a passing one does not prove |
+//! | [`report`] | the answer, for a person and for a program |
 
 pub mod canonical;
 pub mod chain;
 pub mod digest;
+pub mod folder;
+pub mod reason;
+pub mod report;
 pub mod seal;
+pub mod verify;
 
 pub use chain::{Chain, Framed, Record};
 pub use digest::Document;
+pub use folder::Folder;
+pub use reason::{Limit, Reason};
+pub use report::Report;
 pub use seal::{Sealed, seal};
+pub use verify::{Anchor, Baseline, Options, Verified, verify};

@@ -1,0 +1,333 @@
+//! State folder → bytes. Read-only and bounded: a home, or a copy of one on another machine.
+
+use crate::chain::MAX_LINE_BYTES;
+use keys::{KeyError, PublicKey};
+use rustix::fs::OFlags;
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// No document is larger, in bytes.
+pub const MAX_DOCUMENT_BYTES: u64 = 1024 * 1024;
+/// The trust anchor, in the home.
+pub const PUBLIC_KEY: &str = "signing.pub.pem";
+/// The signed statement, in a generation.
+pub const POSTURE: &str = "posture.json";
+/// The signed summary, in a generation.
+pub const STATE: &str = "state.json";
+/// The link to the newest generation, beside the generations.
+pub const CURRENT: &str = "current";
+/// The newest segment of the log.
+pub const NEWEST_SEGMENT: &str = "findings.jsonl";
+const SIGNATURE: &str = ".sig";
+
+/// Why something in the folder could not be read.
+#[derive(Debug, thiserror::Error, Serialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FolderError {
+    /// Nothing was ever exported here.
+    #[error("{}: no export yet", path.display())]
+    NoExport {
+        /// Where exports should be.
+        path: PathBuf,
+    },
+    /// `current` is something other than a link to a generation beside it.
+    #[error("{}: not a relative link to a generation, a name of 12 digits", path.display())]
+    Current {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A file that must be there is not.
+    #[error("{} is missing", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something other than a file.
+    #[error("{}: not a regular file", path.display())]
+    Kind {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A document larger than [`MAX_DOCUMENT_BYTES`].
+    #[error("{}: larger than {MAX_DOCUMENT_BYTES} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line longer than [`MAX_LINE_BYTES`].
+    #[error("{} line {line}: longer than {MAX_LINE_BYTES} bytes", path.display())]
+    LineTooLong {
+        /// The segment.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: u64,
+    },
+    /// The file system said no.
+    #[error("could not read {}: {source}", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// Its answer.
+        #[serde(skip)]
+        source: io::Error,
+    },
+}
+
+impl FolderError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing { path: path.to_owned() },
+            _ => Self::Unreadable { path: path.to_owned(), source },
+        }
+    }
+}
+
+/// A state folder, or a single posture.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    home: PathBuf,
+    log: PathBuf,
+    export: PathBuf,
+    lone: bool,
+}
+
+impl Folder {
+    /// A folder with the log in it and the exports in `export`; or, if `path` is a file, a posture alone.
+    pub fn open(path: &Path) -> Self {
+        Self { lone: path.is_file(), ..Self::with_places(path, path, &path.join("export")) }
+    }
+
+    /// A folder whose log and exports were configured to stand elsewhere in it.
+    pub fn with_places(home: &Path, log: &Path, export: &Path) -> Self {
+        Self { home: home.to_owned(), log: log.to_owned(), export: export.to_owned(), lone: false }
+    }
+
+    /// The folder's own public key; `None` for a posture alone.
+    pub(crate) fn anchor(&self) -> Option<Result<PublicKey, KeyError>> {
+        (!self.lone).then(|| keys::file::read_public(&self.home.join(PUBLIC_KEY)))
+    }
+
+    /// The newest generation. This is the one place where `current` is followed: everything else is read inside what
+    /// it named then. Without a `current` (archives drop links) it is the highest complete generation.
+    ///
+    /// # Errors
+    /// [`FolderError::Current`], [`FolderError::NoExport`] or [`FolderError::Unreadable`].
+    pub fn current(&self) -> Result<Generation, FolderError> {
+        if self.lone {
+            return Ok(Generation { posture: self.home.clone(), state: None, number: None, named: true });
+        }
+        let path = self.export.join(CURRENT);
+        match fs::read_link(&path) {
+            Ok(target) => target
+                .to_str()
+                .and_then(|name| number(name).map(|n| self.generation(n, true)))
+                .ok_or(FolderError::Current { path }),
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => Err(FolderError::Current { path }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let highest = self.generations()?.pop();
+                highest.map(|n| self.generation(n, false)).ok_or(FolderError::NoExport { path: self.export.clone() })
+            }
+            Err(e) => Err(FolderError::io(&path)(e)),
+        }
+    }
+
+    /// The numbers of all complete generations, ascending.
+    ///
+    /// # Errors
+    /// [`FolderError::NoExport`] or [`FolderError::Unreadable`].
+    pub fn generations(&self) -> Result<Vec<u64>, FolderError> {
+        let names = names(&self.export).map_err(|e| match e {
+            FolderError::Missing { path } => FolderError::NoExport { path },
+            other => other,
+        })?;
+        let mut numbers: Vec<_> = names.iter().filter_map(|name| number(name)).collect();
+        numbers.retain(|n| self.generation(*n, false).is_complete());
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    pub(crate) fn generation(&self, number: u64, named: bool) -> Generation {
+        let folder = self.export.join(format!("{number:012}"));
+        Generation { posture: folder.join(POSTURE), state: Some(folder.join(STATE)), number: Some(number), named }
+    }
+
+    /// The log from its oldest retained line on.
+    ///
+    /// # Errors
+    /// [`FolderError::Missing`] without the newest segment, [`FolderError::Kind`] or [`FolderError::Unreadable`].
+    pub fn log(&self) -> Result<Log, FolderError> {
+        // The newest first, the list after: a monitor that seals it in between only makes it stand in the list as well.
+        let path = self.log.join(NEWEST_SEGMENT);
+        let newest = open(&path)?;
+        let sealed =
+            |name: &String| name.strip_prefix("findings-")?.strip_suffix(".jsonl").and_then(number).map(|_| ());
+        let mut names = names(&self.log)?;
+        names.retain(|name| sealed(name).is_some());
+        names.sort_unstable();
+        let sealed: VecDeque<_> = names.iter().map(|name| self.log.join(name)).collect();
+        let is_newest = |other: &PathBuf| {
+            let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+            newest.metadata().and_then(|a| Ok(same(a, fs::metadata(other)?))).unwrap_or(false)
+        };
+        let newest = if sealed.iter().any(is_newest) { None } else { Some((path, newest)) };
+        let mut log = Log { sealed, newest, reader: None, path: PathBuf::new(), line: 0, bytes: Vec::new() };
+        log.next_segment()?;
+        Ok(log)
+    }
+}
+
+/// One export: a posture, a state, and their signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    posture: PathBuf,
+    state: Option<PathBuf>,
+    number: Option<u64>,
+    named: bool,
+}
+
+impl Generation {
+    /// Its number, the posture's `sequence`; `None` for a posture alone.
+    pub fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// Whether `current` named it, or it was only the highest one there.
+    pub fn is_named(&self) -> bool {
+        self.named
+    }
+
+    /// Where the posture is.
+    pub fn posture(&self) -> &Path {
+        &self.posture
+    }
+
+    /// Where the state is; `None` for a posture alone.
+    pub fn state(&self) -> Option<&Path> {
+        self.state.as_deref()
+    }
+
+    fn is_complete(&self) -> bool {
+        let documents = [Some(&self.posture), self.state.as_ref()];
+        documents.into_iter().flatten().all(|p| p.is_file() && signature_path(p).is_file())
+    }
+}
+
+/// Where the signature over a document is.
+pub(crate) fn signature_path(document: &Path) -> PathBuf {
+    let mut path = document.as_os_str().to_owned();
+    path.push(SIGNATURE);
+    path.into()
+}
+
+/// The bytes of a document or a signature, at most [`MAX_DOCUMENT_BYTES`].
+///
+/// # Errors
+/// [`FolderError`].
+pub fn read(path: &Path) -> Result<Vec<u8>, FolderError> {
+    let mut bytes = Vec::new();
+    open(path)?.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(FolderError::io(path))?;
+    if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
+        Err(FolderError::TooLarge { path: path.to_owned() })
+    } else {
+        Ok(bytes)
+    }
+}
+
+// NONBLOCK: opening a pipe somebody left there must not wait for a writer.
+fn open(path: &Path) -> Result<File, FolderError> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("open flags are a C int");
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(FolderError::io(path))?;
+    if file.metadata().map_err(FolderError::io(path))?.is_file() {
+        Ok(file)
+    } else {
+        Err(FolderError::Kind { path: path.to_owned() })
+    }
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, FolderError> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    Ok(entries.map_err(FolderError::io(folder))?.into_iter().filter_map(|e| e.file_name().into_string().ok()).collect())
+}
+
+/// The number in a name of exactly 12 digits.
+fn number(name: &str) -> Option<u64> {
+    let digits = name.len() == 12 && name.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| name.parse().ok()).flatten()
+}
+
+/// The lines of the log, one at a time, segment by segment.
+#[derive(Debug)]
+pub struct Log {
+    sealed: VecDeque<PathBuf>,
+    newest: Option<(PathBuf, File)>,
+    reader: Option<BufReader<File>>,
+    path: PathBuf,
+    line: u64,
+    bytes: Vec<u8>,
+}
+
+/// One line and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// Without its LF.
+    pub bytes: &'a [u8],
+    /// False for a last line that was cut off before its LF.
+    pub complete: bool,
+    /// The segment.
+    pub path: &'a Path,
+    /// Its line in the segment, from 1.
+    pub number: u64,
+}
+
+impl Log {
+    /// The next line; `None` behind the last one.
+    ///
+    /// # Errors
+    /// [`FolderError::LineTooLong`], or as [`Folder::log`] for a segment that cannot be opened.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, FolderError> {
+        loop {
+            let Some(reader) = &mut self.reader else { return Ok(None) };
+            self.bytes.clear();
+            let limit = MAX_LINE_BYTES as u64 + 1;
+            reader.take(limit).read_until(b'\n', &mut self.bytes).map_err(FolderError::io(&self.path))?;
+            if !self.bytes.is_empty() {
+                break;
+            }
+            self.next_segment()?;
+        }
+        self.line += 1;
+        let complete = self.bytes.last() == Some(&b'\n');
+        if !complete && self.bytes.len() > MAX_LINE_BYTES {
+            return Err(FolderError::LineTooLong { path: self.path.clone(), line: self.line });
+        }
+        let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
+        Ok(Some(Line { bytes, complete, path: &self.path, number: self.line }))
+    }
+
+    fn next_segment(&mut self) -> Result<(), FolderError> {
+        match (self.sealed.pop_front(), self.newest.take()) {
+            (Some(path), newest) => {
+                self.newest = newest;
+                self.start(path, None)
+            }
+            (None, Some((path, file))) => self.start(path, Some(file)),
+            (None, None) => {
+                self.reader = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn start(&mut self, path: PathBuf, file: Option<File>) -> Result<(), FolderError> {
+        self.reader = Some(BufReader::with_capacity(64 * 1024, file.map_or_else(|| open(&path), Ok)?));
+        (self.path, self.line) = (path, 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! The answer of a verification, for a person, for a program, and for `hermes-attestation-guardian`.
+
+use crate::{
+    canonical::{self, CanonicalError},
+    digest,
+    reason::{Limit, Reason},
+    verify::Verified,
+};
+use keys::KeyId;
+use posture::{Digests, Platform, Posture, Sha256Hex, VERDICT_SCHEMA, Verdict, VerdictResult};
+use serde::{Serialize, Serializer};
+
+/// `schema_version` of a serialised [`Report`].
+pub const REPORT_SCHEMA: &str = "clawsec-traffic-verification/v1";
+
+/// The answer and its grounds.
+#[derive(Debug)]
+pub struct Report {
+    /// The answer.
+    pub result: VerdictResult,
+    /// The first step that failed; `None` when none did.
+    pub reason: Option<Reason>,
+    /// The key that was checked against; `None` when none could be read.
+    pub key_id: Option<KeyId>,
+    /// The posture, once everything about it is authentic: with `drifted`, `not_current` and `degraded` too.
+    pub posture: Option<Verified<Posture>>,
+    /// What a passing answer does not prove; empty otherwise.
+    pub limits: Vec<Limit>,
+}
+
+impl Report {
+    /// The exit code of `verify`: 0 to 2 mean the same to `hermes-attestation-guardian`.
+    pub fn exit_code(&self) -> u8 {
+        exit_code(self.result)
+    }
+
+    /// The content of `verdict.json` for this answer.
+    ///
+    /// # Errors
+    /// As [`verdict`].
+    pub fn verdict(&self) -> Result<Vec<u8>, CanonicalError> {
+        verdict(self.result, self.key_id)
+    }
+}
+
+/// The exit code of an answer.
+pub fn exit_code(result: VerdictResult) -> u8 {
+    match result {
+        VerdictResult::Verified => 0,
+        VerdictResult::NotAuthentic => 1,
+        VerdictResult::Drifted => 2,
+        VerdictResult::NotCurrent | VerdictResult::Degraded => 3,
+        VerdictResult::Unverifiable => 74,
+    }
+}
+
+/// The content of `verdict.json`: the same bytes for the same answer and key, so write it only where they differ.
+///
+/// # Errors
+/// [`CanonicalError`], which a verdict's fixed members never cause.
+pub fn verdict(result: VerdictResult, key_id: Option<KeyId>) -> Result<Vec<u8>, CanonicalError> {
+    let mut verdict = Verdict {
+        digests: Digests { algorithm: String::new(), canonical_sha256: Sha256Hex::from_bytes(&[0; 32]) },
+        key_id: key_id.map(digest::key_id),
+        platform: Platform::Hermes,
+        result,
+        schema_version: VERDICT_SCHEMA.into(),
+    };
+    digest::bind(&mut verdict)?;
+    canonical::to_vec(&verdict)
+}
+
+/// As `clawsec-traffic-verification/v1`.
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Json<'a> {
+            schema_version: &'static str,
+            platform: Platform,
+            result: VerdictResult,
+            exit_code: u8,
+            reason: Option<&'a Reason>,
+            message: Option<String>,
+            hint: Option<&'static str>,
+            key_id: Option<Sha256Hex>,
+            posture: Option<&'a Posture>,
+            limits: Vec<Named>,
+        }
+        #[derive(Serialize)]
+        struct Named {
+            name: Limit,
+            text: &'static str,
+        }
+        Json {
+            schema_version: REPORT_SCHEMA,
+            platform: Platform::Hermes,
+            result: self.result,
+            exit_code: self.exit_code(),
+            reason: self.reason.as_ref(),
+            message: self.reason.as_ref().map(ToString::to_string),
+            hint: self.reason.as_ref().and_then(Reason::hint),
+            key_id: self.key_id.map(digest::key_id),
+            posture: self.posture.as_deref(),
+            limits: self.limits.iter().map(|l| Named { name: *l, text: l.text() }).collect(),
+        }
+        .serialize(serializer)
+    }
+}

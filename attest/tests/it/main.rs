@@ -1,0 +1,10 @@
+//! The proof, from its bytes to the attacks it must withstand.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod attacks;
+mod canonical;
+mod chain;
+mod format;
+mod support;
+mod time;

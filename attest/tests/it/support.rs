@@ -1,0 +1,301 @@
+//! A state folder, made through the public doors alone.
+
+use attest::{
+    Anchor, Baseline, Chain, Folder, Options, Record, Report,
+    digest::{self, sha256},
+    seal, verify,
+};
+use data_encoding::BASE64;
+use keys::SigningKey;
+use posture::{
+    Attested, Ca, CaMode, Counts, Coverage, Digests, Encoding, Ended, EventBody, Family, FindingLog, FindingRecord,
+    Fingerprint, InstallId, Mode, MonitorStatus, PatternSet, Placement, Platform, Posture, Protocol, Redaction,
+    Retention, RunId, Scan, SelfTest, SelfTestResult, Severity, Sha256Hex, State, StateCa, Timestamp, Totals,
+    Unscanned, UnscannedReason,
+};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+pub(crate) const NOW: &str = "2026-04-26T00:00:30.000Z";
+
+pub(crate) fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// The key whose seed is 32 times this byte.
+pub(crate) fn key(seed: u8) -> SigningKey {
+    let head = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let der = BASE64.encode(&[&head[..], &[seed; 32]].concat());
+    SigningKey::from_pem(&format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n")).unwrap()
+}
+
+pub(crate) fn put(path: &Path, bytes: &[u8]) {
+    File::create(path).unwrap().write_all(bytes).unwrap();
+}
+
+pub(crate) fn records(file: &Path) -> Vec<Record> {
+    let text = fs::read(file).unwrap();
+    text.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| attest::chain::read_line(l).unwrap()).collect()
+}
+
+pub(crate) fn finding(seq: u64, prev: Sha256Hex, family: Family) -> FindingRecord {
+    FindingRecord {
+        dest: "api.example.com:443".into(),
+        direction: family.direction(),
+        encoding: vec![Encoding::Json],
+        fingerprint: Fingerprint::from_bytes(&[1, 2, 3, 4, 5, 6, 7, 8]),
+        pattern: family.into(),
+        placement: Placement::Body,
+        platform: Platform::Hermes,
+        prev_sha256: prev,
+        protocol: Protocol::Http,
+        rule: format!("{family}.example").parse().unwrap(),
+        schema_version: posture::FINDING_SCHEMA.into(),
+        seq,
+        severity: Severity::High,
+        snippet: format!("[REDACTED {family}.example]"),
+        source: "127.0.0.1".into(),
+        threat_type: family.threat_type(),
+        timestamp: time("2026-04-25T23:59:00.000Z"),
+    }
+}
+
+pub(crate) fn state(key: &SigningKey) -> State {
+    State {
+        ca: StateCa { key_sha256: None, mode: CaMode::Off },
+        config_sha256: sha256("{}"),
+        digests: no_digests(),
+        https_inspection: false,
+        key_id: digest::key_id(key.public().key_id()),
+        mode: Mode::Detect,
+        monitor_enabled: true,
+        pattern_set: PatternSet { rules: 2, sha256: sha256("rules"), version: "1.0.0".into() },
+        period_seconds: 60,
+        platform: Platform::Hermes,
+        redaction: Redaction { snippets: true },
+        retention: Retention { max_age_days: 30, max_bytes: 67_108_864, segment_bytes: 4_194_304 },
+        scan: Scan { max_depth: 4, max_decoded_bytes: 4_194_304, max_scan_bytes: 1_048_576, queue_bytes: 67_108_864 },
+        schema_version: posture::STATE_SCHEMA.into(),
+    }
+}
+
+pub(crate) fn no_digests() -> Digests {
+    Digests { algorithm: String::new(), canonical_sha256: Sha256Hex::from_bytes(&[0; 32]) }
+}
+
+/// Everything but what an export fills in.
+pub(crate) fn posture(state: &State) -> Posture {
+    Posture {
+        attested: Attested { expected: 3, self_tests: 1, ..Attested::default() },
+        ca: Ca { key_sha256: None, mode: CaMode::Off, not_after: None },
+        ca_fingerprint_sha256: None,
+        config_sha256: state.config_sha256.clone(),
+        counts: Counts::default(),
+        coverage: Coverage {
+            not_scanned: vec![
+                Unscanned { bytes: 40, connections: 1, messages: 1, reason: UnscannedReason::InProgress.into() },
+                Unscanned { bytes: 500, connections: 1, messages: 0, reason: UnscannedReason::Tunnel.into() },
+            ],
+            scanned: Totals { bytes: 1_000, connections: 2, messages: 4 },
+            seen: Totals { bytes: 1_540, connections: 4, messages: 5 },
+        },
+        degraded_reasons: vec![],
+        digests: no_digests(),
+        ended: Ended::Running,
+        finding_log: FindingLog { first_seq: 1, next_seq: 1 },
+        finding_log_sha256: Chain::genesis().head().clone(),
+        generated_at: time("2026-04-26T00:00:00.000Z"),
+        https_inspection: false,
+        install_id: InstallId::from_bytes(&[0xa5; 16]),
+        key_id: state.key_id.clone(),
+        mode: Mode::Detect,
+        monitor_enabled: true,
+        monitor_status: MonitorStatus::Running,
+        pattern_set: state.pattern_set.clone(),
+        period_seconds: state.period_seconds,
+        platform: Platform::Hermes,
+        previous_sha256: None,
+        retention: state.retention,
+        run_id: RunId::from_bytes(&[0x5a; 16]),
+        scan: state.scan,
+        schema_version: posture::POSTURE_SCHEMA.into(),
+        self_test: SelfTest {
+            last_run_at: Some(time("2026-04-25T23:58:00.000Z")),
+            result: SelfTestResult::Passed,
+            vectors_sha256: sha256("vectors"),
+        },
+        sequence: 1,
+        state_sha256: sha256(""),
+        valid_until: time("2026-04-26T00:03:00.000Z"),
+    }
+}
+
+pub(crate) struct Home {
+    dir: TempDir,
+    pub(crate) key: SigningKey,
+    pub(crate) chain: Chain,
+    pub(crate) counts: Counts,
+    pub(crate) sequence: u64,
+    pub(crate) previous: Option<Sha256Hex>,
+}
+
+impl Home {
+    /// With an empty log and no export.
+    pub(crate) fn empty() -> Self {
+        let (dir, key) = (tempfile::tempdir().unwrap(), key(1));
+        put(&dir.path().join("signing.pub.pem"), key.public().to_pem().as_bytes());
+        put(&dir.path().join("findings.jsonl"), b"");
+        fs::create_dir(dir.path().join("export")).unwrap();
+        Self { dir, key, chain: Chain::genesis(), counts: Counts::default(), sequence: 0, previous: None }
+    }
+
+    /// Two exports over a start, four findings and a fold, in two segments.
+    pub(crate) fn new() -> Self {
+        let mut home = Self::empty();
+        home.event(EventBody::Start { run_id: RunId::from_bytes(&[0x5a; 16]) });
+        home.find(Family::AiApiKey);
+        home.find(Family::ReverseShell);
+        home.export(|_| {});
+        home.seal_segment();
+        home.event(EventBody::Fold { count: 3, finding_seq: 2 });
+        home.find(Family::AiApiKey);
+        home.find(Family::PrivateKeyPem);
+        home.export(|p| p.coverage.not_scanned.retain(|u| u.reason.as_str() != "in_progress"));
+        home
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+    pub(crate) fn log(&self) -> PathBuf {
+        self.at("findings.jsonl")
+    }
+    /// A file of the newest generation.
+    pub(crate) fn exported(&self, name: &str) -> PathBuf {
+        self.at("export").join(format!("{:012}", self.sequence)).join(name)
+    }
+
+    pub(crate) fn find(&mut self, family: Family) {
+        let framed = self.chain.finding(|seq, prev| finding(seq, prev, family)).unwrap();
+        self.append(&framed);
+    }
+
+    pub(crate) fn event(&mut self, event: EventBody) {
+        let framed = self.chain.event(time("2026-04-25T23:59:00.000Z"), event).unwrap();
+        self.append(&framed);
+    }
+
+    fn append(&mut self, framed: &attest::Framed) {
+        self.append_raw(&framed.line);
+        self.chain.advance(framed);
+        attest::chain::read_line(framed.line.trim_ascii_end()).unwrap().count(&mut self.counts);
+    }
+
+    pub(crate) fn append_raw(&self, bytes: &[u8]) {
+        OpenOptions::new().append(true).open(self.log()).unwrap().write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn seal_segment(&self) {
+        let text = fs::read(self.log()).unwrap();
+        let first = text.split(|b| *b == b'\n').next().unwrap();
+        let seq = attest::chain::read_line(first).unwrap().seq();
+        fs::rename(self.log(), self.at(&format!("findings-{seq:012}.jsonl"))).unwrap();
+        put(&self.log(), b"");
+    }
+
+    pub(crate) fn export(&mut self, change: impl FnOnce(&mut Posture)) {
+        self.export_both(change, |_| {});
+    }
+
+    pub(crate) fn export_both(&mut self, change: impl FnOnce(&mut Posture), change_state: impl FnOnce(&mut State)) {
+        self.sequence += 1;
+        let mut state = state(&self.key);
+        change_state(&mut state);
+        digest::bind(&mut state).unwrap();
+        let sealed_state = seal(&self.key, &state).unwrap();
+        let mut posture = posture(&state);
+        posture.counts = self.counts.clone();
+        posture.finding_log = FindingLog { first_seq: 1, next_seq: self.chain.next_seq() };
+        posture.finding_log_sha256 = self.chain.head().clone();
+        posture.sequence = self.sequence;
+        posture.previous_sha256.clone_from(&self.previous);
+        posture.state_sha256 = sealed_state.sha256();
+        change(&mut posture);
+        digest::bind(&mut posture).unwrap();
+        let sealed = seal(&self.key, &posture).unwrap();
+        self.previous = Some(sealed.sha256());
+        self.publish(sealed.bytes(), &sealed.signature_line(), sealed_state.bytes(), &sealed_state.signature_line());
+    }
+
+    /// As the monitor does it: a new folder, then the link by a rename.
+    pub(crate) fn publish(&self, posture: &[u8], posture_sig: &str, state: &[u8], state_sig: &str) {
+        let name = format!("{:012}", self.sequence);
+        let folder = self.at("export").join(&name);
+        fs::create_dir_all(&folder).unwrap();
+        put(&folder.join("state.json"), state);
+        put(&folder.join("state.json.sig"), state_sig.as_bytes());
+        put(&folder.join("posture.json"), posture);
+        put(&folder.join("posture.json.sig"), posture_sig.as_bytes());
+        self.point(&name);
+    }
+
+    pub(crate) fn point(&self, target: &str) {
+        symlink(target, self.at("export/current.new")).unwrap();
+        fs::rename(self.at("export/current.new"), self.at("export/current")).unwrap();
+    }
+
+    /// Signs other bytes as the newest document `name`, with any key.
+    pub(crate) fn forge(&self, key: &SigningKey, name: &str, bytes: &[u8]) {
+        put(&self.exported(name), bytes);
+        put(&self.exported(&format!("{name}.sig")), key.sign(bytes).to_base64_line().as_bytes());
+    }
+
+    /// The folder as it lies, pinned to its key.
+    pub(crate) fn verify(&self) -> Report {
+        self.verify_with(|_| {})
+    }
+
+    pub(crate) fn verify_with(&self, change: impl FnOnce(&mut Options)) -> Report {
+        let mut options = self.options();
+        change(&mut options);
+        verify(&Folder::open(self.path()), &options)
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            anchor: Anchor::Pinned(self.key.public()),
+            now: time(NOW),
+            max_age: None,
+            accept_stopped: false,
+            baseline: None,
+        }
+    }
+
+    pub(crate) fn baseline(&self) -> Baseline {
+        Baseline::from_state(&fs::read(self.exported("state.json")).unwrap()).unwrap()
+    }
+}
+
+/// The answer's exit code and the code of its reason.
+pub(crate) fn answer(report: &Report) -> (u8, String) {
+    let json = serde_json::to_value(report).unwrap();
+    let code = json["reason"]["code"].as_str().unwrap_or("none").to_owned();
+    assert_eq!(report.reason.is_none(), report.exit_code() == 0);
+    assert_eq!(report.reason.is_some(), report.limits.is_empty());
+    if report.reason.is_some() {
+        assert_ne!(code, "none", "{json}");
+    }
+    (report.exit_code(), code)
+}
+
+pub(crate) fn expect(report: &Report, exit: u8, code: &str) {
+    assert_eq!(answer(report), (exit, code.to_owned()), "{:?}", report.reason);
+}
