@@ -2,4 +2,5 @@
 
 mod cli;
 mod place;
+mod proxy;
 mod threats;

@@ -26,7 +26,7 @@ pub struct Route {
 /// One header or trailer field, as it stood on the wire.
 #[derive(Clone)]
 pub struct Field {
-    /// Its name, in its own case.
+    /// Its name. HTTP/1 names come in lower case: the engine keeps their case for the wire alone.
     pub name: Bytes,
     /// Its value.
     pub value: Bytes,

@@ -1,46 +1,328 @@
 //! What was relayed, each connection, message and byte in exactly one bucket at every moment.
 
-use posture::{Coverage, UnscannedReason};
-use std::sync::Arc;
+use super::reply::Refusal;
+use posture::{Coverage, Totals, Unscanned, UnscannedReason};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
 
 /// Counts what passes since this process began. Cheap to clone; all clones count together.
 #[derive(Clone, Default)]
-pub struct Meter {}
+pub struct Meter {
+    books: Arc<Mutex<Books>>,
+}
 
 /// One client connection: `in_progress` until it is settled.
-pub struct ConnectionTicket {}
+///
+/// Dropped unsettled, it counts as scanned if a complete head was read from it, as `incomplete_head` if none was.
+pub struct ConnectionTicket {
+    meter: Meter,
+    head: AtomicBool,
+    settled: AtomicBool,
+}
 
-/// One message: `in_progress` until it is settled. All clones are the same message.
-#[derive(Clone)]
-pub struct MessageTicket {}
+/// One message: `in_progress` until it is settled. Shared, never copied.
+pub struct MessageTicket {
+    meter: Meter,
+    // Changed only while the books are open, so that they and the books agree.
+    relayed: AtomicU64,
+    dropped: AtomicBool,
+    settled: AtomicBool,
+}
+
+/// Bytes of one connection that nobody looks at, counted as they pass.
+pub struct OpaqueTicket {
+    meter: Meter,
+    reason: UnscannedReason,
+}
+
+#[derive(Default)]
+struct Books {
+    seen: Totals,
+    scanned: Totals,
+    unscanned: [Totals; UnscannedReason::ALL.len()],
+    refused: [u64; Refusal::WORDS.len()],
+}
+
+impl Books {
+    /// The bucket for `reason`, or the scanned one.
+    fn bucket(&mut self, reason: Option<UnscannedReason>) -> &mut Totals {
+        match reason {
+            Some(reason) => &mut self.unscanned[reason as usize],
+            None => &mut self.scanned,
+        }
+    }
+
+    fn waiting(&mut self) -> &mut Totals {
+        self.bucket(Some(UnscannedReason::InProgress))
+    }
+}
 
 impl Meter {
     /// A client connection was accepted.
     pub fn connection(&self) -> ConnectionTicket {
-        todo!()
+        let mut books = self.open();
+        books.seen.connections += 1;
+        books.waiting().connections += 1;
+        ConnectionTicket { meter: self.clone(), head: AtomicBool::new(false), settled: AtomicBool::new(false) }
     }
 
     /// A message begins.
     pub fn message(&self) -> Arc<MessageTicket> {
-        todo!()
+        let mut books = self.open();
+        books.seen.messages += 1;
+        books.waiting().messages += 1;
+        Arc::new(MessageTicket {
+            meter: self.clone(),
+            relayed: AtomicU64::new(0),
+            dropped: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
+        })
     }
 
     /// Everything so far. `adds_up` holds.
     pub fn coverage(&self) -> Coverage {
-        todo!()
+        let books = self.open();
+        let mut not_scanned: Vec<_> = UnscannedReason::ALL
+            .iter()
+            .zip(books.unscanned)
+            .filter(|(_, totals)| *totals != Totals::default())
+            .map(|(&reason, Totals { bytes, connections, messages })| Unscanned {
+                bytes,
+                connections,
+                messages,
+                reason: reason.into(),
+            })
+            .collect();
+        not_scanned.sort_by(|a, b| a.reason.cmp(&b.reason));
+        Coverage { not_scanned, scanned: books.scanned, seen: books.seen }
+    }
+
+    /// Requests answered here instead of upstream since this process began: a closed word, and how often. No zeros.
+    pub fn refusals(&self) -> Vec<(&'static str, u64)> {
+        let refused = self.open().refused;
+        Refusal::WORDS.iter().copied().zip(refused).filter(|(_, times)| *times > 0).collect()
+    }
+
+    pub(super) fn refused(&self, why: Refusal) {
+        self.open().refused[why.index()] += 1;
+    }
+
+    // A panic while the books are open leaves every number where it was or where it belongs: they stay readable.
+    fn open(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConnectionTicket {
+    /// A complete head was read from this connection.
+    pub fn head_read(&self) {
+        self.head.store(true, Relaxed);
+    }
+
+    /// The connection's bucket is known: scanned (`None`), or not, for a reason. The first settling counts.
+    pub fn settle(&self, reason: Option<UnscannedReason>) {
+        let mut books = self.meter.open();
+        if !self.settled.swap(true, Relaxed) {
+            books.waiting().connections -= 1;
+            books.bucket(reason).connections += 1;
+        }
+    }
+
+    /// From here on bytes pass unseen, for `reason`: the connection is settled so, and each byte is counted so.
+    pub fn opaque(&self, reason: UnscannedReason) -> OpaqueTicket {
+        self.settle(Some(reason));
+        OpaqueTicket { meter: self.meter.clone(), reason }
+    }
+}
+
+impl Drop for ConnectionTicket {
+    fn drop(&mut self) {
+        let head = self.head.load(Relaxed);
+        self.settle(if head { None } else { Some(UnscannedReason::IncompleteHead) });
+    }
+}
+
+impl OpaqueTicket {
+    /// Bytes went through, in either direction.
+    pub fn relayed(&self, bytes: u64) {
+        let mut books = self.meter.open();
+        books.seen.bytes += bytes;
+        books.bucket(Some(self.reason)).bytes += bytes;
     }
 }
 
 impl MessageTicket {
     /// Payload bytes of this message went through.
-    pub fn relayed(&self, _bytes: u64) {
-        todo!()
+    ///
+    /// Bytes that come after the message was settled count as `scanner_error`: nobody can have looked at them.
+    pub fn relayed(&self, bytes: u64) {
+        let mut books = self.meter.open();
+        let settled = self.settled.load(Relaxed);
+        books.seen.bytes += bytes;
+        let reason = if settled { UnscannedReason::ScannerError } else { UnscannedReason::InProgress };
+        books.bucket(Some(reason)).bytes += bytes;
+        self.relayed.fetch_add(bytes, Relaxed);
+    }
+
+    /// Part of this message was not handed to the scanner: what is not scanned of it is `dropped`.
+    pub fn mark_dropped(&self) {
+        self.dropped.store(true, Relaxed);
     }
 
     /// The message is over: `scanned` of its relayed bytes were looked at, the others not, for `reason`.
     ///
-    /// `None` says that everything was looked at. A ticket dropped unsettled counts as `scanner_error`.
-    pub fn settle(&self, _scanned: u64, _reason: Option<UnscannedReason>) {
-        todo!()
+    /// `None` says that everything was looked at. A ticket dropped unsettled counts as `scanner_error`. Of a message
+    /// marked as dropped, the others are `dropped`, whatever `reason` says. The first settling counts.
+    pub fn settle(&self, scanned: u64, reason: Option<UnscannedReason>) {
+        let mut books = self.meter.open();
+        if self.settled.swap(true, Relaxed) {
+            return;
+        }
+        let relayed = self.relayed.load(Relaxed);
+        let reason = if self.dropped.load(Relaxed) { Some(UnscannedReason::Dropped) } else { reason };
+        let scanned = if reason.is_none() { relayed } else { scanned.min(relayed) };
+        books.waiting().messages -= 1;
+        books.waiting().bytes -= relayed;
+        books.scanned.bytes += scanned;
+        let bucket = books.bucket(reason);
+        bucket.messages += 1;
+        bucket.bytes += relayed - scanned;
+    }
+}
+
+impl Drop for MessageTicket {
+    fn drop(&mut self) {
+        self.settle(0, Some(UnscannedReason::ScannerError));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Connect,
+        Head(usize),
+        SettleConnection(usize, Option<UnscannedReason>),
+        Disconnect(usize),
+        Opaque(usize, UnscannedReason, u32),
+        Begin,
+        Relay(usize, u32),
+        Lose(usize),
+        Settle(usize, u32, Option<UnscannedReason>),
+        Forget(usize),
+    }
+
+    fn reason() -> impl Strategy<Value = UnscannedReason> {
+        proptest::sample::select(UnscannedReason::ALL)
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let at = any::<usize>();
+        prop_oneof![
+            Just(Step::Connect),
+            at.prop_map(Step::Head),
+            (at, proptest::option::of(reason())).prop_map(|(at, r)| Step::SettleConnection(at, r)),
+            at.prop_map(Step::Disconnect),
+            (at, reason(), any::<u32>()).prop_map(|(at, r, n)| Step::Opaque(at, r, n)),
+            Just(Step::Begin),
+            (at, any::<u32>()).prop_map(|(at, n)| Step::Relay(at, n)),
+            at.prop_map(Step::Lose),
+            (at, any::<u32>(), proptest::option::of(reason())).prop_map(|(at, n, r)| Step::Settle(at, n, r)),
+            at.prop_map(Step::Forget),
+        ]
+    }
+
+    fn pick<T>(from: &[T], at: usize) -> Option<&T> {
+        from.get(at.checked_rem(from.len())?)
+    }
+
+    fn remove<T>(from: &mut Vec<T>, at: usize) {
+        if let Some(at) = at.checked_rem(from.len()) {
+            from.swap_remove(at);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_interleaving_adds_up_at_every_moment(steps in proptest::collection::vec(step(), 0..80)) {
+            let meter = Meter::default();
+            let (mut connections, mut messages, mut total) = (Vec::new(), Vec::new(), Totals::default());
+            for step in steps {
+                match step {
+                    Step::Connect => { connections.push(meter.connection()); total.connections += 1; }
+                    Step::Head(at) => { if let Some(c) = pick(&connections, at) { c.head_read(); } }
+                    Step::SettleConnection(at, r) => { if let Some(c) = pick(&connections, at) { c.settle(r); } }
+                    Step::Disconnect(at) => remove(&mut connections, at),
+                    Step::Opaque(at, r, n) => if let Some(c) = pick(&connections, at) {
+                        c.opaque(r).relayed(n.into());
+                        total.bytes += u64::from(n);
+                    },
+                    Step::Begin => { messages.push(meter.message()); total.messages += 1; }
+                    Step::Relay(at, n) => if let Some(m) = pick(&messages, at) {
+                        m.relayed(n.into());
+                        total.bytes += u64::from(n);
+                    },
+                    Step::Lose(at) => { if let Some(m) = pick(&messages, at) { m.mark_dropped(); } }
+                    Step::Settle(at, n, r) => { if let Some(m) = pick(&messages, at) { m.settle(n.into(), r); } }
+                    Step::Forget(at) => remove(&mut messages, at),
+                }
+                let coverage = meter.coverage();
+                prop_assert!(coverage.adds_up());
+                prop_assert_eq!(coverage.seen, total);
+            }
+            drop((connections, messages));
+            prop_assert!(meter.coverage().adds_up());
+        }
+    }
+
+    #[test]
+    fn a_message_is_in_progress_until_it_is_settled_and_settles_once() {
+        let meter = Meter::default();
+        let ticket = meter.message();
+        ticket.relayed(10);
+        assert_eq!(meter.coverage().unscanned(UnscannedReason::InProgress).bytes, 10);
+        ticket.settle(7, Some(UnscannedReason::OverBound));
+        ticket.settle(10, None);
+        let coverage = meter.coverage();
+        assert_eq!(coverage.scanned, Totals { bytes: 7, connections: 0, messages: 0 });
+        assert_eq!(coverage.unscanned(UnscannedReason::OverBound), Totals { bytes: 3, connections: 0, messages: 1 });
+        assert_eq!(coverage.not_scanned.len(), 1);
+    }
+
+    #[test]
+    fn a_forgotten_message_is_a_scanner_error() {
+        let meter = Meter::default();
+        meter.message().relayed(5);
+        let totals = meter.coverage().unscanned(UnscannedReason::ScannerError);
+        assert_eq!(totals, Totals { bytes: 5, connections: 0, messages: 1 });
+    }
+
+    #[test]
+    fn a_dropped_part_outweighs_what_the_scanner_says() {
+        let meter = Meter::default();
+        let ticket = meter.message();
+        ticket.relayed(9);
+        ticket.mark_dropped();
+        ticket.settle(4, None);
+        let coverage = meter.coverage();
+        assert_eq!(coverage.scanned.bytes, 4);
+        assert_eq!(coverage.unscanned(UnscannedReason::Dropped), Totals { bytes: 5, connections: 0, messages: 1 });
+    }
+
+    #[test]
+    fn a_connection_without_a_head_is_told_from_one_with() {
+        let meter = Meter::default();
+        let (silent, spoke) = (meter.connection(), meter.connection());
+        assert_eq!(meter.coverage().unscanned(UnscannedReason::InProgress).connections, 2);
+        spoke.head_read();
+        drop((silent, spoke));
+        let coverage = meter.coverage();
+        assert_eq!(coverage.scanned.connections, 1);
+        assert_eq!(coverage.unscanned(UnscannedReason::IncompleteHead).connections, 1);
     }
 }

@@ -1,7 +1,45 @@
 //! wire → Message: relays bytes unchanged and hands a bounded copy on.
+//!
+//! | file | arrow |
+//! |---|---|
+//! | `proxy` | settings → a listening proxy, and what its connections share |
+//! | `listener` | listener → connections: limits, counts, drain |
+//! | `patience` | how long a client may take |
+//! | `forward` | request → upstream → response, the one way of every request |
+//! | `hop` | header fields of one connection, kept off the next |
+//! | `authority` | names in one spelling |
+//! | `connect`, `relay` | CONNECT → tunnel, carried and counted |
+//! | `dial` | host and port → socket, the one way out |
+//! | `reply` | refusal → response, in closed words |
+//! | `tee`, `tap` | body → the same body, and a copy to the scanners |
+//! | [`message`](Head), [`meter`](Meter) | what is handed on, and what is counted |
+//!
+//! **Non-interference.** Body bytes, trailers, status, field names with their case, values and order within a name
+//! are relayed as they came; hop-by-hop fields, chunk sizes and the case of what the engine writes itself may differ.
+//! Nothing is added, but a Host where the client sent none (RFC 9112, section 3.2.2), and nothing waits for a scan.
+//! The engine drops 1xx responses other than 100 and 101, trailers that no Trailer field announced, and the
+//! Content-Length of a 304.
+//!
+//! **The engine.** hudsucker gives `Body` and the hyper, hyper-util and rustls it was built with; its accept loop,
+//! its CONNECT and its way of forwarding are ours here. Its `HttpHandler` cannot be called by anyone else: the
+//! `HttpContext` it takes is `non_exhaustive` and has no constructor.
 
+mod authority;
+mod connect;
+mod dial;
+mod forward;
+mod hop;
+mod listener;
 mod message;
 mod meter;
+mod patience;
+mod proxy;
+mod relay;
+mod reply;
+mod tap;
+mod tee;
 
 pub use message::{Field, Head, Part, Route, StartLine};
-pub use meter::{ConnectionTicket, MessageTicket, Meter};
+pub use meter::{ConnectionTicket, MessageTicket, Meter, OpaqueTicket};
+pub use proxy::{Proxy, ProxySettings, Timeouts};
+pub use tap::{Fed, Feed, Holding, Intake, MessageId, Tap, TapMessage};

@@ -1,0 +1,204 @@
+//! Host and port → socket: the one way out, for requests and tunnels alike.
+
+use super::{authority::default_port, reply::Refusal};
+use hudsucker::{
+    hyper::{Uri, http::uri::Scheme},
+    hyper_util::rt::TokioIo,
+};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// How long one address is tried alone before the next joins in (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+/// A silent peer is asked for a sign of life after this long: tunnels and streams may idle for a day.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Dials upstream. Never dials the proxy's own listener.
+#[derive(Clone)]
+pub(super) struct Dial {
+    /// Our own listener.
+    pub(super) own: SocketAddr,
+    /// For name, connection and every address together.
+    pub(super) limit: Duration,
+}
+
+/// Why a destination was not reached. It holds no name and no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DialError {
+    #[error("the destination is this proxy")]
+    Loop,
+    #[error("name not resolved")]
+    NotResolved,
+    #[error("connection refused")]
+    Refused,
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("no route")]
+    NoRoute,
+    #[error("connection failed")]
+    Failed,
+}
+
+impl From<DialError> for Refusal {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Loop => Self::Loop,
+            DialError::NotResolved => Self::Unreachable("name_not_resolved"),
+            DialError::Refused => Self::Unreachable("connection_refused"),
+            DialError::TimedOut => Self::Unreachable("timed_out"),
+            DialError::NoRoute => Self::Unreachable("no_route"),
+            DialError::Failed => Self::Unreachable("connection_failed"),
+        }
+    }
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl Dial {
+    /// A connected socket, without Nagle's delay.
+    pub(super) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        timeout(self.limit, self.connect_unbounded(host, port)).await.unwrap_or(Err(DialError::TimedOut))
+    }
+
+    async fn connect_unbounded(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        let addresses: Vec<_> = lookup_host((host, port)).await.map_err(|_| DialError::NotResolved)?.collect();
+        if addresses.iter().any(|a| self.is_own(a)) {
+            return Err(DialError::Loop);
+        }
+        let stream = first_to_answer(addresses).await?;
+        // Bound to every address, the listener is met on any of them.
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        if self.own.ip().is_unspecified() && peer.port() == self.own.port() && peer.ip() == local.ip() {
+            return Err(DialError::Loop);
+        }
+        prepare(&stream)?;
+        Ok(stream)
+    }
+
+    fn is_own(&self, address: &SocketAddr) -> bool {
+        let (own, ip) = (self.own.ip().to_canonical(), address.ip().to_canonical());
+        let same = own == ip || ip.is_unspecified() || (own.is_unspecified() && ip.is_loopback());
+        address.port() == self.own.port() && same
+    }
+}
+
+/// The first of the addresses that takes the connection; each gets a head start on the next.
+async fn first_to_answer(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
+    if let [only] = addresses[..] {
+        return Ok(TcpStream::connect(only).await?);
+    }
+    let mut waiting = addresses.into_iter();
+    let mut attempts = JoinSet::new();
+    let mut failed = DialError::NotResolved;
+    loop {
+        if let Some(address) = waiting.next() {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        tokio::select! {
+            attempt = attempts.join_next() => match attempt {
+                None => return Err(failed),
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => failed = error.into(),
+                Some(Err(_)) => failed = DialError::Failed,
+            },
+            () = sleep(STAGGER), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+/// What every socket gets, on either side: small writes leave at once, and a vanished peer is noticed.
+pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEP_ALIVE)?;
+    Ok(())
+}
+
+impl tower_service::Service<Uri> for Dial {
+    type Response = TokioIo<TcpStream>;
+    type Error = DialError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let dial = self.clone();
+        Box::pin(async move {
+            let port = uri.port_u16().or_else(|| default_port(uri.scheme().unwrap_or(&Scheme::HTTP)));
+            let host = uri.host().unwrap_or_default();
+            let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+            dial.connect(host, port.ok_or(DialError::Failed)?).await.map(TokioIo::new)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    fn dial(own: &str) -> Dial {
+        Dial { own: own.parse().unwrap(), limit: Duration::from_secs(10) }
+    }
+
+    #[tokio::test]
+    async fn our_own_listener_is_never_dialled() {
+        for own in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let listener = TcpListener::bind(own).await.unwrap();
+            let own = listener.local_addr().unwrap();
+            let dial = Dial { own, limit: Duration::from_secs(10) };
+            for host in ["127.0.0.1", "localhost", "0.0.0.0", "::ffff:127.0.0.1"] {
+                assert_eq!(dial.connect(host, own.port()).await.err(), Some(DialError::Loop), "{host}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn another_port_of_this_machine_is_no_loop() {
+        let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = dial("127.0.0.1:1").connect("127.0.0.1", origin.local_addr().unwrap().port()).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_dead_port_is_refused_and_a_bad_name_not_resolved() {
+        let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        assert_eq!(dial("127.0.0.1:1").connect("127.0.0.1", dead).await.err(), Some(DialError::Refused));
+        assert_eq!(dial("127.0.0.1:1").connect("a b.invalid", 1).await.err(), Some(DialError::NotResolved));
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried_when_the_first_refuses() {
+        let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let alive = origin.local_addr().unwrap();
+        let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let stream = first_to_answer(vec![dead, alive]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), alive);
+        assert_eq!(first_to_answer(vec![dead, dead]).await.err(), Some(DialError::Refused));
+        assert_eq!(first_to_answer(vec![]).await.err(), Some(DialError::NotResolved));
+    }
+}

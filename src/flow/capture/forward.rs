@@ -1,0 +1,166 @@
+//! Request → upstream → Response, unchanged: the one way of every request, plain or decrypted.
+
+use super::{
+    authority::{Authority, default_port},
+    dial::DialError,
+    hop::{self, Keep},
+    listener::Connection,
+    message::{Head, Route, StartLine},
+    patience::Busy,
+    proxy::{Shared, Upstream},
+    relay::relay,
+    reply::Refusal,
+    tee::{fields, relayed},
+};
+use bytes::Bytes;
+use hudsucker::{
+    Body,
+    hyper::{
+        self, Method, Request, Response, StatusCode, Uri, Version,
+        body::Incoming,
+        http::uri::{self, Scheme},
+        upgrade::OnUpgrade,
+    },
+    hyper_util::{client::legacy, rt::TokioIo},
+};
+use posture::{Direction, Protocol, UnscannedReason};
+use std::{error::Error, sync::Arc};
+
+/// What a tunnel carried and we read: where it goes, and how far that is proven.
+pub(super) struct Via {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// As the CONNECT named it.
+    pub(super) named: uri::Authority,
+    pub(super) verified_tls: bool,
+    pub(super) upstream: Upstream,
+}
+
+/// Relays one request and its response.
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    connection: &Arc<Connection>,
+    via: Option<&Via>,
+    mut request: Request<Incoming>,
+    busy: Busy,
+) -> Result<Response<Body>, Refusal> {
+    if via.is_none() {
+        shared.authenticate(request.headers())?;
+    }
+    let target = Bytes::from(request.uri().to_string());
+    let route = Arc::new(match via {
+        None => plain_route(connection, &request)?,
+        Some(via) => inner_route(connection, via, &mut request)?,
+    });
+    let from_client = hyper::upgrade::on(&mut request);
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.remove::<OnUpgrade>();
+    let keep = if parts.method == Method::GET { hop::upgrade(&parts.headers) } else { Keep::Nothing };
+    hop::end_to_end(&mut parts.headers, keep);
+    let asked = shared.tap.open(Head {
+        direction: Direction::Outbound,
+        route: Arc::clone(&route),
+        start: StartLine::Request { method: Bytes::copy_from_slice(parts.method.as_str().as_bytes()), target },
+        fields: fields(&parts.headers),
+    });
+    parts.version = Version::HTTP_11;
+    let request = Request::from_parts(parts, relayed(body, asked, busy.clone()));
+
+    let upstream = via.map_or(&shared.upstream, |via| &via.upstream);
+    let mut response = upstream.request(request).await.map_err(|error| refusal(&error))?;
+    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switched && keep == Keep::Nothing {
+        return Err(Refusal::UpstreamFailed("unasked_upgrade"));
+    }
+    let from_upstream = switched.then(|| hyper::upgrade::on(&mut response));
+    let (mut parts, body) = response.into_parts();
+    hop::end_to_end(&mut parts.headers, if switched { keep } else { Keep::Nothing });
+    let told = shared.tap.open(Head {
+        direction: Direction::Inbound,
+        route,
+        start: StartLine::Response { status: parts.status.as_u16() },
+        fields: fields(&parts.headers),
+    });
+    parts.version = Version::HTTP_11;
+    if let Some(from_upstream) = from_upstream {
+        relay_upgrade(shared, connection, from_client, from_upstream);
+    }
+    Ok(Response::from_parts(parts, relayed(body, told, busy)))
+}
+
+/// Where a request to the proxy itself goes: its target must say (RFC 9112, section 3.2.2).
+fn plain_route(connection: &Connection, request: &Request<Incoming>) -> Result<Route, Refusal> {
+    let uri = request.uri();
+    let (Some(scheme), Some(named)) = (uri.scheme(), uri.authority()) else {
+        return Err(Refusal::BadRequest("not_absolute_form"));
+    };
+    if *scheme == Scheme::HTTPS {
+        return Err(Refusal::NotImplemented("https_needs_connect"));
+    }
+    if *scheme != Scheme::HTTP {
+        return Err(Refusal::NotImplemented("scheme"));
+    }
+    let authority = Authority::of(named, default_port(scheme)).ok_or(Refusal::BadRequest("target"))?;
+    Ok(Route {
+        protocol: Protocol::Http,
+        source: connection.source,
+        names_agree: authority.agrees_with_host(request.headers(), 80),
+        verified_tls: false,
+        host: authority.host,
+        port: authority.port,
+    })
+}
+
+/// Where a request inside a tunnel goes: where the tunnel goes, whatever the request names.
+fn inner_route(connection: &Connection, via: &Via, request: &mut Request<Incoming>) -> Result<Route, Refusal> {
+    if request.method() == Method::CONNECT {
+        return Err(Refusal::BadRequest("nested_connect"));
+    }
+    let default = default_port(&via.scheme).unwrap_or_default();
+    let target = request.uri().authority().map(|named| Authority::of(named, Some(default)));
+    let names_agree = target.is_none_or(|target| target.as_ref() == Some(&via.authority))
+        && via.authority.agrees_with_host(request.headers(), default);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    (parts.scheme, parts.authority) = (Some(via.scheme.clone()), Some(via.named.clone()));
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Refusal::BadRequest("target"))?;
+    Ok(Route {
+        protocol: if via.scheme == Scheme::HTTPS { Protocol::Https } else { Protocol::Http },
+        host: via.authority.host.clone(),
+        port: via.authority.port,
+        source: connection.source,
+        names_agree,
+        verified_tls: via.verified_tls,
+    })
+}
+
+/// Ties both sides of an upgraded connection together. Nothing on it is looked at yet: it is counted.
+fn relay_upgrade(shared: &Arc<Shared>, connection: &Arc<Connection>, client: OnUpgrade, upstream: OnUpgrade) {
+    let (inner, connection) = (Arc::clone(shared), Arc::clone(connection));
+    shared.spawn(async move {
+        let ticket = connection.ticket.opaque(UnscannedReason::WebsocketRelayed);
+        if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
+            let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+            relay(client, upstream, &ticket, inner.timeouts.tunnel_idle, &inner.stopping).await;
+        }
+    });
+}
+
+/// Why there is no response, as a closed word: an engine's error may echo what it read.
+fn refusal(error: &legacy::Error) -> Refusal {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(dial) = cause.downcast_ref::<DialError>() {
+            return (*dial).into();
+        }
+        if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            return Refusal::UpstreamFailed(match () {
+                () if error.is_parse() => "malformed_response",
+                () if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => "closed",
+                () if error.is_user() => "request_body",
+                () => "connection_failed",
+            });
+        }
+        source = cause.source();
+    }
+    Refusal::UpstreamFailed("unknown")
+}

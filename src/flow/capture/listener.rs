@@ -1,0 +1,126 @@
+//! Listener → connections: accepted, limited, counted, and drained when the proxy stops.
+
+use super::{
+    connect,
+    dial::prepare,
+    forward::{self, Via},
+    meter::ConnectionTicket,
+    patience::{Patience, Watched},
+    proxy::{Proxy, Shared},
+    reply::Refusal,
+};
+use hudsucker::{
+    hyper::{Method, Request, body::Incoming, server::conn::http1, service::service_fn},
+    hyper_util::rt::TokioIo,
+};
+use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Out of descriptors, accepting fails at once and for ever: waiting lets some come free without spinning.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// One client connection, shared by all that is carried on it. It is settled when the last of them lets go.
+pub(super) struct Connection {
+    pub(super) source: IpAddr,
+    pub(super) ticket: ConnectionTicket,
+    _room: OwnedSemaphorePermit,
+}
+
+pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
+    let Proxy { listener, shared } = proxy;
+    let room = Arc::new(Semaphore::new(shared.max_connections.min(Semaphore::MAX_PERMITS)));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => admit(&shared, &room, stream, address.ip()),
+            Err(error) if is_the_clients(&error) => {}
+            Err(_) => {
+                tracing::warn!(reason = "accept_failed", "cannot take connections for now");
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+    drop(listener);
+    shared.stopping.cancel();
+    shared.tasks.close();
+    if timeout(shared.timeouts.drain, shared.tasks.wait()).await.is_err() {
+        shared.cut.cancel();
+        shared.tasks.wait().await;
+    }
+}
+
+/// The connection failed before we had it: the next one need not wait.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn admit(shared: &Arc<Shared>, room: &Arc<Semaphore>, stream: TcpStream, source: IpAddr) {
+    let ticket = shared.meter.connection();
+    let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
+        shared.meter.refused(Refusal::Busy);
+        // Best effort, and at once: whoever is over the limit must not cost a task.
+        let _ = stream.try_write(Refusal::Busy.raw().as_bytes());
+        return;
+    };
+    if prepare(&stream).is_err() {
+        return;
+    }
+    let connection = Arc::new(Connection { source, ticket, _room: permit });
+    shared.spawn(serve_http1(Arc::clone(shared), connection, None, stream));
+}
+
+/// Serves HTTP/1 on a client's stream: the connection itself (`via` is `None`), or what a tunnel carries.
+///
+/// Not the engine's version-guessing server: while it guesses, it knows no time limit. No client of a proxy speaks
+/// HTTP/2 to it without TLS.
+pub(super) async fn serve_http1<S>(shared: Arc<Shared>, connection: Arc<Connection>, via: Option<Arc<Via>>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let patience = Patience::new(shared.timeouts.head, shared.timeouts.keep_alive_idle);
+    let service = service_fn(|request: Request<Incoming>| {
+        let (shared, connection, via, busy) =
+            (Arc::clone(&shared), Arc::clone(&connection), via.clone(), patience.busy());
+        connection.ticket.head_read();
+        async move {
+            let answer = if request.method() == Method::CONNECT && via.is_none() {
+                connect::answer(&shared, connection, request, busy).await
+            } else {
+                forward::answer(&shared, &connection, via.as_deref(), request, busy).await
+            };
+            Ok::<_, Infallible>(answer.unwrap_or_else(|refusal| shared.refuse(refusal)))
+        }
+    });
+    let io = TokioIo::new(Watched { stream, patience: patience.clone() });
+    let mut server = http1::Builder::new();
+    server
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .header_read_timeout(None)
+        .max_headers(shared.max_fields)
+        .max_buf_size(shared.max_head_bytes);
+    let mut serving = std::pin::pin!(server.serve_connection(io, service).with_upgrades());
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // How a connection ended is its two ends' affair; what it carried is counted.
+            _ = &mut serving => return,
+            () = patience.exhausted() => return,
+            () = shared.stopping.cancelled(), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

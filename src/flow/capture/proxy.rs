@@ -1,0 +1,186 @@
+//! Settings → a listening proxy: what all its connections share.
+
+use super::{
+    dial::Dial,
+    meter::Meter,
+    reply::Refusal,
+    tap::{READ_BUFFER, Tap},
+};
+use data_encoding::BASE64;
+use hudsucker::{
+    Body,
+    hyper::{HeaderMap, header::PROXY_AUTHORIZATION},
+    hyper_util::{
+        client::legacy::Client,
+        rt::{TokioExecutor, TokioTimer},
+    },
+};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use subtle::ConstantTimeEq;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use zeroize::Zeroizing;
+
+/// What the proxy is told. Not `Debug`: it holds the token.
+pub struct ProxySettings {
+    /// The credential a client must give: `Proxy-Authorization: Basic base64(guardian:TOKEN)`.
+    pub token: Zeroizing<String>,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Client connections at a time; one more is answered 503 and closed.
+    pub max_connections: usize,
+    /// Header fields of one head; more are answered 431.
+    pub max_fields: usize,
+    /// Bytes of one head, 8 KiB to 64 KiB; more are answered 431.
+    pub max_head_bytes: usize,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name resolution and connection to an upstream, together.
+    pub dial: Duration,
+    /// A TLS handshake, and the first bytes that tell what a tunnel carries.
+    pub handshake: Duration,
+    /// A request head, from its first byte to its last; for the first one, from the connection's start.
+    pub head: Duration,
+    /// The pause between two requests of a connection, and of an unused upstream connection.
+    pub keep_alive_idle: Duration,
+    /// A tunnel or an upgraded connection on which nothing moves.
+    pub tunnel_idle: Duration,
+    /// What was begun before a stop may take this long to finish.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            dial: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            keep_alive_idle: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(86_400),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+impl ProxySettings {
+    /// The default limits, with this token.
+    pub fn new(token: Zeroizing<String>) -> Self {
+        Self {
+            token,
+            timeouts: Timeouts::default(),
+            max_connections: 16_384,
+            max_fields: 128,
+            max_head_bytes: READ_BUFFER,
+        }
+    }
+}
+
+/// A proxy that listens.
+pub struct Proxy {
+    pub(super) listener: TcpListener,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// The client of the requests, whichever way they came in.
+pub(super) type Upstream = Client<Dial, Body>;
+
+/// What all connections of a proxy share.
+pub(super) struct Shared {
+    pub(super) credential: Zeroizing<Vec<u8>>,
+    pub(super) timeouts: Timeouts,
+    pub(super) max_connections: usize,
+    pub(super) max_fields: usize,
+    pub(super) max_head_bytes: usize,
+    pub(super) tap: Tap,
+    pub(super) meter: Meter,
+    pub(super) dial: Dial,
+    pub(super) upstream: Upstream,
+    /// Everything that has to end before the proxy has.
+    pub(super) tasks: TaskTracker,
+    /// No new work.
+    pub(super) stopping: CancellationToken,
+    /// No work at all.
+    pub(super) cut: CancellationToken,
+}
+
+impl Proxy {
+    /// Listens on `address`. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The address is taken, not ours to bind, or the process is out of descriptors.
+    pub fn bind(address: SocketAddr, settings: &ProxySettings, tap: Tap, meter: Meter) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(4096)?;
+        let dial = Dial { own: listener.local_addr()?, limit: settings.timeouts.dial };
+        let shared = Shared {
+            credential: Zeroizing::new(format!("guardian:{}", *settings.token).into_bytes()),
+            timeouts: settings.timeouts,
+            max_connections: settings.max_connections,
+            max_fields: settings.max_fields,
+            max_head_bytes: settings.max_head_bytes.clamp(8 << 10, READ_BUFFER),
+            tap,
+            meter,
+            upstream: upstream(dial.clone(), settings.timeouts.keep_alive_idle),
+            dial,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        };
+        Ok(Self { listener, shared: Arc::new(shared) })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `shutdown`, then stops accepting, lets what was begun finish within the drain limit, and cuts the
+    /// rest. When it returns, every connection is settled and every message handed over.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        super::listener::serve(self, shutdown).await;
+    }
+}
+
+/// A client that changes nothing it was not asked to.
+pub(super) fn upstream(dial: Dial, idle: Duration) -> Upstream {
+    Client::builder(TokioExecutor::new())
+        .http1_preserve_header_case(true)
+        .http1_max_buf_size(READ_BUFFER)
+        .http1_max_headers(1024)
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(idle)
+        .build(dial)
+}
+
+impl Shared {
+    /// Refuses a request without the proxy's credential, in time that does not depend on where it differs.
+    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let given = headers.get(PROXY_AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
+        let given = match given.split_at_checked(6) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"basic ") => rest.trim_ascii(),
+            _ => return Err(Refusal::Unauthenticated),
+        };
+        let given = Zeroizing::new(BASE64.decode(given).map_err(|_| Refusal::Unauthenticated)?);
+        if given.ct_eq(&self.credential).into() { Ok(()) } else { Err(Refusal::Unauthenticated) }
+    }
+
+    /// Runs until it is done, or cut when the proxy has to end.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        self.tasks.spawn(async move { cut.run_until_cancelled(work).await });
+    }
+
+    /// Counts a refusal and says it.
+    pub(super) fn refuse(&self, why: Refusal) -> hudsucker::hyper::Response<Body> {
+        self.meter.refused(why);
+        why.response()
+    }
+}

@@ -1,0 +1,353 @@
+//! Parts → scanner threads: a queue bounded in bytes that never makes the wire wait.
+//!
+//! The bound covers what is queued and what the scanners hold. A part that does not fit is dropped, and so is the rest
+//! of its message, which then settles as `dropped` with what was scanned before: a scanner cannot go on across a gap.
+//!
+//! **Copy or share.** A piece of a body is a slice of the engine's read buffer, and sharing it keeps the whole buffer
+//! alive: a 100-byte event would hold 64 KiB. So a piece under [`SHARE_FROM`] is copied and charged by its length; a
+//! longer one is shared and charged as a whole [`READ_BUFFER`]. The bound is thus a bound on memory, not only on
+//! lengths, and a megabyte passes without a copy.
+
+use super::{
+    message::{Field, Head, Part},
+    meter::{MessageTicket, Meter},
+};
+use bytes::Bytes;
+use posture::UnscannedReason;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    mpsc::{self, Receiver, Sender},
+};
+
+/// The most the engine reads at once, on either side: what one shared piece can keep alive.
+pub(super) const READ_BUFFER: usize = 64 << 10;
+const SHARE_FROM: usize = READ_BUFFER / 2;
+/// Charged for each item beside its bytes: its place in the queue and its allocations.
+const ITEM: usize = 256;
+/// Charged for each field beside its bytes.
+const FIELD: usize = size_of::<Field>();
+
+/// A message's number in this run.
+pub type MessageId = u64;
+
+/// Where capture hands its parts. Cheap to clone.
+#[derive(Clone)]
+pub struct Tap {
+    meter: Meter,
+    budget: Budget,
+    next: Arc<AtomicU64>,
+    shards: Arc<[Sender<Fed>]>,
+}
+
+/// One scanner's end of the queue: the whole of every message that falls to it, in order.
+pub struct Intake {
+    parts: Receiver<Fed>,
+    budget: Budget,
+}
+
+/// One thing to scan. Its room in the queue is free again when it is dropped.
+pub struct Fed {
+    /// Which message.
+    pub message: MessageId,
+    /// What of it.
+    pub feed: Feed,
+    _charge: Charge,
+}
+
+/// A piece of a message.
+pub enum Feed {
+    /// A message begins. Whoever has looked at it settles the ticket, once, after [`Part::End`].
+    Begin(Head, Arc<MessageTicket>),
+    /// It goes on, or ends.
+    Part(Part),
+}
+
+/// Bytes a scanner holds on to: they count against the queue's bound.
+pub struct Holding(Charge);
+
+/// A message being relayed. Dropping it ends the message, complete or not.
+pub struct TapMessage {
+    ticket: Arc<MessageTicket>,
+    budget: Budget,
+    // None once something was dropped before anything was queued: nobody waits for the end.
+    queue: Option<Queue>,
+}
+
+struct Queue {
+    message: MessageId,
+    shard: Sender<Fed>,
+    whole: bool,
+    // Kept from the beginning, so that the end always fits.
+    end: Option<Charge>,
+}
+
+impl Tap {
+    /// A queue for `bytes`, and an intake for each of `scanners` threads (at least one).
+    pub fn new(bytes: usize, scanners: usize, meter: Meter) -> (Self, Vec<Intake>) {
+        let budget = Budget { limit: bytes, used: Arc::default() };
+        let (shards, intakes): (Vec<_>, Vec<_>) = (0..scanners.max(1))
+            .map(|_| {
+                let (sender, parts) = mpsc::channel();
+                (sender, Intake { parts, budget: budget.clone() })
+            })
+            .unzip();
+        (Self { meter, budget, next: Arc::default(), shards: shards.into() }, intakes)
+    }
+
+    /// A message begins. Never waits: when its head does not fit, the message counts as dropped.
+    pub fn open(&self, head: Head) -> TapMessage {
+        let ticket = self.meter.message();
+        let message = self.next.fetch_add(1, Relaxed);
+        let queue =
+            self.budget.take(ITEM + weight(&head.fields)).zip(self.budget.take(ITEM)).and_then(|(begin, end)| {
+                let shards = self.shards.len() as u64;
+                let at = usize::try_from(message % shards).expect("less than the number of shards");
+                let shard = self.shards[at].clone();
+                let feed = Feed::Begin(head, Arc::clone(&ticket));
+                shard.send(Fed { message, feed, _charge: begin }).ok()?;
+                Some(Queue { message, shard, whole: true, end: Some(end) })
+            });
+        if queue.is_none() {
+            ticket.mark_dropped();
+        }
+        TapMessage { ticket, budget: self.budget.clone(), queue }
+    }
+
+    /// Bytes queued and held, of the bound given to [`Tap::new`].
+    pub fn used(&self) -> usize {
+        self.budget.used.load(Relaxed)
+    }
+}
+
+impl TapMessage {
+    /// A piece of the body went through.
+    pub fn body(&mut self, piece: &Bytes) {
+        self.ticket.relayed(piece.len() as u64);
+        if piece.len() < SHARE_FROM {
+            self.pass(ITEM + piece.len(), || Part::Body(Bytes::copy_from_slice(piece)));
+        } else {
+            self.pass(ITEM + piece.len().max(READ_BUFFER), || Part::Body(piece.clone()));
+        }
+    }
+
+    /// The trailer section went through.
+    pub fn trailers(&mut self, fields: Vec<Field>) {
+        self.pass(ITEM + weight(&fields), || Part::Trailers(fields));
+    }
+
+    fn pass(&mut self, weight: usize, part: impl FnOnce() -> Part) {
+        let Some(queue) = self.queue.as_mut().filter(|q| q.whole) else { return };
+        let sent = self.budget.take(weight).is_some_and(|charge| {
+            queue.shard.send(Fed { message: queue.message, feed: Feed::Part(part()), _charge: charge }).is_ok()
+        });
+        if !sent {
+            queue.whole = false;
+            self.ticket.mark_dropped();
+        }
+    }
+}
+
+impl Drop for TapMessage {
+    fn drop(&mut self) {
+        let Some(queue) = &mut self.queue else {
+            return self.ticket.settle(0, Some(UnscannedReason::Dropped));
+        };
+        if let Some(charge) = queue.end.take() {
+            // Without a scanner to take it, the ticket settles itself when its last owner lets go.
+            let _ = queue.shard.send(Fed { message: queue.message, feed: Feed::Part(Part::End), _charge: charge });
+        }
+    }
+}
+
+impl Intake {
+    /// The next thing to scan; waits for it. `None` when the proxy is gone and everything was handed over.
+    pub fn recv(&self) -> Option<Fed> {
+        self.parts.recv().ok()
+    }
+
+    /// A place to tell what a scanner holds of a message, nothing at first.
+    pub fn holding(&self) -> Holding {
+        Holding(Charge { budget: self.budget.clone(), bytes: 0 })
+    }
+}
+
+impl Holding {
+    /// The scanner now holds `bytes`. It may hold more than fits; then nothing new fits until it lets go.
+    pub fn set(&mut self, bytes: usize) {
+        let Charge { budget, bytes: before } = &mut self.0;
+        budget.used.fetch_add(bytes, Relaxed);
+        budget.used.fetch_sub(*before, Relaxed);
+        *before = bytes;
+    }
+}
+
+fn weight(fields: &[Field]) -> usize {
+    fields.iter().map(|f| FIELD + f.name.len() + f.value.len()).sum()
+}
+
+#[derive(Clone)]
+struct Budget {
+    limit: usize,
+    used: Arc<AtomicUsize>,
+}
+
+impl Budget {
+    fn take(&self, bytes: usize) -> Option<Charge> {
+        let fits = |used: usize| used.checked_add(bytes).filter(|total| *total <= self.limit);
+        self.used.fetch_update(Relaxed, Relaxed, fits).ok()?;
+        Some(Charge { budget: self.clone(), bytes })
+    }
+}
+
+/// Room in the queue, given back when dropped.
+struct Charge {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::capture::{Route, StartLine};
+    use posture::{Direction, Protocol};
+    use proptest::prelude::*;
+
+    fn head() -> Head {
+        let route = Route {
+            protocol: Protocol::Http,
+            host: "origin".to_owned(),
+            port: 80,
+            source: [127, 0, 0, 1].into(),
+            names_agree: true,
+            verified_tls: false,
+        };
+        let fields = vec![Field { name: Bytes::from_static(b"host"), value: Bytes::from_static(b"origin") }];
+        Head {
+            direction: Direction::Outbound,
+            route: Arc::new(route),
+            start: StartLine::Response { status: 200 },
+            fields,
+        }
+    }
+
+    /// A scanner that looks at everything, on the spot.
+    fn scan(intake: &Intake) -> Vec<u8> {
+        let (mut seen, mut ticket) = (Vec::new(), None);
+        while let Ok(fed) = intake.parts.try_recv() {
+            match fed.feed {
+                Feed::Begin(_, t) => ticket = Some(t),
+                Feed::Part(Part::Body(piece)) => seen.extend_from_slice(&piece),
+                Feed::Part(Part::Trailers(_)) => {}
+                Feed::Part(Part::End) => ticket.take().unwrap().settle(seen.len() as u64, None),
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn a_message_arrives_whole_and_gives_its_room_back() {
+        let meter = Meter::default();
+        let (tap, intakes) = Tap::new(1 << 20, 1, meter.clone());
+        let mut message = tap.open(head());
+        message.body(&Bytes::from_static(b"hello "));
+        message.body(&Bytes::from(vec![b'x'; SHARE_FROM]));
+        drop(message);
+        assert!(tap.used() > READ_BUFFER);
+        assert_eq!(scan(&intakes[0]).len(), 6 + SHARE_FROM);
+        assert_eq!(tap.used(), 0);
+        assert_eq!(meter.coverage().scanned.bytes, 6 + SHARE_FROM as u64);
+        assert_eq!(meter.coverage().scanned.messages, 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_what_was_scanned_before_stays_scanned() {
+        let meter = Meter::default();
+        let (tap, intakes) = Tap::new(4096, 1, meter.clone());
+        let mut message = tap.open(head());
+        message.body(&Bytes::from(vec![1; 1000]));
+        message.body(&Bytes::from(vec![2; 4000]));
+        message.body(&Bytes::from(vec![3; 10]));
+        drop(message);
+        assert_eq!(scan(&intakes[0]), vec![1; 1000]);
+        let coverage = meter.coverage();
+        assert!(coverage.adds_up());
+        assert_eq!(coverage.scanned.bytes, 1000);
+        assert_eq!(coverage.unscanned(UnscannedReason::Dropped).bytes, 4010);
+        assert_eq!(coverage.unscanned(UnscannedReason::Dropped).messages, 1);
+        assert_eq!(tap.used(), 0);
+    }
+
+    #[test]
+    fn a_message_whose_head_does_not_fit_is_dropped_without_a_scanner() {
+        let meter = Meter::default();
+        let (tap, intakes) = Tap::new(10, 1, meter.clone());
+        let mut message = tap.open(head());
+        message.body(&Bytes::from_static(b"four"));
+        drop(message);
+        assert!(intakes[0].parts.try_recv().is_err());
+        assert_eq!(meter.coverage().unscanned(UnscannedReason::Dropped).bytes, 4);
+        assert_eq!(tap.used(), 0);
+    }
+
+    #[test]
+    fn bytes_a_scanner_holds_leave_no_room() {
+        let meter = Meter::default();
+        let (tap, intakes) = Tap::new(4096, 1, meter.clone());
+        let mut holding = intakes[0].holding();
+        holding.set(4096);
+        drop(tap.open(head()));
+        assert_eq!(meter.coverage().unscanned(UnscannedReason::Dropped).messages, 1);
+        holding.set(10);
+        assert_eq!(tap.used(), 10);
+        drop(holding);
+        assert_eq!(tap.used(), 0);
+    }
+
+    #[test]
+    fn a_scanner_that_died_leaves_nothing_unsettled() {
+        let meter = Meter::default();
+        let (tap, intakes) = Tap::new(4096, 1, meter.clone());
+        let mut message = tap.open(head());
+        drop(intakes);
+        message.body(&Bytes::from_static(b"four"));
+        drop(message);
+        drop(tap.open(head()));
+        let coverage = meter.coverage();
+        assert!(coverage.adds_up());
+        assert_eq!(coverage.unscanned(UnscannedReason::InProgress).messages, 0);
+        assert_eq!(coverage.scanned.messages, 0);
+        assert_eq!(tap.used(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_bound_is_never_passed_and_everything_is_given_back(
+            pieces in proptest::collection::vec((0_usize..3, 0_usize..70_000, any::<bool>()), 0..60)
+        ) {
+            let meter = Meter::default();
+            let (tap, intakes) = Tap::new(200_000, 2, meter.clone());
+            let mut messages: Vec<_> = (0..3).map(|_| tap.open(head())).collect();
+            for (at, length, reopen) in pieces {
+                messages[at].body(&Bytes::from(vec![0; length]));
+                if reopen { messages[at] = tap.open(head()); }
+                prop_assert!(tap.used() <= 200_000);
+                prop_assert!(meter.coverage().adds_up());
+            }
+            drop(messages);
+            for intake in &intakes {
+                // Several messages share an intake: only their tickets' drop is of interest here.
+                while intake.parts.try_recv().is_ok() {}
+            }
+            prop_assert_eq!(tap.used(), 0);
+            prop_assert!(meter.coverage().adds_up());
+            prop_assert_eq!(meter.coverage().unscanned(UnscannedReason::InProgress), posture::Totals::default());
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The proxy, spoken to over real sockets on both sides.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
+
+mod bounds;
+mod refused;
+mod relayed;
+mod rig;
+mod tunnel;
