@@ -18,6 +18,7 @@ mod standin;
 mod start;
 mod threats;
 mod trouble;
+mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use place::Place;
@@ -58,6 +59,7 @@ enum Verb {
     Run(run::Args),
     Env(env::Args),
     Threats(threats::Args),
+    Verify(verify::Args),
     Keys(keys::Args),
     Config(config::Args),
     GuardianPolicy(guardian_policy::Args),
@@ -86,6 +88,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Run(args) => run::run(&args, &place),
         Verb::Env(args) => env::run(&args, &place),
         Verb::Threats(args) => threats::run(&args, &place),
+        Verb::Verify(args) => verify::run(&args, &place),
         Verb::Keys(args) => keys::run(&args, &place),
         Verb::GuardianPolicy(args) => guardian_policy::run(&args, &place),
         Verb::Config(args) => config::run(&args, &place),

@@ -40,4 +40,10 @@ impl Place {
         let flags = FlagValues { home: self.home.clone(), config: self.config.clone(), ..flags };
         Config::load(&Sources::process(flags))
     }
+
+    /// The state folder alone, whatever is wrong with the rest.
+    pub(super) fn home(&self) -> Result<PathBuf, Trouble> {
+        let flags = FlagValues { home: self.home.clone(), ..FlagValues::default() };
+        Ok(config::home(&Sources::process(flags))?)
+    }
 }

@@ -34,6 +34,9 @@ pub const ENV_CONFIG: &str = "HERMES_TRAFFIC_GUARDIAN_CONFIG";
 /// Hermes' own folder, `~/.hermes` by default.
 pub const ENV_HERMES_HOME: &str = "HERMES_HOME";
 
+/// The settings a reader of the folder needs, which it takes from the folder's own `config.toml` alone.
+const PLACES: [&str; 2] = ["log_dir", "attestation_output"];
+
 /// Every setting, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -198,20 +201,14 @@ impl Config {
         };
         let file = named.as_deref().map_or_else(|| file::optional(&standing), file::required)?;
 
-        let mut loaded = Loaded { config: Self::defaults(home, hermes_home), origin: BTreeMap::new(), file: None };
+        let mut loaded = Loaded::of(Self::defaults(home, hermes_home));
         if let Some(file) = &file {
             loaded.apply_file(file)?;
             loaded.file = Some(file.path.clone());
         }
         let signed_places = match &file {
             Some(file) if file.path == standing => loaded.places(),
-            _ => file::optional(&standing)?.map_or_else(
-                || Ok(loaded.default_places()),
-                |file| {
-                    let mut alone = loaded.defaults();
-                    alone.apply_file(&file).map(|()| alone.places())
-                },
-            )?,
+            _ => places_in(&loaded.config.home)?,
         };
         for setting in SETTINGS {
             let Some(name) = setting.env else { continue };
@@ -292,9 +289,7 @@ impl Loaded {
         if config.scan_queue_bytes < config.scan.max_scan_bytes {
             return refuse("scan.queue_bytes", "must not be below scan.max_scan_bytes");
         }
-        for (key, (now, signed)) in
-            ["log_dir", "attestation_output"].into_iter().zip(self.places().iter().zip(signed_places))
-        {
+        for (key, (now, signed)) in PLACES.into_iter().zip(self.places().iter().zip(signed_places)) {
             if now != signed {
                 return refuse(key, "a reader of the folder looks in its config.toml alone: it must say the same");
             }
@@ -302,13 +297,8 @@ impl Loaded {
         Ok(())
     }
 
-    fn defaults(&self) -> Self {
-        let config = Config::defaults(self.config.home.clone(), self.config.hermes_home.clone());
+    fn of(config: Config) -> Self {
         Self { config, origin: BTreeMap::new(), file: None }
-    }
-
-    fn default_places(&self) -> [PathBuf; 2] {
-        self.defaults().places()
     }
 
     fn places(&self) -> [PathBuf; 2] {
@@ -326,6 +316,28 @@ pub fn check_environment(names: impl IntoIterator<Item = OsString>) -> Result<()
     };
     let mut ours = names.into_iter().filter_map(|n| n.into_string().ok()).filter(|n| n.starts_with(ENV_PREFIX));
     ours.find(|name| !known(name)).map_or(Ok(()), |name| Err(ConfigError::UnknownVariable { name }))
+}
+
+/// The state folder, whatever else is wrong.
+///
+/// # Errors
+/// When it cannot be told from these sources.
+pub fn home(sources: &Sources<'_>) -> Result<PathBuf, ConfigError> {
+    Ok(folders(sources)?.0)
+}
+
+/// Where the log and the exports of this state folder, or of a copy of one, are: what its own `config.toml` says, and
+/// nothing else of it.
+///
+/// # Errors
+/// A `config.toml` that cannot be read, or that names a place outside the folder.
+pub fn places_in(home: &Path) -> Result<[PathBuf; 2], ConfigError> {
+    let mut loaded = Loaded::of(Config::defaults(home.to_owned(), PathBuf::new()));
+    if let Some(mut file) = file::optional(&home.join("config.toml"))? {
+        file.entries.retain(|entry| PLACES.contains(&entry.key.as_str()));
+        loaded.apply_file(&file)?;
+    }
+    Ok(loaded.places())
 }
 
 /// The state folder and Hermes' own, absolute.
