@@ -1,1 +1,0 @@
-//! What a running monitor is asked through `run/control.sock`.

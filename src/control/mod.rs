@@ -1,0 +1,146 @@
+//! Request → Response: one JSON object a line, over a socket that only the owner of the state folder can reach.
+
+mod address;
+mod client;
+pub(crate) mod server;
+
+pub use client::{ControlError, Lease, ask, lease, status};
+
+use posture::{
+    Attested, Counts, Coverage, Ended, MonitorStatus, NamedCount, Retention, RunId, Scan, SelfTest, Sha256Hex,
+    Timestamp, Word,
+};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// `schema_version` of [`Status`].
+pub const STATUS_SCHEMA: &str = "clawsec-traffic-status/v1";
+
+/// What a running monitor can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// How it is.
+    Status,
+    /// An export, now.
+    Export,
+    /// An end, for good: the operator no longer wants a monitor. Answered when it has come.
+    Stop,
+    /// To live at least as long as this connection. Answered at once; the connection then stays open.
+    Lease,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Response {
+    /// How the run ended, after a stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// Why it was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The export that was made, after an export or a stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Exported>,
+    /// Whether it was done.
+    pub ok: bool,
+    /// How the monitor is, when asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Box<Status>>,
+}
+
+impl Response {
+    /// Done, with nothing more to say.
+    pub fn done() -> Self {
+        Self { ok: true, ..Self::default() }
+    }
+
+    /// Not done.
+    pub fn failed(why: impl Into<String>) -> Self {
+        Self { error: Some(why.into()), ..Self::default() }
+    }
+}
+
+/// An export that is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exported {
+    /// Its moment.
+    pub generated_at: Timestamp,
+    /// Its number.
+    pub sequence: u64,
+}
+
+/// How a running monitor is. Counts and coverage are since genesis, [`Status::refusals`] since this run began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// Stated counts.
+    pub attested: Attested,
+    /// Findings.
+    pub counts: Counts,
+    /// What passed and what of it was looked at.
+    pub coverage: Coverage,
+    /// Why the monitor is not whole: sorted; empty unless degraded.
+    pub degraded_reasons: Vec<Word>,
+    /// The last export of this run.
+    pub export: Option<Exported>,
+    /// Whether HTTPS is decrypted and scanned.
+    pub https_inspection: bool,
+    /// The signing key.
+    pub key_id: Sha256Hex,
+    /// The bounds in force.
+    pub limits: Limits,
+    /// Where the proxy listens.
+    pub listen: SocketAddr,
+    /// The log.
+    pub log: LogStatus,
+    /// `running` or `degraded`.
+    pub monitor_status: MonitorStatus,
+    /// When the next export is due at the latest.
+    pub next_export_at: Timestamp,
+    /// The process.
+    pub pid: u32,
+    /// Bytes that wait for a scanner or are held by one.
+    pub queue_used_bytes: u64,
+    /// Requests the proxy answered itself, by why; without zeros. `credential` are those without our token (407).
+    pub refusals: Vec<NamedCount>,
+    /// This run.
+    pub run_id: RunId,
+    /// [`STATUS_SCHEMA`].
+    pub schema_version: String,
+    /// The last self-test.
+    pub self_test: SelfTest,
+    /// When this run began.
+    pub since: Timestamp,
+}
+
+/// The bounds in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Client connections at once.
+    pub max_connections: u64,
+    /// Seconds between exports.
+    pub period_seconds: u64,
+    /// Of the log.
+    pub retention: Retention,
+    /// Of scanning.
+    pub scan: Scan,
+}
+
+/// The log, as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogStatus {
+    /// Bytes it takes.
+    pub bytes: u64,
+    /// The number the next record gets.
+    pub next_seq: u64,
+    /// Records that wait for it to take them.
+    pub waiting: u64,
+}
+
+#[cfg(test)]
+mod tests;

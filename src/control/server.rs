@@ -1,0 +1,134 @@
+//! The answering side: checks who asks, reads one bounded line, and lets the monitor answer.
+
+use super::{Request, Response, address::Address};
+use crate::home::Home;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::{fs, io, os::unix::net, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::timeout,
+};
+
+/// No request comes near it.
+const MAX_REQUEST_BYTES: u64 = 4096;
+/// A client that connected asks within this time.
+const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+/// Clients at once, leases included.
+const MAX_CLIENTS: usize = 1024;
+
+/// A request and where its answer goes.
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) reply: oneshot::Sender<Response>,
+}
+
+/// Where clients are heard.
+#[derive(Clone)]
+pub(crate) struct Ears {
+    /// Requests, but for leases.
+    pub(crate) asked: mpsc::Sender<Asked>,
+    /// Leases held.
+    pub(crate) leases: watch::Sender<usize>,
+}
+
+/// The socket, listening.
+pub(crate) struct Server {
+    listener: UnixListener,
+    home: Home,
+}
+
+impl Server {
+    /// Takes the place of a socket a process before us left: its caller holds the state folder's lock. Call it inside a
+    /// tokio runtime.
+    pub(crate) fn bind(home: &Home) -> io::Result<Self> {
+        let address = Address::of(home)?;
+        match fs::remove_file(address.path()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        // On Linux the file gets the mode its socket has when it is bound: nobody else ever sees it open.
+        let _ = rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+        rustix::net::bind(&socket, &SocketAddrUnix::new(address.path())?)?;
+        rustix::net::listen(&socket, 128)?;
+        let listener = UnixListener::from_std(net::UnixListener::from(socket))?;
+        Ok(Self { listener, home: home.clone() })
+    }
+
+    /// Serves until dropped.
+    pub(crate) async fn serve(&self, ears: Ears) {
+        let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+        loop {
+            let Ok(place) = Arc::clone(&clients).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((client, _)) => {
+                    let ears = ears.clone();
+                    tokio::spawn(async move {
+                        // A client that goes away, or says nothing sensible, is its own trouble.
+                        let _ = serve(client, &ears).await;
+                        drop(place);
+                    });
+                }
+                // Out of descriptors: the proxy needs them more.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.home.control_socket());
+    }
+}
+
+async fn serve(mut client: UnixStream, ears: &Ears) -> io::Result<()> {
+    let peer = client.peer_cred()?.uid();
+    if peer != rustix::process::geteuid().as_raw() && peer != 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut line = Vec::new();
+    let mut input = BufReader::new((&mut client).take(MAX_REQUEST_BYTES));
+    timeout(REQUEST_WITHIN, input.read_until(b'\n', &mut line)).await??;
+    let request = serde_json::from_slice(&line);
+    let Ok(request) = request else {
+        return say(&mut client, &Response::failed("not a request of this version")).await;
+    };
+    if request == Request::Lease {
+        let _held = Held::new(ears.leases.clone());
+        say(&mut client, &Response::done()).await?;
+        // Until the other side lets go: whatever else it sends means nothing.
+        while client.read(&mut [0; 64]).await? > 0 {}
+        return Ok(());
+    }
+    let (reply, response) = oneshot::channel();
+    let asked = ears.asked.send(Asked { request, reply }).await;
+    let response = if asked.is_ok() { response.await.ok() } else { None };
+    say(&mut client, &response.unwrap_or_else(|| Response::failed("the monitor is ending"))).await
+}
+
+/// One lease.
+struct Held(watch::Sender<usize>);
+
+impl Held {
+    fn new(leases: watch::Sender<usize>) -> Self {
+        leases.send_modify(|held| *held += 1);
+        Self(leases)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.send_modify(|held| *held -= 1);
+    }
+}
+
+async fn say(client: &mut UnixStream, response: &Response) -> io::Result<()> {
+    let mut line = serde_json::to_vec(response)?;
+    line.push(b'\n');
+    timeout(REQUEST_WITHIN, client.write_all(&line)).await??;
+    Ok(())
+}

@@ -1,1 +1,0 @@
-//! Wiring only: stages joined by bounded channels, drained on stop.
