@@ -6,6 +6,7 @@
 mod completions;
 mod config;
 mod env;
+mod export;
 mod guardian_policy;
 mod keys;
 mod logging;
@@ -16,6 +17,8 @@ mod show;
 mod spawn;
 mod standin;
 mod start;
+mod status;
+mod stop;
 mod threats;
 mod trouble;
 mod verify;
@@ -56,9 +59,12 @@ struct Line {
 #[derive(Subcommand)]
 enum Verb {
     Start(start::Args),
+    Stop(stop::Args),
+    Status(status::Args),
     Run(run::Args),
     Env(env::Args),
     Threats(threats::Args),
+    Export(export::Args),
     Verify(verify::Args),
     Keys(keys::Args),
     Config(config::Args),
@@ -85,9 +91,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(Line { place, verb }: Line) -> Answer {
     match verb {
         Verb::Start(args) => start::run(&args, &place),
+        Verb::Stop(args) => stop::run(&args, &place),
+        Verb::Status(args) => status::run(&args, &place),
         Verb::Run(args) => run::run(&args, &place),
         Verb::Env(args) => env::run(&args, &place),
         Verb::Threats(args) => threats::run(&args, &place),
+        Verb::Export(args) => export::run(&args, &place),
         Verb::Verify(args) => verify::run(&args, &place),
         Verb::Keys(args) => keys::run(&args, &place),
         Verb::GuardianPolicy(args) => guardian_policy::run(&args, &place),

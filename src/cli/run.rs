@@ -1,11 +1,11 @@
 //! `run -- CMD…`: one command and its children behind the proxy, nothing else.
 
 use super::place::{Json, Place};
-use super::standin::control::{self, Status};
 use super::start::Flags;
 use super::{Answer, Trouble, YES, env, show, spawn};
 use crate::{
     config::Config,
+    control::{self, Status},
     home::Home,
     platform::{contract, dotenv},
 };
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// A monitor answers within this, or it does not.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Run a command behind the monitor
 ///

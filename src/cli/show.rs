@@ -75,11 +75,6 @@ pub(super) fn paint(text: &str, code: &str) -> String {
     if *COLOUR { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// Whether stdout is read by a person.
-pub(super) fn to_a_person() -> bool {
-    io::stdout().is_terminal()
-}
-
 /// A panic says where it was and nothing of what it was about: the text may hold bytes of the wire.
 pub(super) fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {

@@ -8,7 +8,7 @@ pub struct NoMonitor;
 
 pub mod monitor {
     use super::NoMonitor;
-    use crate::config::Config;
+    use crate::{config::Config, control::Exported};
     use posture::{Ended, RunId};
     use std::net::SocketAddr;
 
@@ -27,26 +27,12 @@ pub mod monitor {
         let Options { until_last_lease: _, inspect_https: _ } = options;
         Err(NoMonitor)
     }
-}
 
-pub mod control {
-    use super::NoMonitor;
-    use crate::home::Home;
-    use posture::{Counts, Coverage};
-    use std::time::Duration;
-
-    pub struct Lease;
-
-    pub struct Status {
-        pub coverage: Coverage,
-        pub counts: Counts,
-    }
-
-    pub fn lease(_: &Home, _: Duration) -> Result<Lease, NoMonitor> {
+    pub fn export(_: &Config) -> Result<Exported, NoMonitor> {
         Err(NoMonitor)
     }
 
-    pub fn status(_: &Home, _: Duration) -> Result<Status, NoMonitor> {
+    pub fn disable(_: &Config) -> Result<Exported, NoMonitor> {
         Err(NoMonitor)
     }
 }

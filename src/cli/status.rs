@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
 }
 
 fn screen(status: &Status) -> Result<(), Trouble> {
-    let reasons: Vec<_> = status.degraded_reasons.iter().map(|r| r.as_str()).collect();
+    let reasons: Vec<_> = status.degraded_reasons.iter().map(posture::Word::as_str).collect();
     let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     let https = if status.https_inspection { "decrypted and scanned" } else { "relayed unopened" };
     row("monitor", format_args!("{}{why}, pid {}, since {}", status.monitor_status, status.pid, status.since))?;
@@ -72,11 +72,16 @@ fn screen(status: &Status) -> Result<(), Trouble> {
 }
 
 fn coverage(coverage: &Coverage) -> Result<(), Trouble> {
-    let totals = |t: &posture::Totals| format!("{} connections, {} messages, {} bytes", t.connections, t.messages, t.bytes);
+    let totals =
+        |t: &posture::Totals| format!("{} connections, {} messages, {} bytes", t.connections, t.messages, t.bytes);
     row("seen", totals(&coverage.seen))?;
     row("scanned", totals(&coverage.scanned))?;
     for unscanned in &coverage.not_scanned {
-        let amount = posture::Totals { bytes: unscanned.bytes, connections: unscanned.connections, messages: unscanned.messages };
+        let amount = posture::Totals {
+            bytes: unscanned.bytes,
+            connections: unscanned.connections,
+            messages: unscanned.messages,
+        };
         row("not scanned", format_args!("{}: {}", unscanned.reason, totals(&amount)))?;
     }
     Ok(())

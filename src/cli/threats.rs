@@ -3,7 +3,7 @@
 use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, show};
 use crate::{clock, home::Home};
-use attest::chain::{Record, read_line};
+use attest::chain::{MAX_LINE_BYTES, Record, read_line};
 use clap::ValueEnum;
 use posture::{Direction, EventBody, Family, FindingRecord, Severity, Timestamp};
 use serde::Serialize;
@@ -18,8 +18,6 @@ use std::{
 
 /// How many findings a table shows unless told otherwise.
 const TABLE_LIMIT: usize = 100;
-/// No line of the log is longer.
-const MAX_LINE: u64 = 64 * 1024;
 /// How often `--follow` looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -34,7 +32,7 @@ pub(super) struct Args {
     /// At least this severe: info, low, medium, high or critical
     #[arg(long)]
     severity: Option<Severity>,
-    /// Of this family, such as ai_api_key
+    /// Of this family, such as `ai_api_key`
     #[arg(long)]
     family: Option<Family>,
     /// Going this way: outbound or inbound
@@ -94,7 +92,10 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let mut tail = None;
     for path in segments(home.log_dir())? {
         let mut reader = Tail::open(&path)?;
-        reader.read(|record| found.add(record, &filter))?;
+        reader.read(|record| {
+            found.add(record, &filter);
+            Ok(())
+        })?;
         tail = Some(reader);
     }
     let unreadable = found.unreadable;
@@ -157,7 +158,7 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn add(&mut self, record: Option<Record>, filter: &Filter) -> Result<(), Trouble> {
+    fn add(&mut self, record: Option<Record>, filter: &Filter) {
         match record {
             None => self.unreadable += 1,
             Some(Record::Finding(finding)) if filter.takes(&finding) => {
@@ -177,7 +178,6 @@ impl Shelf {
             }
             Some(Record::Finding(_)) => {}
         }
-        Ok(())
     }
 }
 
@@ -221,7 +221,7 @@ fn segments(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
         Err(e) => return Err(Trouble::file("read", folder, &e)),
     };
     let name_of = |path: &PathBuf| path.file_name().and_then(|n| n.to_str()).map(str::to_owned);
-    let is_segment = |name: &str| name.strip_prefix("findings-").is_some_and(|rest| rest.ends_with(".jsonl"));
+    let is_segment = |name: &str| name.strip_prefix("findings-").and_then(|rest| rest.strip_suffix(".jsonl")).is_some();
     let mut sealed: Vec<_> =
         entries.flatten().map(|e| e.path()).filter(|p| name_of(p).is_some_and(|n| is_segment(&n))).collect();
     sealed.sort();
@@ -248,12 +248,13 @@ impl Tail {
 
     /// Every whole line from here on; `None` is a line that is no record. An end without a line end is being written.
     fn read(&mut self, mut on: impl FnMut(Option<Record>) -> Result<(), Trouble>) -> Result<(), Trouble> {
+        let limit = MAX_LINE_BYTES as u64 + 1;
         let mut line = Vec::new();
         loop {
             line.clear();
             let trouble = |e| Trouble::file("read", &self.path, &e);
-            (&mut self.reader).take(MAX_LINE).read_until(b'\n', &mut line).map_err(trouble)?;
-            let whole = line.ends_with(b"\n") || line.len() as u64 == MAX_LINE;
+            (&mut self.reader).take(limit).read_until(b'\n', &mut line).map_err(trouble)?;
+            let whole = line.ends_with(b"\n") || line.len() as u64 == limit;
             if !whole {
                 self.reader.seek(SeekFrom::Start(self.read)).map_err(trouble)?;
                 return Ok(());

@@ -1,6 +1,6 @@
 //! Why a verb could not answer: a message, perhaps a hint, and the code to exit with.
 
-use crate::{config::ConfigError, home::HomeError};
+use crate::{config::ConfigError, control::ControlError, home::HomeError};
 use std::{error::Error, io};
 
 /// A command line, a variable or a file that makes no sense (`EX_USAGE` of sysexits.h).
@@ -110,6 +110,16 @@ impl From<HomeError> for Trouble {
         let trouble = match error {
             HomeError::Held { .. } => Self::no(chain(&error)),
             HomeError::Unsafe { .. } | HomeError::Io { .. } => Self::io(chain(&error)),
+        };
+        trouble.hint(error.hint())
+    }
+}
+
+impl From<ControlError> for Trouble {
+    fn from(error: ControlError) -> Self {
+        let trouble = match error {
+            ControlError::NoMonitor | ControlError::Refused(_) => Self::no(chain(&error)),
+            ControlError::Silent | ControlError::Malformed | ControlError::Io(_) => Self::io(chain(&error)),
         };
         trouble.hint(error.hint())
     }

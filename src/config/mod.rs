@@ -12,6 +12,8 @@ pub use error::{ConfigError, Origin};
 pub use settings::{SETTINGS, Setting};
 pub use value::{Shown, UpstreamProxy};
 
+pub use crate::flow::capture::Timeouts;
+
 use crate::flow::detect::Limits;
 use error::Reason;
 use file::Raw;
@@ -76,36 +78,6 @@ pub struct Config {
     pub proxy_url: Option<UpstreamProxy>,
     /// Roots trusted upstream beside the platform's: a PEM file.
     pub ca_bundle: Option<PathBuf>,
-}
-
-/// How long the proxy waits for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// A connection to an upstream server.
-    pub dial: Duration,
-    /// A TLS handshake, or the recognisable beginning of anything within CONNECT.
-    pub handshake: Duration,
-    /// The head of a request, once it began.
-    pub head: Duration,
-    /// The next request on a connection kept alive.
-    pub keep_alive_idle: Duration,
-    /// The next byte of a tunnel or a stream.
-    pub tunnel_idle: Duration,
-    /// Open connections, after a stop was asked for.
-    pub drain: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            dial: Duration::from_secs(10),
-            handshake: Duration::from_secs(10),
-            head: Duration::from_secs(30),
-            keep_alive_idle: Duration::from_secs(300),
-            tunnel_idle: Duration::from_secs(86_400),
-            drain: Duration::from_secs(5),
-        }
-    }
 }
 
 /// A server of the operator's own to which a vendor's key may go: an `[[audience]]` of the configuration.

@@ -280,3 +280,53 @@ fn the_guardian_is_given_no_policy_of_files_it_could_not_read() {
     assert!(policy["trust_anchor_files"][0].as_str().unwrap().ends_with("signing.pub.pem"));
     assert!(said.err.contains("verify --write-verdict; r=$?"), "{}", said.err);
 }
+
+#[test]
+fn what_cannot_be_verified_is_said_so_and_written_down() {
+    let place = Place::new();
+    fs::create_dir_all(place.home()).unwrap();
+    let verdict = || -> serde_json::Value {
+        serde_json::from_slice(&fs::read(place.home().join("verdict.json")).unwrap()).unwrap()
+    };
+    let said = place.run(&["verify", "--write-verdict"]);
+    assert_eq!(said.code, 74, "{}{}", said.out, said.err);
+    assert!(said.out.starts_with("unverifiable: ") && said.out.contains("no export yet"), "{}", said.out);
+    assert_eq!((verdict()["result"].as_str(), verdict()["key_id"].is_null()), (Some("unverifiable"), true));
+
+    let before = fs::metadata(place.home().join("verdict.json")).unwrap().modified().unwrap();
+    assert_eq!(place.run(&["verify", "--write-verdict", "--json"]).json()["result"], "unverifiable");
+    let after = fs::metadata(place.home().join("verdict.json")).unwrap().modified().unwrap();
+    assert_eq!(before, after, "an unchanged verdict is left alone");
+
+    fs::remove_file(place.home().join("verdict.json")).unwrap();
+    place.file("config.toml", "nonsense = 1", 0o600);
+    assert_eq!(place.run(&["verify", "--write-verdict"]).code, 64);
+    assert_eq!(verdict()["result"], "unverifiable", "an error is a path out too");
+}
+
+#[test]
+fn a_folder_given_by_name_needs_a_key_given_by_name() {
+    let place = Place::new();
+    place.file("export/000000000001/posture.json", "{}", 0o600);
+    let home = place.home().display().to_string();
+    for file in ["posture.json.sig", "state.json", "state.json.sig"] {
+        place.file(&format!("export/000000000001/{file}"), "{}", 0o600);
+    }
+    let said = place.run(&["verify", &home]);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    assert!(said.err.contains("--public-key"), "{}", said.err);
+    assert_eq!(place.run(&["verify", &home, "--write-verdict"]).code, 64);
+    assert_eq!(place.run(&["verify", &home, "--public-key", "/nonexistent.pem"]).code, 74);
+    assert_eq!(place.run(&["verify", "--max-age", "soon"]).code, 64);
+    assert_eq!(place.run(&["verify", "--baseline", "/nonexistent.json"]).code, 74);
+}
+
+#[test]
+fn without_a_monitor_status_is_no_and_stop_is_done() {
+    let place = Place::new();
+    let said = place.run(&["status", "--json"]);
+    assert_eq!((said.code, said.json()["monitor_status"].as_str()), (1, Some("stopped")));
+    let said = place.run(&["stop"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!place.home().exists(), "asking makes nothing");
+}
