@@ -1,13 +1,14 @@
 //! Everything a person with write access might try. Exit codes as `verify` documents them.
 
 use crate::support::{Home, answer, expect, finding, key, put, records, state};
-use attest::{Anchor, Chain, Folder, canonical, digest, verify};
+use attest::{Anchor, Chain, Folder, canonical, chain::MAX_LINE_BYTES, digest, verify};
 use keys::PublicKey;
 use posture::{EventBody, Family, FindingLog, Posture, Sha256Hex, VerdictResult};
 use proptest::prelude::*;
 use std::{
+    ffi::OsStr,
     fs,
-    os::unix::fs::symlink,
+    os::unix::{ffi::OsStrExt, fs::symlink},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -102,6 +103,49 @@ fn without_current_the_highest_complete_generation_is_read_and_said_so() {
     let report = home.verify();
     expect(&report, 0, "none");
     assert!(report.limits.contains(&attest::Limit::NoCurrent));
+}
+
+#[test]
+fn the_longest_line_is_read() {
+    let mut home = Home::empty();
+    let rest = home.chain.finding(|s, p| finding(s, p, Family::Canary)).unwrap().line.len() - 1;
+    let dest = |chars: usize| "x".repeat(chars + "api.example.com:443".len());
+    let longest =
+        |seq, prev| posture::FindingRecord { dest: dest(MAX_LINE_BYTES - rest), ..finding(seq, prev, Family::Canary) };
+    let framed = home.chain.finding(longest).unwrap();
+    assert_eq!(framed.line.len(), MAX_LINE_BYTES + 1);
+    home.append(&framed);
+    home.export(|_| {});
+    expect(&home.verify(), 0, "none");
+}
+
+#[test]
+fn a_monitor_between_two_segments_has_no_newest_one() {
+    let mut home = Home::new();
+    home.seal_segment();
+    fs::remove_file(home.log()).unwrap();
+    expect(&home.verify(), 0, "none");
+    put(&home.log(), b"");
+    home.find(Family::Canary);
+    // Sealed after it was opened, before the list was read: one file under two names.
+    fs::hard_link(home.log(), home.at("findings-000000000007.jsonl")).unwrap();
+    home.export(|p| p.coverage.not_scanned.retain(|u| u.reason.as_str() != "in_progress"));
+    expect(&home.verify(), 0, "none");
+    let mut log = Folder::open(home.path()).log().unwrap();
+    let mut count = 0;
+    while let Some(line) = log.next_line().unwrap() {
+        count += u64::from(line.complete);
+    }
+    assert_eq!(count, home.chain.next_seq() - 1);
+}
+
+#[test]
+fn a_path_that_is_no_text_is_reported_all_the_same() {
+    let home = Home::new();
+    let odd = home.path().join(OsStr::from_bytes(b"h\xffme"));
+    let report = verify(&Folder::open(&odd), &home.options());
+    expect(&report, 74, "no_export");
+    assert!(serde_json::to_string(&report).unwrap().contains("me/export"));
 }
 
 // === The log ===
@@ -258,6 +302,17 @@ fn an_unreadable_log_is_unverifiable() {
     fs::remove_dir(home.log()).unwrap();
     symlink("findings.jsonl", home.log()).unwrap();
     expect(&home.verify(), 74, "unreadable");
+}
+
+#[test]
+fn a_log_without_permission_is_unverifiable() {
+    let home = Home::new();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o0);
+    fs::set_permissions(home.log(), closed).unwrap();
+    if fs::File::open(home.log()).is_err() {
+        // Root reads it all the same.
+        expect(&home.verify(), 74, "unreadable");
+    }
 }
 
 #[test]
