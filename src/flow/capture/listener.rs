@@ -35,6 +35,7 @@ pub(super) struct Connection {
 pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
     let Proxy { listener, shared } = proxy;
     let room = Arc::new(Semaphore::new(shared.max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut starved = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -42,10 +43,15 @@ pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => admit(&shared, &room, stream, address.ip()),
+            Ok((stream, address)) => {
+                starved = false;
+                admit(&shared, &room, stream, address.ip());
+            }
             Err(error) if is_the_clients(&error) => {}
             Err(_) => {
-                tracing::warn!(reason = "accept_failed", "cannot take connections for now");
+                if !std::mem::replace(&mut starved, true) {
+                    tracing::warn!(reason = "accept_failed", "cannot take connections for now");
+                }
                 sleep(BACK_OFF).await;
             }
         }
@@ -70,7 +76,7 @@ fn admit(shared: &Arc<Shared>, room: &Arc<Semaphore>, stream: TcpStream, source:
     let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
         shared.meter.refused(Refusal::Busy);
         // Best effort, and at once: whoever is over the limit must not cost a task.
-        let _ = stream.try_write(Refusal::Busy.raw().as_bytes());
+        let _ = rustix::net::send(&stream, Refusal::Busy.raw().as_bytes(), rustix::net::SendFlags::NOSIGNAL);
         return;
     };
     if prepare(&stream).is_err() {
@@ -92,13 +98,17 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         let (shared, connection, via, busy) =
             (Arc::clone(&shared), Arc::clone(&connection), via.clone(), patience.busy());
-        connection.ticket.head_read();
         async move {
             let answer = if request.method() == Method::CONNECT && via.is_none() {
-                connect::answer(&shared, connection, request, busy).await
+                // The head that counts is the one inside.
+                connect::answer(&shared, Arc::clone(&connection), request, busy).await
             } else {
+                connection.ticket.head_read();
                 forward::answer(&shared, &connection, via.as_deref(), request, busy).await
             };
+            if answer.is_err() {
+                connection.ticket.head_read();
+            }
             Ok::<_, Infallible>(answer.unwrap_or_else(|refusal| shared.refuse(refusal)))
         }
     });

@@ -8,7 +8,8 @@
 //! | `forward` | request → upstream → response, the one way of every request |
 //! | `hop` | header fields of one connection, kept off the next |
 //! | `authority` | names in one spelling |
-//! | `connect`, `relay` | CONNECT → tunnel, carried and counted |
+//! | `connect`, `recognise` | CONNECT → what it carries: requests, or a tunnel |
+//! | `relay` | two streams → each other, unseen and counted |
 //! | `dial` | host and port → socket, the one way out |
 //! | `reply` | refusal → response, in closed words |
 //! | `tee`, `tap` | body → the same body, and a copy to the scanners |
@@ -34,6 +35,7 @@ mod message;
 mod meter;
 mod patience;
 mod proxy;
+mod recognise;
 mod relay;
 mod reply;
 mod tap;

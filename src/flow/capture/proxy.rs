@@ -116,7 +116,7 @@ impl Proxy {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(4096)?;
-        let dial = Dial { own: listener.local_addr()?, limit: settings.timeouts.dial };
+        let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial);
         let shared = Shared {
             credential: Zeroizing::new(format!("guardian:{}", *settings.token).into_bytes()),
             timeouts: settings.timeouts,
