@@ -169,7 +169,7 @@ impl Config {
         let standing = home.join("config.toml");
         let named = match &sources.flags.config {
             Some(path) => Some(path.clone()),
-            None => environment(sources, ENV_CONFIG)?.map(PathBuf::from),
+            None => environment(sources, ENV_CONFIG)?.map(|path| expand(path.into(), sources)).transpose()?,
         };
         let file = named.as_deref().map_or_else(|| file::optional(&standing), file::required)?;
 
