@@ -44,7 +44,7 @@ pub(super) async fn answer(
     let upstream = shared.dial.connect(&authority.host, authority.port).await?;
     let upgrade = hyper::upgrade::on(&mut request);
     let tunnel = Tunnel { shared: Arc::clone(shared), connection, named, authority, upstream };
-    shared.spawn(async move {
+    shared.tasks.spawn(async move {
         if let Ok(client) = upgrade.await {
             tunnel.carry(TokioIo::new(client)).await;
         }
@@ -118,7 +118,7 @@ impl Tunnel {
     fn serve(self, client: Client, first: Vec<u8>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let Self { shared, connection, named, authority, upstream: stream } = self;
         let dial = shared.dial.starting_with(stream);
-        let upstream = upstream(dial, shared.timeouts.keep_alive_idle);
+        let upstream = upstream(dial, &shared.upstreams, shared.timeouts.keep_alive_idle);
         let via = Via { scheme: Scheme::HTTP, authority, named, verified_tls: false, upstream };
         let (reader, writer) = tokio::io::split(client);
         let client = tokio::io::join(Cursor::new(first).chain(reader), writer);

@@ -18,7 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -58,11 +58,8 @@ pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
     }
     drop(listener);
     shared.stopping.cancel();
-    shared.tasks.close();
-    if timeout(shared.timeouts.drain, shared.tasks.wait()).await.is_err() {
-        shared.cut.cancel();
-        shared.tasks.wait().await;
-    }
+    shared.tasks.end_within(shared.timeouts.drain).await;
+    shared.upstreams.end_within(Duration::ZERO).await;
 }
 
 /// The connection failed before we had it: the next one need not wait.
@@ -83,7 +80,7 @@ fn admit(shared: &Arc<Shared>, room: &Arc<Semaphore>, stream: TcpStream, source:
         return;
     }
     let connection = Arc::new(Connection { source, ticket, _room: permit });
-    shared.spawn(serve_http1(Arc::clone(shared), connection, None, stream));
+    shared.tasks.spawn(serve_http1(Arc::clone(shared), connection, None, stream));
 }
 
 /// Serves HTTP/1 on a client's stream: the connection itself (`via` is `None`), or what a tunnel carries.

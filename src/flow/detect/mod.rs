@@ -3,6 +3,7 @@
 pub mod audience;
 pub mod decode;
 pub mod matcher;
+pub mod offline;
 pub mod rule;
 mod scanner;
 
