@@ -104,7 +104,8 @@ pub struct Status {
     pub pid: u32,
     /// Bytes that wait for a scanner or are held by one.
     pub queue_used_bytes: u64,
-    /// Requests the proxy answered itself, by why; without zeros. `credential` are those without our token (407).
+    /// Requests the proxy answered itself, by why, without zeros: `proxy_authentication_required` are those without our
+    /// token (407).
     pub refusals: Vec<NamedCount>,
     /// This run.
     pub run_id: RunId,

@@ -10,6 +10,7 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     time::timeout,
 };
+use tokio_util::task::TaskTracker;
 
 /// No request comes near it.
 const MAX_REQUEST_BYTES: u64 = 4096;
@@ -31,12 +32,13 @@ pub(crate) struct Ears {
     pub(crate) asked: mpsc::Sender<Asked>,
     /// Leases held.
     pub(crate) leases: watch::Sender<usize>,
+    /// Requests being answered.
+    pub(crate) answering: TaskTracker,
 }
 
 /// The socket, listening.
 pub(crate) struct Server {
     listener: UnixListener,
-    home: Home,
 }
 
 impl Server {
@@ -55,7 +57,7 @@ impl Server {
         rustix::net::bind(&socket, &SocketAddrUnix::new(address.path())?)?;
         rustix::net::listen(&socket, 128)?;
         let listener = UnixListener::from_std(net::UnixListener::from(socket))?;
-        Ok(Self { listener, home: home.clone() })
+        Ok(Self { listener })
     }
 
     /// Serves until dropped.
@@ -79,10 +81,9 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(self.home.control_socket());
-    }
+/// Takes the socket's name away. Its caller still holds the state folder's lock, or it may be another's.
+pub(crate) fn unlink(home: &Home) {
+    let _ = fs::remove_file(home.control_socket());
 }
 
 async fn serve(mut client: UnixStream, ears: &Ears) -> io::Result<()> {
@@ -104,6 +105,7 @@ async fn serve(mut client: UnixStream, ears: &Ears) -> io::Result<()> {
         while client.read(&mut [0; 64]).await? > 0 {}
         return Ok(());
     }
+    let _answering = ears.answering.token();
     let (reply, response) = oneshot::channel();
     let asked = ears.asked.send(Asked { request, reply }).await;
     let response = if asked.is_ok() { response.await.ok() } else { None };

@@ -2,6 +2,7 @@ use super::{server::*, *};
 use crate::home::Home;
 use std::{io::Write, os::unix::fs::PermissionsExt, time::Duration};
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -13,7 +14,7 @@ fn served(name: &str, answer: Option<Response>, body: impl FnOnce(&Home, watch::
     let (asked, mut requests) = mpsc::channel::<Asked>(4);
     let (leases, held) = watch::channel(0);
     let server = runtime.block_on(async { Server::bind(&home) }).unwrap();
-    runtime.spawn(async move { server.serve(Ears { asked, leases }).await });
+    runtime.spawn(async move { server.serve(Ears { asked, leases, answering: TaskTracker::new() }).await });
     runtime.spawn(async move {
         while let Some(asked) = requests.recv().await {
             if let Some(answer) = &answer {

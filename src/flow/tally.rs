@@ -3,9 +3,7 @@
 //! Pure: numbers in, numbers out. Findings are counted in the log alone ([`attest::Record::count`]), so that
 //! `verify` can recount them; what is here is stated.
 
-use posture::{
-    Attested, Checkpoint, Coverage, InstallId, MAX_INTEGER, NamedCount, Posture, Totals, Unscanned, UnscannedReason,
-};
+use posture::{Attested, Checkpoint, Coverage, InstallId, MAX_INTEGER, Posture, Totals, Unscanned, UnscannedReason};
 
 /// What the runs before stated: where this one goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,23 +69,17 @@ fn settle(mut coverage: Coverage) -> Coverage {
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     base: Base,
-    here: Attested,
 }
 
 impl Tally {
     /// Goes on from `base`.
     pub fn new(base: Base) -> Self {
-        Self { base, here: Attested::default() }
+        Self { base }
     }
 
-    /// Counts what this process saw: each field is added.
-    pub fn add(&mut self, more: &Attested) {
-        self.here = plus_attested(&self.here, more);
-    }
-
-    /// Stated counts since genesis.
-    pub fn attested(&self) -> Attested {
-        plus_attested(&self.base.attested, &self.here)
+    /// Stated counts since genesis, of which `here` are this process'.
+    pub fn attested(&self, here: &Attested) -> Attested {
+        plus_attested(&self.base.attested, here)
     }
 
     /// Coverage since genesis, of which `here` passed in this process.
@@ -137,11 +129,6 @@ fn plus_totals(a: Totals, b: Totals) -> Totals {
 /// Stays an integer every JSON reader has exactly. At 10 GB/s the bound is eleven days past ten years away.
 fn sum(a: u64, b: u64) -> u64 {
     a.saturating_add(b).min(MAX_INTEGER)
-}
-
-/// How often `name` was counted.
-pub fn named(counts: &[NamedCount], name: &str) -> u64 {
-    counts.iter().find(|c| c.name.as_str() == name).map_or(0, |c| c.count)
 }
 
 #[cfg(test)]

@@ -1,2 +1,396 @@
-//! stub
+//! Wiring only: the stages joined by bounded queues, started together and drained in their order.
+//!
+//! ```text
+//! proxy (tokio) → tap, bounded in bytes → scanner threads → desk, bounded in findings → recorder thread → files
+//!                                                             ↑ control socket
+//! ```
+//!
+//! Nothing downstream can make anything upstream wait, and no panic, full disk or hanging scanner ends the proxy.
+
+mod desk;
+mod offline;
+mod panics;
+mod recorder;
+mod scanners;
 mod schedule;
+mod signs;
+mod standin;
+
+pub use offline::{offline_export, offline_stop};
+
+use crate::{
+    clock,
+    config::Config,
+    control::{
+        Request, Response,
+        server::{self, Asked, Ears, Server},
+    },
+    flow::{
+        capture::{Intake, Meter, Proxy, ProxySettings, Tap, Timeouts},
+        detect::Detector,
+        redact::Redactor,
+        vouch::{Settings, Vouch, VouchError},
+    },
+    home::{Home, HomeError, Lock, Running},
+};
+use desk::{Desk, Inbox};
+use keys::{KeyError, KeyFolder};
+use posture::{Ended, InstallId, RunId, SelfTest, SelfTestResult};
+use recorder::Parts;
+use scanners::Bench;
+use signs::Signs;
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use zeroize::Zeroizing;
+
+/// Threads of the proxy.
+const WORKERS: usize = 2;
+/// Threads that scan, at most.
+const MAX_SCANNERS: usize = 4;
+/// A monitor started for runs ends when none has leaned on it after this time.
+const FIRST_LEASE_WITHIN: Duration = Duration::from_secs(30);
+/// What is left in the queue when the proxy is gone is scanned within this time.
+const SCAN_WITHIN: Duration = Duration::from_secs(10);
+/// The last export is made within this time.
+const END_WITHIN: Duration = Duration::from_secs(30);
+
+/// How to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// End when no [`crate::control::Lease`] is left.
+    pub until_last_lease: bool,
+    /// Decrypt and scan HTTPS.
+    pub inspect_https: bool,
+}
+
+/// A monitor that is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// Where its proxy listens.
+    pub listen: SocketAddr,
+    /// This process.
+    pub pid: u32,
+    /// This run.
+    pub run_id: RunId,
+}
+
+/// Why a monitor did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    /// The state folder.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The exports.
+    #[error(transparent)]
+    Vouch(#[from] VouchError),
+    /// The address.
+    #[error("could not listen on {address}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no certificate authority.
+    #[error("HTTPS inspection needs a certificate authority, and there is none")]
+    NoAuthority,
+    /// Nothing was ever signed in this state folder.
+    #[error("there is no export yet")]
+    NothingYet,
+    /// The system refused.
+    #[error("could not {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl MonitorError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Home(error) => error.hint(),
+            Self::Keys(_) => "look at the folder of the keys; `hermes-traffic-guardian doctor` checks it".into(),
+            Self::Vouch(_) => "check that the folder of the exports can be read and written by this user".into(),
+            Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
+                format!(
+                    "something else listens there: choose another with --listen, or find it by port {}",
+                    address.port()
+                )
+            }
+            Self::Listen { .. } => "choose another address with --listen".into(),
+            Self::NoAuthority => "run without --inspect-https".into(),
+            Self::NothingYet => "`hermes-traffic-guardian start` makes the first one".into(),
+            Self::Io { .. } => "check the limits of this user and the disk".into(),
+        }
+    }
+
+    fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+}
+
+/// Runs a monitor until it is stopped, and returns how it ended; [`Ended::Unclean`] when its end could not be signed.
+///
+/// `on_ready` is called once the proxy listens, before the first export and the self-test.
+///
+/// # Errors
+/// Whatever keeps it from starting; nothing then runs. Once it runs, trouble is degraded, never an end.
+pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) -> Result<Ended, MonitorError> {
+    if options.inspect_https {
+        return Err(MonitorError::NoAuthority);
+    }
+    panics::tell_place_only();
+    let home = Home::open(&config)?;
+    let lock = home.lock()?;
+    let (keys, _) = KeyFolder::open_or_create(home.keys_dir(), &home.public_key())?;
+    let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
+    let run_id = RunId::from_bytes(&random()?);
+    let new_install_id = InstallId::from_bytes(&random()?);
+    let detector = Detector::new(config.scan, Some(keys.proxy_token.expose()));
+    let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()));
+
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("guardian-proxy")
+        .enable_all()
+        .build()
+        .map_err(MonitorError::io("start the proxy's threads"))?;
+    let _inside = runtime.enter();
+    let signals = Signals::listen().map_err(MonitorError::io("listen to signals"))?;
+
+    let meter = Meter::default();
+    let scanners = thread::available_parallelism().map_or(1, usize::from).min(MAX_SCANNERS);
+    let (tap, intakes) = Tap::new(config.scan_queue_bytes, scanners, meter.clone());
+    let signs = Arc::new(Signs::new(scanners, tap.gauge()));
+    let token = Zeroizing::new(keys.proxy_token.expose().to_owned());
+    let proxy = Proxy::bind(config.listen, &proxy_settings(&config, token), tap, meter.clone())
+        .map_err(|source| MonitorError::Listen { address: config.listen, source })?;
+    let listen = proxy.local_addr().map_err(MonitorError::io("find the proxy's address"))?;
+    let control = Server::bind(&home).map_err(MonitorError::io("make the control socket"))?;
+    Running::new(&lock, listen, run_id.clone(), clock::now())
+        .write(&home)
+        .map_err(MonitorError::io("write run/monitor.json"))?;
+
+    let (desk, found, inbox) = desk::open();
+    let bench = Bench { detector: Arc::clone(&detector), redactor, signs: Arc::clone(&signs), found };
+    let scanners = start_scanners(intakes, &bench)?;
+    drop(bench);
+    let shutdown = CancellationToken::new();
+    let serving = runtime.spawn(proxy.serve(shutdown.clone()));
+    on_ready(&Started { listen, pid: std::process::id(), run_id: run_id.clone() });
+
+    let parts = Parts {
+        settings: Settings::of(&config, detector.pattern_set()),
+        vectors_sha256: detector.vectors_sha256(),
+        home: home.clone(),
+        vouch,
+        last,
+        run_id,
+        new_install_id,
+        listen,
+        meter,
+        signs,
+        config,
+    };
+    let drain = parts.config.timeouts.drain;
+    let recorder = start_recorder(parts, inbox)?;
+    self_test(detector, desk.clone());
+
+    let running = RunningMonitor { home, lock, desk, serving, shutdown, scanners, recorder, drain };
+    let ended = runtime.block_on(running.until_the_end(signals, control, options));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(ended)
+}
+
+fn proxy_settings(config: &Config, token: Zeroizing<String>) -> ProxySettings {
+    let limits = &config.timeouts;
+    let timeouts = Timeouts {
+        dial: limits.dial,
+        handshake: limits.handshake,
+        head: limits.head,
+        keep_alive_idle: limits.keep_alive_idle,
+        tunnel_idle: limits.tunnel_idle,
+        drain: limits.drain,
+    };
+    ProxySettings { timeouts, max_connections: config.max_connections, ..ProxySettings::new(token) }
+}
+
+fn start_scanners(intakes: Vec<Intake>, bench: &Bench) -> Result<Vec<JoinHandle<()>>, MonitorError> {
+    let start = |(shard, intake)| scanners::spawn(shard, intake, bench.clone());
+    intakes.into_iter().enumerate().map(start).collect::<io::Result<_>>().map_err(MonitorError::io("start a scanner"))
+}
+
+fn start_recorder(parts: Parts, inbox: Inbox) -> Result<JoinHandle<()>, MonitorError> {
+    desk::spawn(parts, inbox).map_err(MonitorError::io("start the recorder"))
+}
+
+/// Runs the rules' own examples, aside, and tells the recorder how it went.
+fn self_test(detector: Arc<Detector>, desk: Desk) {
+    let test = move || {
+        let result = if detector.selftest().passed() { SelfTestResult::Passed } else { SelfTestResult::Failed };
+        let last_run_at = Some(clock::now());
+        desk.self_tested(SelfTest { last_run_at, result, vectors_sha256: detector.vectors_sha256() });
+    };
+    // Without a thread for it, the posture keeps saying that it has not run.
+    if let Err(error) = thread::Builder::new().name("guardian-selftest".to_owned()).spawn(test) {
+        tracing::warn!(error = %error.kind(), "could not start the self-test");
+    }
+}
+
+/// The signals that mean something here.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Ending for a file that became too long would be worse than the write that fails instead (setrlimit(2)).
+    _file_size: Option<Signal>,
+    /// A terminal that goes away is no reason to end.
+    _hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        // SIGXFSZ has this number on Linux and macOS.
+        let file_size = signal(SignalKind::from_raw(25)).ok();
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _file_size: file_size,
+            _hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// All that has to end before the monitor has.
+struct RunningMonitor {
+    home: Home,
+    lock: Lock,
+    desk: Desk,
+    serving: tokio::task::JoinHandle<()>,
+    shutdown: CancellationToken,
+    scanners: Vec<JoinHandle<()>>,
+    recorder: JoinHandle<()>,
+    drain: Duration,
+}
+
+impl RunningMonitor {
+    async fn until_the_end(mut self, mut signals: Signals, control: Server, options: Options) -> Ended {
+        let (asked, requests) = mpsc::channel(16);
+        let (leases, held) = watch::channel(0);
+        let answering = TaskTracker::new();
+        let ears = Ears { asked, leases, answering: answering.clone() };
+        let listening = tokio::spawn(async move { control.serve(ears).await });
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(answer(requests, self.desk.clone(), stop));
+
+        let (ended, reply) = tokio::select! {
+            biased;
+            Ok(reply) = stopped => (Ended::OperatorStop, Some(reply)),
+            () = signals.end() => (Ended::Signal, None),
+            () = last_lease(held), if options.until_last_lease => (Ended::RunFinished, None),
+            _ = &mut self.serving => {
+                tracing::error!("the proxy ended by itself");
+                (Ended::Unclean, None)
+            }
+        };
+        let response = self.end(ended).await;
+        listening.abort();
+        let ended = response.ended.unwrap_or(Ended::Unclean);
+        if let Some(reply) = reply {
+            let _ = reply.send(response);
+        }
+        answering.close();
+        let _ = timeout(Duration::from_secs(1), answering.wait()).await;
+        ended
+    }
+
+    /// Ends every stage in the order of the data, and lets go of the state folder.
+    async fn end(self, ended: Ended) -> Response {
+        self.shutdown.cancel();
+        let mut serving = self.serving;
+        if !serving.is_finished() && timeout(self.drain + Duration::from_secs(5), &mut serving).await.is_err() {
+            tracing::warn!("the proxy did not end in time");
+            serving.abort();
+        }
+        if timeout(SCAN_WITHIN, over(&self.scanners)).await.is_err() {
+            tracing::warn!("what was left to scan could not be scanned in time");
+        }
+        let exported = timeout(END_WITHIN, self.desk.end(ended)).await;
+        let exported = exported.unwrap_or_else(|_| Err("the recorder did not end in time".to_owned()));
+        let _ = timeout(Duration::from_secs(1), over(std::slice::from_ref(&self.recorder))).await;
+        Running::remove(&self.home);
+        server::unlink(&self.home);
+        drop(self.lock);
+        match exported {
+            Ok(export) => Response { ended: Some(ended), export: Some(export), ..Response::done() },
+            Err(why) => Response::failed(why),
+        }
+    }
+}
+
+/// Answers what is asked, one after the other, until the operator asks for the end.
+async fn answer(mut requests: mpsc::Receiver<Asked>, desk: Desk, stop: oneshot::Sender<oneshot::Sender<Response>>) {
+    while let Some(Asked { request, reply }) = requests.recv().await {
+        let response = match request {
+            Request::Stop => {
+                let _ = stop.send(reply);
+                return;
+            }
+            Request::Status => match desk.status().await {
+                Some(status) => Response { status: Some(Box::new(status)), ..Response::done() },
+                None => Response::failed("the monitor is still starting"),
+            },
+            Request::Export => match desk.export().await {
+                Ok(export) => Response { export: Some(export), ..Response::done() },
+                Err(why) => Response::failed(why),
+            },
+            // The server keeps these itself.
+            Request::Lease => Response::done(),
+        };
+        let _ = reply.send(response);
+    }
+}
+
+/// Returns when the last lease was let go, or none was ever taken.
+async fn last_lease(mut held: watch::Receiver<usize>) {
+    let first = timeout(FIRST_LEASE_WITHIN, async { held.wait_for(|held| *held > 0).await.is_ok() }).await;
+    if first == Ok(true) {
+        let _ = held.wait_for(|held| *held == 0).await;
+    }
+}
+
+async fn over(threads: &[JoinHandle<()>]) {
+    while !threads.iter().all(JoinHandle::is_finished) {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn random() -> Result<[u8; 16], MonitorError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| MonitorError::io("get random bytes")(e.into()))?;
+    Ok(bytes)
+}

@@ -114,6 +114,12 @@ impl Tap {
         TapMessage { ticket, budget: self.budget.clone(), queue }
     }
 
+    /// Reads [`Tap::used`] without keeping the queue open.
+    pub fn gauge(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let used = Arc::clone(&self.budget.used);
+        move || used.load(Relaxed)
+    }
+
     /// Bytes queued and held, of the bound given to [`Tap::new`].
     pub fn used(&self) -> usize {
         self.budget.used.load(Relaxed)

@@ -176,7 +176,12 @@ impl Scanner {
     }
 
     /// The message is over: judges what was held back for its end.
-    pub fn end(mut self, on: &mut dyn FnMut(&Hit<'_>)) -> Scanned {
+    pub fn end(self, on: &mut dyn FnMut(&Hit<'_>)) -> Scanned {
+        self.conclude(on).0
+    }
+
+    /// As [`Scanner::end`], with what [`Scanner::token_seen`] is by then: most bodies are judged at their end.
+    pub fn conclude(mut self, on: &mut dyn FnMut(&Hit<'_>)) -> (Scanned, u64) {
         if self.stopped.is_none() && !self.coding.encodings().is_empty() {
             let mut coding = std::mem::take(&mut self.coding);
             let done = coding.end(&mut |piece| self.content(piece, on));
@@ -204,7 +209,7 @@ impl Scanner {
                 Content::Unshaped(_) => {}
             }
         });
-        scanned
+        (scanned, u64::from(judge.token_seen))
     }
 
     /// Bytes held until the end or the next event.

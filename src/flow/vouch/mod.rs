@@ -130,7 +130,7 @@ impl Statement {
     }
 }
 
-/// The last complete generation, its signatures checked against our own key.
+/// A complete generation: one we made, or one whose signatures were checked against our own key.
 #[derive(Debug, Clone)]
 pub struct Last {
     /// Its posture.
@@ -139,15 +139,6 @@ pub struct Last {
     pub posture_sha256: Sha256Hex,
     /// Its state.
     pub state: State,
-}
-
-/// An export that is complete.
-#[derive(Debug, Clone)]
-pub struct Published {
-    /// Its number.
-    pub sequence: u64,
-    /// Its posture.
-    pub posture: Posture,
 }
 
 /// The one who signs.
@@ -199,18 +190,20 @@ impl Vouch {
     ///
     /// # Errors
     /// Readers then still find the generation before. The number is used up.
-    pub fn publish(&mut self, settings: &Settings, statement: Statement) -> Result<Published, VouchError> {
+    pub fn publish(&mut self, settings: &Settings, statement: Statement) -> Result<Last, VouchError> {
         let sequence = self.next_sequence;
-        let state = attest::seal(&self.key, &self.state(settings, statement.monitor_enabled)?)?;
-        let posture = self.posture(settings, statement, sequence, state.sha256())?;
+        let state = self.state(settings, statement.monitor_enabled)?;
+        let sealed_state = attest::seal(&self.key, &state)?;
+        let posture = self.posture(settings, statement, sequence, sealed_state.sha256())?;
         let sealed = attest::seal(&self.key, &posture)?;
         self.next_sequence += 1;
-        self.exports.publish(&Generation { number: sequence, state: &state, posture: &sealed })?;
-        self.previous_sha256 = Some(sealed.sha256());
+        self.exports.publish(&Generation { number: sequence, state: &sealed_state, posture: &sealed })?;
+        let posture_sha256 = sealed.sha256();
+        self.previous_sha256 = Some(posture_sha256.clone());
         if let Err(error) = self.exports.prune() {
             tracing::warn!(error = %error.kind(), "could not remove old exports");
         }
-        Ok(Published { sequence, posture })
+        Ok(Last { posture, posture_sha256, state })
     }
 
     fn state(&self, settings: &Settings, monitor_enabled: bool) -> Result<State, CanonicalError> {

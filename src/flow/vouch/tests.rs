@@ -86,7 +86,7 @@ fn generations_link_and_their_numbers_go_on_after_a_restart() {
     assert_eq!(open(&home).0.next_sequence(), 8);
     vouch.not_below(12);
     let third = vouch.publish(&settings(), statement()).unwrap();
-    assert_eq!((third.sequence, third.posture.previous_sha256), (12, Some(last.posture_sha256)));
+    assert_eq!((third.posture.sequence, third.posture.previous_sha256), (12, Some(last.posture_sha256)));
     assert_eq!(fs::read_link(home.export_dir().join("current")).unwrap().to_str(), Some("000000000012"));
 }
 
@@ -157,9 +157,9 @@ fn a_failed_export_leaves_the_last_one_in_place_and_uses_up_its_number() {
     fs::create_dir(home.export_dir().join("000000000002")).unwrap();
     assert!(matches!(vouch.publish(&settings(), statement()), Err(VouchError::Io(_))));
     assert_eq!(fs::read_link(home.export_dir().join("current")).unwrap().to_str(), Some("000000000001"));
-    assert_eq!(vouch.publish(&settings(), statement()).unwrap().sequence, 3);
+    assert_eq!(vouch.publish(&settings(), statement()).unwrap().posture.sequence, 3);
     fs::remove_dir_all(home.export_dir()).unwrap();
-    assert_eq!(vouch.publish(&settings(), statement()).unwrap().sequence, 4, "a lost folder is made again");
+    assert_eq!(vouch.publish(&settings(), statement()).unwrap().posture.sequence, 4, "a lost folder is made again");
 }
 
 #[test]

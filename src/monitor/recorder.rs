@@ -1,0 +1,293 @@
+//! The one owner of store, tally and vouch: what was found goes in, signed generations come out.
+//!
+//! Every method takes its time as an argument, so that a day passes in a test as fast as it is written.
+
+use super::{
+    schedule::{ClockWatch, Schedule},
+    signs::Signs,
+};
+use crate::{
+    config::Config,
+    control::{Exported, Limits, LogStatus, STATUS_SCHEMA, Status},
+    flow::{
+        capture::Meter,
+        redact::Finding,
+        store::{Bounds, Signed, Store},
+        tally::{Base, Tally},
+        vouch::{Last, Settings, Statement, Vouch},
+    },
+    home::Home,
+};
+use attest::Chain;
+use posture::{
+    Attested, Checkpoint, DegradedReason, Ended, EventBody, InstallId, NamedCount, RunId, SelfTest, SelfTestResult,
+    Severity, Timestamp,
+};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Instant};
+
+/// What a recorder is made of.
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) home: Home,
+    pub(super) vouch: Vouch,
+    pub(super) last: Option<Last>,
+    pub(super) settings: Settings,
+    pub(super) run_id: RunId,
+    /// For an installation's first run.
+    pub(super) new_install_id: InstallId,
+    pub(super) listen: SocketAddr,
+    pub(super) vectors_sha256: posture::Sha256Hex,
+    pub(super) meter: Meter,
+    pub(super) signs: Arc<Signs>,
+}
+
+/// Records, counts and signs, for one run.
+pub(super) struct Recorder {
+    store: Store,
+    tally: Tally,
+    vouch: Vouch,
+    settings: Settings,
+    meter: Meter,
+    signs: Arc<Signs>,
+    schedule: Schedule,
+    clock: ClockWatch,
+    run_id: RunId,
+    install_id: InstallId,
+    since: Timestamp,
+    self_test: SelfTest,
+    self_tests: u64,
+    export_failed: bool,
+    /// What the last posture said.
+    said: BTreeSet<DegradedReason>,
+    last_export: Option<Exported>,
+    listen: SocketAddr,
+    max_connections: u64,
+}
+
+/// What the last complete posture says of the log.
+pub(super) fn signed(last: &Last) -> Signed {
+    let posture = &last.posture;
+    Signed {
+        first_seq: posture.finding_log.first_seq,
+        chain: Chain::resume(posture.finding_log.next_seq, posture.finding_log_sha256.clone()),
+        counts: posture.counts.clone(),
+        at: posture.generated_at,
+        running: posture.ended == Ended::Running,
+    }
+}
+
+pub(super) fn bounds(config: &Config) -> Bounds {
+    Bounds { retention: config.retention, fold_window: config.fold_window, fold_open_max: config.fold_open_max }
+}
+
+impl Recorder {
+    /// Opens the log and begins the run in it. The first export is due at once.
+    pub(super) fn begin(parts: Parts, now: Timestamp, at: Instant) -> Self {
+        let Parts { config, home, mut vouch, last, settings, run_id, .. } = parts;
+        let mut store = Store::open(home.log_dir(), bounds(&config), last.as_ref().map(signed));
+        let base = Base::newest(store.last_checkpoint(), last.as_ref().map(|last| &last.posture));
+        vouch.not_below(base.next_sequence);
+        store.report_gap(now, at);
+        store.event(EventBody::Start { run_id: run_id.clone() }, now, at);
+        let mut this = Self {
+            install_id: base.install_id.clone().unwrap_or(parts.new_install_id),
+            tally: Tally::new(base),
+            schedule: Schedule::new(config.export_every, at),
+            clock: ClockWatch::new(now, at),
+            self_test: SelfTest {
+                last_run_at: None,
+                result: SelfTestResult::NotRun,
+                vectors_sha256: parts.vectors_sha256,
+            },
+            store,
+            vouch,
+            settings,
+            meter: parts.meter,
+            signs: parts.signs,
+            run_id,
+            since: now,
+            self_tests: 0,
+            export_failed: false,
+            said: BTreeSet::new(),
+            last_export: None,
+            listen: parts.listen,
+            max_connections: config.max_connections as u64,
+        };
+        this.checkpoint(now, at);
+        this
+    }
+
+    pub(super) fn found(&mut self, finding: &Finding, severity: Severity, now: Timestamp, at: Instant) {
+        self.store.record(finding, now, at);
+        if severity >= Severity::High {
+            self.schedule.urgent(at);
+        }
+    }
+
+    pub(super) fn self_tested(&mut self, self_test: SelfTest, at: Instant) {
+        self.self_test = self_test;
+        self.self_tests += 1;
+        self.schedule.urgent(at);
+    }
+
+    /// To be called about once a second.
+    pub(super) fn tick(&mut self, now: Timestamp, at: Instant) {
+        if let Some(step) = self.clock.look(now, at) {
+            self.store.event(step, now, at);
+            self.schedule.at_once(at);
+        }
+        self.store.tick(now, at);
+        self.signs.watch(at);
+        let worth_saying = |mut degraded: BTreeSet<_>| {
+            // An export cannot say that there is none.
+            degraded.remove(&DegradedReason::ExportFailed);
+            degraded
+        };
+        if self.last_export.is_some() && worth_saying(self.degraded()) != worth_saying(self.said.clone()) {
+            self.schedule.urgent(at);
+        }
+    }
+
+    /// When the next export is due.
+    pub(super) fn due(&self) -> Instant {
+        self.schedule.due()
+    }
+
+    /// Exports now.
+    ///
+    /// # Errors
+    /// Why not, for a person. The next try is scheduled.
+    pub(super) fn export(&mut self, now: Timestamp, at: Instant) -> Result<Exported, String> {
+        self.publish(true, Ended::Running, now, at)
+    }
+
+    /// Ends the run: every window closed, the end in the log, and a last export.
+    ///
+    /// # Errors
+    /// Why the last export was not made, for a person.
+    pub(super) fn end(&mut self, ended: Ended, now: Timestamp, at: Instant) -> Result<Exported, String> {
+        self.store.close_windows(now, at);
+        self.store.event(EventBody::Stop { ended }, now, at);
+        self.checkpoint(now, at);
+        self.store.abandon();
+        self.publish(ended != Ended::OperatorStop, ended, now, at)
+    }
+
+    /// How the monitor is.
+    pub(super) fn status(&self, now: Timestamp, at: Instant) -> Status {
+        let statement = self.statement(true, Ended::Running, now);
+        let wait = chrono::Duration::from_std(self.schedule.due().saturating_duration_since(at)).unwrap_or_default();
+        let refusals = self.meter.refusals().into_iter();
+        let refusals = refusals.filter_map(|(name, count)| Some(NamedCount { count, name: name.parse().ok()? }));
+        let mut refusals: Vec<_> = refusals.collect();
+        refusals.sort_by(|a, b| a.name.cmp(&b.name));
+        Status {
+            monitor_status: statement.status(),
+            degraded_reasons: statement.degraded.iter().map(|reason| (*reason).into()).collect(),
+            attested: statement.attested,
+            counts: statement.counts,
+            coverage: statement.coverage,
+            export: self.last_export.clone(),
+            https_inspection: self.settings.https_inspection,
+            key_id: self.vouch.key_id().clone(),
+            limits: Limits {
+                max_connections: self.max_connections,
+                period_seconds: self.settings.period_seconds,
+                retention: self.settings.retention,
+                scan: self.settings.scan,
+            },
+            listen: self.listen,
+            log: LogStatus {
+                bytes: self.store.bytes(),
+                next_seq: statement.finding_log.next_seq,
+                waiting: self.store.waiting() as u64,
+            },
+            next_export_at: now.plus(wait),
+            pid: std::process::id(),
+            queue_used_bytes: self.signs.queue_used() as u64,
+            refusals,
+            run_id: self.run_id.clone(),
+            schema_version: STATUS_SCHEMA.to_owned(),
+            self_test: self.self_test.clone(),
+            since: self.since,
+        }
+    }
+
+    fn checkpoint(&mut self, now: Timestamp, at: Instant) {
+        let checkpoint = Checkpoint {
+            attested: self.attested(),
+            counts: self.store.standing().2.clone(),
+            coverage: self.tally.coverage(&self.meter.coverage()),
+            install_id: self.install_id.clone(),
+            next_sequence: self.vouch.next_sequence(),
+        };
+        self.store.event(EventBody::Checkpoint(Box::new(checkpoint)), now, at);
+    }
+
+    fn attested(&self) -> Attested {
+        let mut here = self.signs.attested();
+        here.not_recorded += self.store.not_recorded();
+        here.self_tests += self.self_tests;
+        self.tally.attested(&here)
+    }
+
+    fn degraded(&self) -> BTreeSet<DegradedReason> {
+        let mut degraded: BTreeSet<_> = self.store.trouble().collect();
+        degraded.extend(self.signs.scanner_stalled().then_some(DegradedReason::ScannerStalled));
+        degraded.extend(self.export_failed.then_some(DegradedReason::ExportFailed));
+        let failed = self.self_test.result == SelfTestResult::Failed;
+        degraded.extend(failed.then_some(DegradedReason::SelfTestFailed));
+        degraded
+    }
+
+    fn statement(&self, monitor_enabled: bool, ended: Ended, now: Timestamp) -> Statement {
+        let (finding_log, chain, counts) = self.store.standing();
+        Statement {
+            attested: self.attested(),
+            at: now,
+            counts: counts.clone(),
+            coverage: self.tally.coverage(&self.meter.coverage()),
+            degraded: self.degraded(),
+            ended,
+            finding_log,
+            head: chain.head().clone(),
+            install_id: self.install_id.clone(),
+            monitor_enabled,
+            run_id: self.run_id.clone(),
+            self_test: self.self_test.clone(),
+        }
+    }
+
+    fn publish(&mut self, enabled: bool, ended: Ended, now: Timestamp, at: Instant) -> Result<Exported, String> {
+        let mut statement = self.statement(enabled, ended, now);
+        // The export that is complete has not failed.
+        statement.degraded.remove(&DegradedReason::ExportFailed);
+        let degraded = statement.degraded.clone();
+        let published = self
+            .store
+            .sync()
+            .map_err(|e| format!("could not bring the log to the disk: {}", e.kind()))
+            .and_then(|()| self.vouch.publish(&self.settings, statement).map_err(|e| e.to_string()));
+        match published {
+            Ok(published) => {
+                self.store.signed(signed(&published));
+                self.said = degraded;
+                self.export_failed = false;
+                self.schedule.done(at);
+                let exported =
+                    Exported { generated_at: published.posture.generated_at, sequence: published.posture.sequence };
+                self.last_export = Some(exported.clone());
+                Ok(exported)
+            }
+            Err(why) => {
+                tracing::warn!("{why}; trying again");
+                self.export_failed = true;
+                self.schedule.failed(at);
+                Err(why)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

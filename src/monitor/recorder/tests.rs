@@ -1,0 +1,358 @@
+use super::*;
+use crate::monitor::{MonitorError, offline_export, offline_stop};
+use attest::{Anchor, Folder, Report};
+use keys::KeyFolder;
+use posture::{MonitorStatus, Posture, State, VerdictResult};
+use std::{fs, io, path::PathBuf, time::Duration};
+
+struct Rig {
+    _dir: tempfile::TempDir,
+    config: Config,
+    now: Timestamp,
+    at: Instant,
+    meter: Meter,
+    signs: Arc<Signs>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = crate::home::tests::config(&dir.path().join("home"));
+        let mut this = Self {
+            _dir: dir,
+            config,
+            now: crate::clock::now(),
+            at: Instant::now(),
+            meter: Meter::default(),
+            signs: Arc::new(Signs::new(1, || 0)),
+        };
+        this.new_process();
+        this
+    }
+
+    /// What a process counts for itself begins at zero.
+    fn new_process(&mut self) {
+        self.meter = Meter::default();
+        self.signs = Arc::new(Signs::new(1, || 0));
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.at += Duration::from_secs(seconds);
+        self.now = self.now.plus(chrono::Duration::seconds(seconds.cast_signed()));
+    }
+
+    fn begin(&self) -> Recorder {
+        let home = Home::open(&self.config).unwrap();
+        let keys = KeyFolder::open_or_create(home.keys_dir(), &home.public_key()).unwrap().0;
+        let (vouch, last) = Vouch::open(&home, keys.signing_key).unwrap();
+        let parts = Parts {
+            config: self.config.clone(),
+            home,
+            vouch,
+            last,
+            settings: Settings::of(&self.config, crate::flow::vouch::tests::settings().pattern_set),
+            run_id: RunId::from_bytes(&[2; 16]),
+            new_install_id: InstallId::from_bytes(&[1; 16]),
+            listen: "127.0.0.1:8790".parse().unwrap(),
+            vectors_sha256: attest::digest::sha256("vectors"),
+            meter: self.meter.clone(),
+            signs: Arc::clone(&self.signs),
+        };
+        Recorder::begin(parts, self.now, self.at)
+    }
+
+    fn export(&self, recorder: &mut Recorder) -> Posture {
+        recorder.export(self.now, self.at).unwrap();
+        self.posture()
+    }
+
+    fn current(&self, name: &str) -> Vec<u8> {
+        fs::read(self.config.export_dir.join("current").join(name)).unwrap()
+    }
+
+    fn posture(&self) -> Posture {
+        attest::canonical::read(&self.current("posture.json")).unwrap()
+    }
+
+    fn state(&self) -> State {
+        attest::canonical::read(&self.current("state.json")).unwrap()
+    }
+
+    fn verify(&self, accept_stopped: bool) -> Report {
+        let options =
+            attest::Options { anchor: Anchor::Own, now: self.now, max_age: None, accept_stopped, baseline: None };
+        attest::verify(&Folder::open(&self.config.home), &options)
+    }
+
+    fn result(&self, accept_stopped: bool) -> VerdictResult {
+        self.verify(accept_stopped).result
+    }
+
+    fn log(&self) -> PathBuf {
+        self.config.log_dir.join("findings.jsonl")
+    }
+
+    fn events(&self) -> Vec<EventBody> {
+        let mut chain = Chain::genesis();
+        let text = fs::read_to_string(self.log()).unwrap();
+        let events = text.lines().filter_map(|line| match chain.follow(line.as_bytes()).unwrap() {
+            attest::Record::Event(event) => Some(event.event),
+            attest::Record::Finding(_) => None,
+        });
+        events.collect()
+    }
+
+    fn relay(&self, bytes: u64) {
+        let message = self.meter.message();
+        message.relayed(bytes);
+        message.settle(bytes, None);
+    }
+}
+
+#[test]
+fn a_first_export_verifies() {
+    let rig = Rig::new();
+    let posture = rig.export(&mut rig.begin());
+    assert_eq!((posture.sequence, posture.previous_sha256, posture.finding_log.next_seq), (1, None, 3));
+    assert_eq!((posture.monitor_status, posture.ended), (MonitorStatus::Running, Ended::Running));
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+    assert!(matches!(rig.events()[..], [EventBody::Start { .. }, EventBody::Checkpoint(_)]));
+}
+
+#[test]
+fn the_state_stays_and_the_posture_moves_until_the_operator_stops() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        rig.relay(10);
+        rig.export(&mut recorder);
+        assert_eq!(rig.result(false), VerdictResult::Verified);
+        seen.push((rig.current("state.json"), rig.current("posture.json")));
+        rig.pass(60);
+    }
+    assert!(seen.windows(2).all(|w| w[0].0 == w[1].0 && w[0].1 != w[1].1));
+    recorder.end(Ended::OperatorStop, rig.now, rig.at).unwrap();
+    assert_ne!(rig.current("state.json"), seen[0].0);
+    let posture = rig.posture();
+    assert_eq!((posture.monitor_enabled, rig.state().monitor_enabled), (false, false));
+    assert_eq!((posture.monitor_status, posture.ended), (MonitorStatus::Stopped, Ended::OperatorStop));
+    assert_eq!((rig.result(false), rig.result(true)), (VerdictResult::NotCurrent, VerdictResult::Verified));
+    assert!(matches!(rig.events()[..], [.., EventBody::Stop { ended: Ended::OperatorStop }, EventBody::Checkpoint(_)]));
+}
+
+#[test]
+fn a_signal_ends_the_run_and_not_the_operators_intent() {
+    for (ended, passes) in [(Ended::Signal, VerdictResult::NotCurrent), (Ended::RunFinished, VerdictResult::Verified)] {
+        let rig = Rig::new();
+        let mut recorder = rig.begin();
+        rig.export(&mut recorder);
+        let state = rig.current("state.json");
+        recorder.end(ended, rig.now, rig.at).unwrap();
+        let posture = rig.posture();
+        assert_eq!((posture.monitor_enabled, posture.ended), (true, ended));
+        assert_eq!(rig.current("state.json"), state);
+        assert_eq!(rig.result(true), passes);
+    }
+}
+
+#[test]
+fn after_a_crash_an_export_tells_the_truth_and_the_state_stays() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.relay(7);
+    rig.export(&mut recorder);
+    let state = rig.current("state.json");
+    drop(recorder);
+    rig.now = crate::clock::now();
+    for sequence in 2..4 {
+        let exported = offline_export(&rig.config).unwrap();
+        let posture = rig.posture();
+        assert_eq!((exported.sequence, posture.sequence), (sequence, sequence));
+        assert_eq!((posture.ended, posture.monitor_status), (Ended::Unclean, MonitorStatus::Stopped));
+        assert!(posture.monitor_enabled);
+        assert_eq!(posture.coverage.scanned.bytes, 7);
+        assert_eq!(rig.current("state.json"), state);
+        assert_eq!(rig.result(true), VerdictResult::NotCurrent);
+    }
+    rig.new_process();
+    rig.export(&mut rig.begin());
+    assert!(rig.events().iter().any(|e| matches!(e, EventBody::Gap { unclean: true, damaged_bytes: 0, .. })));
+    rig.now = crate::clock::now();
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+}
+
+#[test]
+fn a_stop_without_a_monitor_takes_the_intent_back_and_leaves_the_end_as_it_was() {
+    let rig = Rig::new();
+    assert_eq!(offline_stop(&rig.config).unwrap(), None);
+    assert!(!rig.config.home.exists(), "nothing is made where nothing was");
+    assert!(matches!(offline_export(&rig.config), Err(MonitorError::NothingYet)));
+    let mut recorder = rig.begin();
+    recorder.end(Ended::Signal, rig.now, rig.at).unwrap();
+    drop(recorder);
+    assert!(offline_stop(&rig.config).unwrap().is_some());
+    assert_eq!((rig.posture().ended, rig.posture().monitor_enabled), (Ended::Signal, false));
+    let state = rig.current("state.json");
+    offline_export(&rig.config).unwrap();
+    assert_eq!(rig.current("state.json"), state);
+    drop(rig.begin());
+}
+
+#[test]
+fn without_a_monitor_the_lock_is_taken_all_the_same() {
+    let rig = Rig::new();
+    rig.export(&mut rig.begin());
+    let lock = Home::of(&rig.config).lock().unwrap();
+    assert!(matches!(offline_export(&rig.config), Err(MonitorError::Home(_))));
+    drop(lock);
+    offline_export(&rig.config).unwrap();
+}
+
+#[test]
+fn what_was_counted_goes_on_after_a_stop_and_after_a_crash() {
+    let mut rig = Rig::new();
+    let mut last: Option<Posture> = None;
+    for run in 1..=4_u64 {
+        rig.new_process();
+        let mut recorder = rig.begin();
+        rig.signs.expected();
+        rig.signs.token_seen(2);
+        rig.relay(100);
+        let open = rig.meter.message();
+        open.relayed(5);
+        let result = SelfTestResult::Passed;
+        let vectors_sha256 = attest::digest::sha256("vectors");
+        recorder.self_tested(SelfTest { last_run_at: Some(rig.now), result, vectors_sha256 }, rig.at);
+        rig.pass(1);
+        let posture = rig.export(&mut recorder);
+        assert!(posture.coverage.adds_up());
+        assert_eq!((posture.attested.expected, posture.attested.token_seen), (run, 2 * run));
+        assert_eq!(posture.attested.self_tests, run);
+        assert_eq!((posture.coverage.seen.bytes, posture.coverage.scanned.bytes), (105 * run, 100 * run));
+        assert_eq!(posture.coverage.unscanned(posture::UnscannedReason::ScannerError).bytes, 5 * (run - 1));
+        assert_eq!(rig.result(false), VerdictResult::Verified);
+        if let Some(last) = last {
+            assert_eq!(posture.install_id, last.install_id);
+            assert!(posture.sequence > last.sequence);
+        }
+        if run % 2 == 0 {
+            drop(open);
+            recorder.end(Ended::Signal, rig.now, rig.at).unwrap();
+        }
+        last = Some(rig.posture());
+    }
+}
+
+#[test]
+fn exports_that_vanished_do_not_bring_numbers_or_counts_back() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.relay(9);
+    for _ in 0..3 {
+        rig.export(&mut recorder);
+    }
+    recorder.end(Ended::Signal, rig.now, rig.at).unwrap();
+    fs::remove_dir_all(&rig.config.export_dir).unwrap();
+    rig.new_process();
+    let posture = rig.export(&mut rig.begin());
+    assert_eq!((posture.sequence, posture.coverage.seen.bytes), (4, 9), "the checkpoint remembers");
+}
+
+#[test]
+fn an_export_that_fails_is_said_tried_again_and_over_when_it_works() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    let away = rig.config.home.join("away");
+    fs::rename(&rig.config.export_dir, &away).unwrap();
+    fs::File::create(&rig.config.export_dir).unwrap();
+    recorder.export(rig.now, rig.at).unwrap_err();
+    let status = recorder.status(rig.now, rig.at);
+    assert_eq!(status.monitor_status, MonitorStatus::Degraded);
+    assert_eq!(status.degraded_reasons, [DegradedReason::ExportFailed.into()]);
+    assert_eq!(recorder.due(), rig.at + Duration::from_secs(1));
+    fs::remove_file(&rig.config.export_dir).unwrap();
+    fs::rename(&away, &rig.config.export_dir).unwrap();
+    rig.pass(1);
+    let posture = rig.export(&mut recorder);
+    assert_eq!((posture.sequence, posture.monitor_status), (3, MonitorStatus::Running));
+    assert_eq!(recorder.status(rig.now, rig.at).degraded_reasons, []);
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+}
+
+#[test]
+fn a_clock_that_was_set_is_in_the_log_and_exported_at_once() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    rig.pass(1);
+    recorder.tick(rig.now, rig.at);
+    assert_eq!(recorder.due(), rig.at - Duration::from_secs(1) + rig.config.export_every);
+    rig.pass(1);
+    rig.now = rig.now.plus(chrono::Duration::hours(-2));
+    recorder.tick(rig.now, rig.at);
+    assert_eq!(recorder.due(), rig.at);
+    let posture = rig.export(&mut recorder);
+    assert_eq!(posture.valid_until.since(posture.generated_at), chrono::Duration::seconds(180));
+    assert_eq!(rig.events().last(), Some(&EventBody::ClockStep { backwards: true, milliseconds: 7_200_000 }));
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+}
+
+#[test]
+fn a_scanner_that_is_gone_is_signed_soon_and_fails_verification() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    rig.signs.scanner(0).over();
+    rig.pass(2);
+    recorder.tick(rig.now, rig.at);
+    assert_eq!(recorder.due(), rig.at);
+    let posture = rig.export(&mut recorder);
+    assert_eq!(posture.degraded_reasons, [DegradedReason::ScannerStalled.into()]);
+    assert_eq!(rig.result(false), VerdictResult::Degraded);
+    rig.pass(1);
+    recorder.tick(rig.now, rig.at);
+    assert_eq!(recorder.due(), rig.at - Duration::from_secs(1) + rig.config.export_every, "said once");
+}
+
+#[test]
+fn a_self_test_that_failed_is_degraded() {
+    let rig = Rig::new();
+    let mut recorder = rig.begin();
+    let vectors_sha256 = attest::digest::sha256("vectors");
+    let failed = SelfTest { last_run_at: Some(rig.now), result: SelfTestResult::Failed, vectors_sha256 };
+    recorder.self_tested(failed, rig.at);
+    rig.export(&mut recorder);
+    assert_eq!(rig.result(false), VerdictResult::Degraded);
+}
+
+#[test]
+fn a_torn_end_above_the_signed_head_heals_and_one_at_it_does_not() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    let whole = fs::read(rig.log()).unwrap();
+    drop(recorder);
+    fs::File::options()
+        .append(true)
+        .open(rig.log())
+        .and_then(|mut f| io::Write::write_all(&mut f, b"{\"dest"))
+        .unwrap();
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+    rig.new_process();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+    let gap = rig.events().into_iter().find(|e| matches!(e, EventBody::Gap { .. }));
+    assert!(matches!(gap, Some(EventBody::Gap { damaged_bytes: 6, damaged_records: 1, unclean: true, .. })), "{gap:?}");
+    drop(recorder);
+
+    fs::File::options().write(true).open(rig.log()).unwrap().set_len(whole.len() as u64 - 1).unwrap();
+    rig.new_process();
+    let mut recorder = rig.begin();
+    let posture = rig.export(&mut recorder);
+    assert_eq!(posture.degraded_reasons, [DegradedReason::LogDamaged.into()]);
+    assert_eq!(rig.result(false), VerdictResult::NotAuthentic);
+    assert_eq!(fs::read(rig.log()).unwrap(), whole[..whole.len() - 1], "left as it was");
+}
