@@ -6,7 +6,7 @@ use super::{
     forward::{self, Via},
     meter::ConnectionTicket,
     patience::{Patience, Watched},
-    proxy::{Proxy, Shared},
+    proxy::{ENGINE_FIELDS, Proxy, Shared},
     reply::Refusal,
 };
 use hudsucker::{
@@ -115,8 +115,10 @@ where
         .preserve_header_case(true)
         .auto_date_header(false)
         .header_read_timeout(None)
-        .max_headers(shared.max_fields)
         .max_buf_size(shared.max_head_bytes);
+    if shared.max_fields != ENGINE_FIELDS {
+        server.max_headers(shared.max_fields);
+    }
     let mut serving = std::pin::pin!(server.serve_connection(io, service).with_upgrades());
     let mut stopping = false;
     loop {

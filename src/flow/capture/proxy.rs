@@ -70,11 +70,14 @@ impl ProxySettings {
             token,
             timeouts: Timeouts::default(),
             max_connections: 16_384,
-            max_fields: 128,
+            max_fields: ENGINE_FIELDS,
             max_head_bytes: READ_BUFFER,
         }
     }
 }
+
+/// As many fields of a head as the engine parses without an allocation.
+pub(super) const ENGINE_FIELDS: usize = 100;
 
 /// A proxy that listens.
 pub struct Proxy {
@@ -155,7 +158,7 @@ pub(super) fn upstream(dial: Dial, tasks: &Tasks, idle: Duration) -> Upstream {
     Client::builder(tasks.clone())
         .http1_preserve_header_case(true)
         .http1_max_buf_size(READ_BUFFER)
-        .http1_max_headers(1024)
+        .http1_max_headers(256)
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
         .pool_timer(TokioTimer::new())
