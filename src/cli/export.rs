@@ -1,11 +1,11 @@
 //! `export`: one signed export, now.
 
 use super::place::{Json, Place};
-use super::standin::monitor;
 use super::{Answer, Trouble, YES, run::ANSWER_WITHIN, show};
 use crate::{
     control::{self, ControlError, Exported, Request},
     home::Home,
+    monitor,
 };
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let home = Home::of(&config);
     let (exported, monitor_running) = match control::ask(&home, &Request::Export, ANSWER_WITHIN) {
         Ok(response) => (response.export.ok_or(ControlError::Malformed)?, true),
-        Err(ControlError::NoMonitor) => (monitor::export(&config)?, false),
+        Err(ControlError::NoMonitor) => (monitor::offline_export(&config)?, false),
         Err(e) => return Err(e.into()),
     };
     tell(&home, &exported, monitor_running, args.json.json)?;

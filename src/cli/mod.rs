@@ -15,7 +15,6 @@ mod place;
 mod run;
 mod show;
 mod spawn;
-mod standin;
 mod start;
 mod status;
 mod stop;

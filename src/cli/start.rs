@@ -1,11 +1,11 @@
 //! `start`: the monitor, in the foreground or in a session of its own.
 
 use super::place::{Json, Place};
-use super::standin::monitor::{self, Options, Started};
 use super::{Answer, Trouble, YES, show, spawn};
 use crate::{
     config::{Config, FlagValues},
     home::Home,
+    monitor::{self, Options, Started},
 };
 use posture::{Ended, RunId};
 use serde::{Deserialize, Serialize};

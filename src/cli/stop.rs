@@ -1,12 +1,12 @@
 //! `stop`: an end to the monitor, and to the wish for one.
 
 use super::place::{Json, Place};
-use super::standin::monitor;
 use super::{Answer, Trouble, YES, show};
 use crate::{
     config::Config,
     control::{self, ControlError, Exported, Request},
     home::{Home, Running, process_start_time},
+    monitor,
 };
 use posture::Ended;
 use serde::Serialize;
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         }
         Err(ControlError::NoMonitor | ControlError::Silent) => match running {
             Some(running) => by_signal(&config, &home, &running, args.timeout)?,
-            None => report(None, None, without(&config, &home)?),
+            None => report(None, None, monitor::offline_stop(&config)?),
         },
         Err(e) => return Err(e.into()),
     };
@@ -66,14 +66,6 @@ fn report(pid: Option<u32>, ended: Option<Ended>, export: Option<Exported>) -> R
     Report { schema_version: "clawsec-traffic-stop/v1", was_running: pid.is_some(), pid, ended, export }
 }
 
-/// Nobody runs: takes back the wish for a monitor, where there ever was one.
-fn without(config: &Config, home: &Home) -> Result<Option<Exported>, Trouble> {
-    if !home.public_key().exists() {
-        return Ok(None);
-    }
-    Ok(Some(monitor::disable(config)?))
-}
-
 /// It does not answer. Its process is the one that holds the lock, by pid, start time and nonce: never found by name.
 fn by_signal(config: &Config, home: &Home, running: &Running, timeout: Duration) -> Result<Report, Trouble> {
     show::note(format_args!("the monitor does not answer: asking process {} to end", running.pid));
@@ -84,7 +76,7 @@ fn by_signal(config: &Config, home: &Home, running: &Running, timeout: Duration)
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
     wait_for_end(home, Some(running), timeout)?;
-    let export = without(config, home)?;
+    let export = monitor::offline_stop(config)?;
     Ok(report(Some(running.pid), Some(Ended::Signal), export))
 }
 

@@ -1,6 +1,6 @@
 //! Why a verb could not answer: a message, perhaps a hint, and the code to exit with.
 
-use crate::{config::ConfigError, control::ControlError, home::HomeError};
+use crate::{config::ConfigError, control::ControlError, home::HomeError, monitor::MonitorError};
 use std::{error::Error, io};
 
 /// A command line, a variable or a file that makes no sense (`EX_USAGE` of sysexits.h).
@@ -122,5 +122,16 @@ impl From<ControlError> for Trouble {
             ControlError::Silent | ControlError::Malformed | ControlError::Io(_) => Self::io(chain(&error)),
         };
         trouble.hint(error.hint())
+    }
+}
+
+impl From<MonitorError> for Trouble {
+    fn from(error: MonitorError) -> Self {
+        let hint = error.hint();
+        match error {
+            MonitorError::Home(error) => error.into(),
+            MonitorError::NothingYet | MonitorError::NoAuthority => Self::no(chain(&error)).hint(hint),
+            _ => Self::io(chain(&error)).hint(hint),
+        }
     }
 }
