@@ -1,6 +1,7 @@
 //! One binary of integration tests.
 
 mod cli;
+mod lifecycle;
 mod place;
 mod proxy;
 mod threats;
