@@ -12,7 +12,7 @@ pub use error::{ConfigError, Origin};
 pub use settings::{SETTINGS, Setting};
 pub use value::{Shown, UpstreamProxy};
 
-pub use crate::flow::capture::Timeouts;
+pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntry};
 
 use crate::flow::detect::Limits;
 use error::Reason;
@@ -78,19 +78,6 @@ pub struct Config {
     pub proxy_url: Option<UpstreamProxy>,
     /// Roots trusted upstream beside the platform's: a PEM file.
     pub ca_bundle: Option<PathBuf>,
-}
-
-/// A server of the operator's own to which a vendor's key may go: an `[[audience]]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AudienceEntry {
-    /// `http` or `https`.
-    pub scheme: Protocol,
-    /// Its host: lower case, no trailing dot, an IPv6 literal without brackets.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Whose keys it may get: names the rules know.
-    pub vendors: Vec<String>,
 }
 
 /// Where settings come from. The process' own are [`Sources::process`].

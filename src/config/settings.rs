@@ -4,6 +4,7 @@ use super::error::Reason;
 use super::file::Raw;
 use super::value::{self, Shown};
 use super::{Config, UpstreamProxy, within};
+use crate::flow::detect::rule::RuleSet;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -329,7 +330,6 @@ fn audiences(config: &Config) -> Shown {
     Shown::List(shown.collect())
 }
 
-// The rules are not here yet: any well-formed name passes until they are.
 fn vendor_known(name: &str) -> bool {
-    name.parse::<posture::Word>().is_ok()
+    name == "*" || RuleSet::embedded().vendors().iter().any(|vendor| vendor.name == name)
 }

@@ -14,7 +14,6 @@ mod recorder;
 mod scanners;
 mod schedule;
 mod signs;
-mod standin;
 
 pub use offline::{offline_export, offline_stop};
 
@@ -164,7 +163,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
     let run_id = RunId::from_bytes(&random()?);
     let new_install_id = InstallId::from_bytes(&random()?);
-    let detector = Detector::new(config.scan, Some(keys.proxy_token.expose()));
+    let detector = Detector::new(config.scan, &config.audience, Some(keys.proxy_token.expose()));
     let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()));
 
     let runtime = runtime::Builder::new_multi_thread()
@@ -199,7 +198,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
 
     let parts = Parts {
         settings: Settings::of(&config, detector.pattern_set()),
-        vectors_sha256: detector.vectors_sha256(),
+        vectors_sha256: detector.vectors_sha256().clone(),
         home: home.clone(),
         vouch,
         last,
@@ -247,7 +246,7 @@ fn self_test(detector: Arc<Detector>, desk: Desk) {
     let test = move || {
         let result = if detector.selftest().passed() { SelfTestResult::Passed } else { SelfTestResult::Failed };
         let last_run_at = Some(clock::now());
-        desk.self_tested(SelfTest { last_run_at, result, vectors_sha256: detector.vectors_sha256() });
+        desk.self_tested(SelfTest { last_run_at, result, vectors_sha256: detector.vectors_sha256().clone() });
     };
     // Without a thread for it, the posture keeps saying that it has not run.
     if let Err(error) = thread::Builder::new().name("guardian-selftest".to_owned()).spawn(test) {

@@ -4,4 +4,5 @@ mod cli;
 mod lifecycle;
 mod place;
 mod proxy;
+mod scan;
 mod threats;
