@@ -163,18 +163,14 @@ impl Scan {
             if text.is_empty() {
                 continue;
             }
-            // The parser's own words would repeat the text.
-            match serde_json::from_slice::<Line<'_>>(text) {
-                Ok(l) => self.one(&l.id, l.direction, l.text.as_bytes(), l.host.as_deref())?,
-                Err(_) => {
-                    self.bad_lines += 1;
-                    let trouble = Trouble::usage(format!(
-                        "{} line {number}: expected {{\"id\",\"direction\",\"text\"}} and perhaps \"host\", all text",
-                        shown(path).display()
-                    ));
-                    show::trouble(&trouble);
-                }
-            }
+            let Ok(line) = serde_json::from_slice::<Line<'_>>(text) else {
+                self.bad_lines += 1;
+                // The parser's own words would repeat the text.
+                let expected = r#"expected {"id","direction","text"} and perhaps "host", all text"#;
+                show::trouble(&Trouble::usage(format!("{} line {number}: {expected}", shown(path).display())));
+                continue;
+            };
+            self.one(&line.id, line.direction, line.text.as_bytes(), line.host.as_deref())?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntr
 use crate::flow::detect::Limits;
 use error::Reason;
 use file::Raw;
-use posture::{Protocol, Retention, Sha256Hex};
+use posture::{Retention, Sha256Hex};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,7 @@
 //! One binary of integration tests.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod cli;
 mod lifecycle;
 mod place;
