@@ -4,6 +4,7 @@ pub mod audience;
 pub mod decode;
 pub mod matcher;
 mod normalise;
+pub mod offline;
 pub mod rule;
 mod scanner;
 pub mod selftest;

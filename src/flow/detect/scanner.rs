@@ -1,14 +1,29 @@
 //! One message's state: fed in order, it reports each hit once.
 
-use super::Hit;
-use crate::flow::capture::{Field, Head};
-use posture::UnscannedReason;
-use std::sync::Arc;
+use super::{
+    Hit,
+    audience::{Audience, Judgement},
+    decode::{self, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View},
+    matcher::Matcher,
+    rule::RuleSet,
+};
+use crate::flow::capture::{Field, Head, Route, StartLine};
+use memchr::memmem::Finder;
+use posture::{Direction, Encoding, Placement, UnscannedReason};
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+/// Different matches remembered of one message; beyond it, a repetition is reported again.
+const MAX_SEEN: usize = 4096;
 
 /// The bounds of scanning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes looked at of one message: its first three quarters and its last quarter.
+    /// Bytes held and looked at of one message: its first three quarters and its last quarter. An event stream is
+    /// looked at as it passes, up to `max_decoded_bytes`.
     pub max_scan_bytes: usize,
     /// Decoded bytes produced of one message, in all.
     pub max_decoded_bytes: usize,
@@ -25,7 +40,38 @@ impl Default for Limits {
 }
 
 /// The compiled rules, the audiences and the bounds: made once, shared by every scanner.
-pub struct Detector {}
+pub struct Detector {
+    limits: Limits,
+    rules: Arc<RuleSet>,
+    matcher: Matcher,
+    audience: Audience,
+    /// Our own proxy token: seeing it is worth knowing, and never a hit.
+    own_token: Option<Finder<'static>>,
+}
+
+impl Detector {
+    /// A detector with the rules and the audience built in.
+    pub fn new(limits: Limits, own_token: Option<&str>) -> Arc<Self> {
+        let rules = RuleSet::embedded();
+        Arc::new(Self {
+            limits,
+            matcher: Matcher::new(Arc::clone(&rules)),
+            rules,
+            audience: Audience::default(),
+            own_token: own_token.filter(|t| !t.is_empty()).map(|t| Finder::new(t).into_owned()),
+        })
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,31 +83,295 @@ pub struct Scanned {
 }
 
 /// The scanner of one message.
-pub struct Scanner {}
+pub struct Scanner {
+    judge: Judge,
+    budget: Budget,
+    content_type: Vec<u8>,
+    placement: Placement,
+    coding: Coding,
+    /// A coding nobody here knows: what is looked at is not what the receiver sees.
+    unknown_coding: bool,
+    content: Content,
+    relayed: u64,
+    stopped: Option<Stopped>,
+}
+
+/// Why and where decoding ended before the body did.
+#[derive(Clone, Copy)]
+struct Stopped {
+    reason: UnscannedReason,
+    /// Relayed bytes that were looked at by then.
+    at: u64,
+}
+
+/// The body, its content codings undone.
+enum Content {
+    /// Too little of it came to tell what it is.
+    Unshaped(Vec<u8>),
+    /// Judged as it comes.
+    Events {
+        events: Box<Events>,
+        framing: Encoding,
+        /// Decoded bytes that came, and those of them that were looked at.
+        seen: u64,
+        looked_at: u64,
+    },
+    /// Judged when it is whole.
+    Whole(Kept),
+}
 
 impl Scanner {
     /// Begins a message. Its head is looked at here.
-    pub fn new(_detector: Arc<Detector>, _head: Head, _on: &mut dyn FnMut(&Hit<'_>)) -> Self {
-        todo!()
+    pub fn new(detector: Arc<Detector>, head: Head, on: &mut dyn FnMut(&Hit<'_>)) -> Self {
+        let limits = detector.limits;
+        let header = head.field("content-encoding").unwrap_or_default();
+        let known = Coding::named(header, &limits);
+        let content_type = head.field("content-type").unwrap_or_default().to_vec();
+        let Head { direction, route, start, fields } = head;
+        let mut scanner = Self {
+            budget: Budget::new(&limits),
+            content_type,
+            placement: match start {
+                StartLine::WebSocket => Placement::Websocket,
+                _ => Placement::Body,
+            },
+            unknown_coding: known.is_none(),
+            coding: known.unwrap_or_default(),
+            content: Content::Unshaped(Vec::new()),
+            relayed: 0,
+            stopped: None,
+            judge: Judge::new(detector, direction, Arc::clone(&route)),
+        };
+        scanner.unwrap(Placement::Header, on, |w| {
+            decode::fields(w, &fields);
+            if let StartLine::Request { target, .. } = &start {
+                decode::target(w, target);
+                decode::host(w, route.host.as_bytes());
+            }
+        });
+        scanner
     }
 
     /// The next piece of the body.
-    pub fn body(&mut self, _chunk: &[u8], _on: &mut dyn FnMut(&Hit<'_>)) {
-        todo!()
+    pub fn body(&mut self, chunk: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
+        let before = self.relayed;
+        self.relayed += chunk.len() as u64;
+        if self.stopped.is_some() {
+            return;
+        }
+        self.budget.earn(chunk.len());
+        if self.coding.encodings().is_empty() {
+            self.content(chunk, on);
+            return;
+        }
+        let mut coding = std::mem::take(&mut self.coding);
+        let done = coding.push(chunk, &mut |piece| self.content(piece, on));
+        self.coding = coding;
+        self.stop(done, before);
     }
 
     /// The trailer section.
-    pub fn trailers(&mut self, _fields: &[Field], _on: &mut dyn FnMut(&Hit<'_>)) {
-        todo!()
+    pub fn trailers(&mut self, fields: &[Field], on: &mut dyn FnMut(&Hit<'_>)) {
+        self.unwrap(Placement::Trailer, on, |w| decode::fields(w, fields));
     }
 
     /// The message is over: judges what was held back for its end.
-    pub fn end(self, _on: &mut dyn FnMut(&Hit<'_>)) -> Scanned {
-        todo!()
+    pub fn end(mut self, on: &mut dyn FnMut(&Hit<'_>)) -> Scanned {
+        if self.stopped.is_none() && !self.coding.encodings().is_empty() {
+            let mut coding = std::mem::take(&mut self.coding);
+            let done = coding.end(&mut |piece| self.content(piece, on));
+            self.coding = coding;
+            self.stop(done, 0);
+        }
+        self.shape(true, on);
+        let scanned = self.scanned();
+        let Self { mut judge, mut budget, content_type, placement, coding, content, .. } = self;
+        let direction = judge.direction;
+        unwrapped(&mut judge, &mut budget, placement, on, |w| {
+            coding.encodings().iter().for_each(|&e| w.framed(e));
+            match content {
+                Content::Events { mut events, framing, .. } => {
+                    w.framed(framing);
+                    events.end(w);
+                }
+                Content::Whole(kept) => {
+                    let (start, end) = kept.finish();
+                    decode::body(w, &start, &content_type, direction);
+                    if let Some(end) = end {
+                        decode::tail(w, &end);
+                    }
+                }
+                Content::Unshaped(_) => {}
+            }
+        });
+        scanned
     }
 
     /// Bytes held until the end or the next event.
     pub fn held(&self) -> usize {
-        todo!()
+        self.coding.held()
+            + match &self.content {
+                Content::Unshaped(start) => start.len(),
+                Content::Events { events, .. } => events.held(),
+                Content::Whole(kept) => kept.held(),
+            }
+    }
+
+    /// 1 when our own proxy token was in the message, where it has no business; else 0.
+    pub fn token_seen(&self) -> u64 {
+        u64::from(self.judge.token_seen)
+    }
+
+    /// A piece of the decoded body.
+    fn content(&mut self, piece: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
+        match &mut self.content {
+            Content::Unshaped(start) => {
+                start.extend_from_slice(piece);
+                self.shape(false, on);
+            }
+            Content::Whole(kept) => kept.push(piece),
+            Content::Events { seen, looked_at, .. } => {
+                let left = (self.judge.detector.limits.max_decoded_bytes as u64).saturating_sub(*looked_at);
+                let fits = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                *seen += piece.len() as u64;
+                *looked_at += fits as u64;
+                self.events(&piece[..fits], on);
+            }
+        }
+    }
+
+    /// Decides what the body is, once it can be told.
+    fn shape(&mut self, over: bool, on: &mut dyn FnMut(&Hit<'_>)) {
+        let Content::Unshaped(start) = &mut self.content else { return };
+        let Some(shape) = decode::shape(&self.content_type, start, over) else { return };
+        let start = std::mem::take(start);
+        let limits = &self.judge.detector.limits;
+        let framing = match shape {
+            Shape::Events => Encoding::Sse,
+            Shape::Lines => Encoding::Json,
+            Shape::Whole => {
+                let mut kept = Kept::new(limits.max_scan_bytes);
+                kept.push(&start);
+                self.content = Content::Whole(kept);
+                return;
+            }
+        };
+        self.content = Content::Events { events: Box::new(Events::new(limits)), framing, seen: 0, looked_at: 0 };
+        self.content(&start, on);
+    }
+
+    fn events(&mut self, piece: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
+        let Self { judge, budget, placement, coding, content, .. } = self;
+        if let Content::Events { events, framing, .. } = content {
+            unwrapped(judge, budget, *placement, on, |w| {
+                coding.encodings().iter().for_each(|&e| w.framed(e));
+                w.framed(*framing);
+                events.push(w, piece);
+            });
+        }
+    }
+
+    fn unwrap(&mut self, placement: Placement, on: &mut dyn FnMut(&Hit<'_>), work: impl FnOnce(&mut Unwrap<'_>)) {
+        unwrapped(&mut self.judge, &mut self.budget, placement, on, work);
+    }
+
+    /// Notes that decoding ended early, `before` bytes into the body.
+    fn stop(&mut self, done: Result<(), Stop>, before: u64) {
+        let reason = match done {
+            Ok(()) => return,
+            Err(Stop::Broken) => UnscannedReason::Undecodable,
+            Err(Stop::Bound) => UnscannedReason::OverBound,
+        };
+        self.stopped = Some(Stopped { reason, at: before });
+    }
+
+    /// How much of the body was looked at: of a coded one, the share of what came out of it.
+    fn scanned(&self) -> Scanned {
+        let (looked_at, seen) = match &self.content {
+            Content::Unshaped(start) => (start.len() as u64, start.len() as u64),
+            Content::Events { looked_at, seen, .. } => (*looked_at, *seen),
+            Content::Whole(kept) => (kept.held() as u64, kept.seen()),
+        };
+        let (reached, reason) = match self.stopped {
+            _ if self.unknown_coding && self.relayed > 0 => (0, UnscannedReason::Undecodable),
+            Some(stopped) => (stopped.at, stopped.reason),
+            None => (self.relayed, UnscannedReason::OverBound),
+        };
+        let share = u128::from(reached) * u128::from(looked_at) / u128::from(seen.max(1));
+        let bytes = if looked_at == seen { reached } else { u64::try_from(share).unwrap_or(reached) };
+        Scanned { bytes, unscanned: (bytes < self.relayed).then_some(reason) }
     }
 }
+
+/// Runs `work` on an [`Unwrap`] that shows what it finds to the judge.
+fn unwrapped(
+    judge: &mut Judge,
+    budget: &mut Budget,
+    placement: Placement,
+    on: &mut dyn FnMut(&Hit<'_>),
+    work: impl FnOnce(&mut Unwrap<'_>),
+) {
+    let limits = judge.detector.limits;
+    work(&mut Unwrap::new(&limits, budget, placement, &mut |view| judge.view(view, on)));
+}
+
+// === impl Judge ===
+
+/// Views → hits, each once a message.
+struct Judge {
+    detector: Arc<Detector>,
+    direction: Direction,
+    route: Arc<Route>,
+    seen: HashSet<u64>,
+    hasher: RandomState,
+    token_seen: bool,
+}
+
+impl Judge {
+    fn new(detector: Arc<Detector>, direction: Direction, route: Arc<Route>) -> Self {
+        Self { detector, direction, route, seen: HashSet::new(), hasher: RandomState::new(), token_seen: false }
+    }
+
+    fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) {
+        let Self { detector, direction, route, seen, hasher, token_seen } = self;
+        let token = detector.own_token.as_ref();
+        *token_seen |= token.is_some_and(|t| t.find(view.text).is_some());
+        detector.matcher.find(*direction, view, &mut |m| {
+            if token.is_some_and(|t| t.find(m.matched).is_some()) {
+                return;
+            }
+            let (severity, expected) = match detector.audience.judge(&m, view, route) {
+                Judgement::Finding(severity) => (severity, false),
+                Judgement::Expected => (m.severity, true),
+            };
+            let any = hasher.hash_one((m.rule.id().as_str(), m.matched));
+            // A part of the request line was judged with its own name already.
+            if view.placement == Placement::RequestLine && seen.contains(&any) {
+                return;
+            }
+            let this = hasher.hash_one((any, severity, expected));
+            if seen.len() < MAX_SEEN {
+                seen.insert(any);
+                if !seen.insert(this) {
+                    return;
+                }
+            } else if seen.contains(&this) {
+                return;
+            }
+            let chain: Vec<Encoding> = view.encoding.iter().copied().chain(m.extra).collect();
+            on(&Hit {
+                rule: m.rule,
+                matched: m.matched,
+                severity,
+                direction: *direction,
+                placement: view.placement,
+                encoding: &chain,
+                route,
+                expected,
+            });
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

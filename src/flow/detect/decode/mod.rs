@@ -1,4 +1,37 @@
 //! Bytes → View: undoes what the receiver will undo, within bounds.
+//!
+//! Every step is tried only when a cheap test finds its mark, gives the text it made to the next step, and draws on one
+//! budget a message: work is linear in the input whatever the input is. A view borrows; nothing decoded outlives it.
+
+mod binary;
+mod coding;
+mod delta;
+mod entity;
+mod escape;
+mod form;
+mod head;
+mod json;
+mod kept;
+mod multipart;
+mod packed;
+mod patch;
+mod percent;
+mod runs;
+mod shape;
+mod sse;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod unwrap;
+mod voice;
+
+pub(super) use coding::{Coding, Stop};
+use delta::Deltas;
+pub(super) use head::{fields, host, target};
+pub(super) use kept::Kept;
+pub(super) use shape::{Shape, body, shape, tail};
+pub(super) use sse::Events;
+pub(super) use unwrap::{Budget, Unwrap};
 
 use posture::{Encoding, Placement};
 

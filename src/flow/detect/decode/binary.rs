@@ -1,0 +1,55 @@
+//! Bytes that are no text → the texts among them.
+
+use super::{Unwrap, Voice};
+use memchr::memchr;
+
+/// Printable stretches shorter than this say nothing.
+const SHORTEST: usize = 8;
+
+/// Whether `text` has a NUL early on: no text has, but for UTF-16.
+pub(super) fn is(text: &[u8]) -> bool {
+    memchr(0, &text[..text.len().min(4096)]).is_some()
+}
+
+/// Shows UTF-16 as UTF-8, and of anything else the printable stretches, a line each.
+pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    if !w.afford(text.len()) {
+        w.show(text, name, voice);
+        return;
+    }
+    let mut out = w.buffer();
+    if let Some(plain) = utf16(text) {
+        out.extend_from_slice(plain.as_bytes());
+    } else {
+        for run in text.split(|&b| !(b == b'\t' || b == b'\n' || b == b'\r' || (0x20..0x7f).contains(&b) || b >= 0xc2))
+        {
+            if run.len() >= SHORTEST {
+                out.extend_from_slice(run);
+                out.push(b'\n');
+            }
+        }
+    }
+    w.show(&out, name, voice);
+    w.reshape(&out, name, voice);
+    w.give_back(out);
+}
+
+/// `text` read as UTF-16, little endian unless it says otherwise, when that is what it looks like.
+pub(super) fn utf16(text: &[u8]) -> Option<String> {
+    let (text, big) = match text {
+        [0xff, 0xfe, rest @ ..] => (rest, false),
+        [0xfe, 0xff, rest @ ..] => (rest, true),
+        [0, ..] => (text, true),
+        _ => (text, false),
+    };
+    let sample = &text[..text.len().min(64) & !1];
+    let zeros = sample.iter().skip(usize::from(!big)).step_by(2).filter(|&&b| b == 0).count();
+    if sample.len() < 8 || zeros * 2 < sample.len() / 2 {
+        return None;
+    }
+    let units = text.chunks_exact(2).map(|c| {
+        let pair = [c[0], c[1]];
+        if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
+    });
+    Some(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).filter(|&c| c != '\0').collect())
+}

@@ -1,0 +1,134 @@
+//! `&lt;`, `&#60;`, `&#x3c;` → `<`.
+
+use super::{Unwrap, Voice, patch::Patch};
+use memchr::memchr_iter;
+use posture::Encoding;
+
+/// The names that occur in running text, and those that spell what a command needs (HTML, section 13.5).
+const NAMED: &[(&[u8], &str)] = &[
+    (b"amp", "&"),
+    (b"apos", "'"),
+    (b"ast", "*"),
+    (b"bsol", "\\"),
+    (b"colon", ":"),
+    (b"comma", ","),
+    (b"commat", "@"),
+    (b"copy", "©"),
+    (b"dash", "‐"),
+    (b"dollar", "$"),
+    (b"equals", "="),
+    (b"excl", "!"),
+    (b"grave", "`"),
+    (b"gt", ">"),
+    (b"Hat", "^"),
+    (b"hellip", "…"),
+    (b"hyphen", "‐"),
+    (b"lbrace", "{"),
+    (b"lbrack", "["),
+    (b"lcub", "{"),
+    (b"ldquo", "“"),
+    (b"lowbar", "_"),
+    (b"lpar", "("),
+    (b"lsqb", "["),
+    (b"lsquo", "‘"),
+    (b"lt", "<"),
+    (b"mdash", "—"),
+    (b"mid", "∣"),
+    (b"nbsp", "\u{a0}"),
+    (b"ndash", "–"),
+    (b"NewLine", "\n"),
+    (b"num", "#"),
+    (b"percnt", "%"),
+    (b"period", "."),
+    (b"plus", "+"),
+    (b"quest", "?"),
+    (b"quot", "\""),
+    (b"rbrace", "}"),
+    (b"rbrack", "]"),
+    (b"rcub", "}"),
+    (b"rdquo", "”"),
+    (b"rpar", ")"),
+    (b"rsqb", "]"),
+    (b"rsquo", "’"),
+    (b"semi", ";"),
+    (b"shy", "\u{ad}"),
+    (b"sol", "/"),
+    (b"Tab", "\t"),
+    (b"UnderBar", "_"),
+    (b"verbar", "|"),
+    (b"vert", "|"),
+    (b"VerticalLine", "|"),
+    (b"zwj", "\u{200d}"),
+    (b"zwnj", "\u{200c}"),
+];
+
+/// Shows `text` with its character references replaced.
+pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    let mut found = memchr_iter(b'&', text)
+        .filter_map(|at| reference(&text[at + 1..]).map(|(c, len)| (at, at + 1 + len, c)))
+        .peekable();
+    if found.peek().is_none() || !w.afford(text.len()) {
+        return;
+    }
+    let buffer = w.buffer();
+    let out = w.deeper(Encoding::Html, |w| {
+        let mut patch = Patch::new(text, buffer, |t: &[u8]| w.text(t, name, voice));
+        for (start, end, c) in found {
+            patch.replace(start, end, c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        patch.finish()
+    });
+    w.give_back(out.unwrap_or_default());
+}
+
+/// The character a reference stands for and the reference's length, `&` apart.
+fn reference(text: &[u8]) -> Option<(char, usize)> {
+    match *text {
+        [b'#', b'x' | b'X', ..] => numeric(text, 2, 16),
+        [b'#', ..] => numeric(text, 1, 10),
+        [a, ..] if a.is_ascii_alphabetic() => {
+            let len = text.iter().take(16).position(|&b| b == b';')?;
+            let (_, c) = NAMED.iter().find(|(n, _)| *n == &text[..len])?;
+            Some((c.chars().next()?, len + 1))
+        }
+        _ => None,
+    }
+}
+
+fn numeric(text: &[u8], skip: usize, radix: u32) -> Option<(char, usize)> {
+    let digits = text[skip..].iter().take(8).take_while(|b| char::from(**b).is_digit(radix)).count();
+    let spelt = std::str::from_utf8(&text[skip..skip + digits]).ok()?;
+    let code = u32::from_str_radix(spelt, radix).ok()?;
+    let end = skip + digits;
+    // The semicolon may be missing: browsers accept that.
+    Some((char::from_u32(code).filter(|&c| c != '\0')?, end + usize::from(text.get(end) == Some(&b';'))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reference;
+
+    #[test]
+    fn references_are_read() {
+        for (text, want) in [
+            ("lt;x", Some(('<', 3))),
+            ("#60;", Some(('<', 4))),
+            ("#60 ", Some(('<', 3))),
+            ("#x3C;", Some(('<', 5))),
+            ("#X3c;", Some(('<', 5))),
+            ("#0000060;", Some(('<', 9))),
+            ("VerticalLine;", Some(('|', 13))),
+        ] {
+            assert_eq!(reference(text.as_bytes()), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_ampersands_are_left_alone() {
+        for text in
+            ["", "#", "#x", "#;", " a;", "lt", "LT;", "nosuchname;", "#xD800;", "#x110000;", "#0;", "=1;", "a&b;"]
+        {
+            assert_eq!(reference(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A head → views of its parts.
+
+use super::{Unwrap, Voice, percent};
+use crate::flow::capture::Field;
+use memchr::{memchr, memmem};
+use posture::{Encoding, Placement};
+
+/// Shows a request target's path, query and, in absolute form, its authority (RFC 9112, section 3.2).
+pub(in crate::flow::detect) fn target(w: &mut Unwrap<'_>, target: &[u8]) {
+    let (target_path, query) = split(target, b'?');
+    let path = match memmem::find(target_path, b"://") {
+        Some(at) => {
+            let rest = &target_path[at + 3..];
+            let authority = &rest[..memchr(b'/', rest).unwrap_or(rest.len())];
+            w.place(Placement::Host);
+            w.text(authority, None, Voice::Unknown);
+            &rest[authority.len()..]
+        }
+        None => target_path,
+    };
+    w.place(Placement::Path);
+    w.text(path, None, Voice::Unknown);
+    w.place(Placement::Query);
+    pairs(w, query);
+    // The whole line last: what its parts said was said more precisely.
+    w.place(Placement::RequestLine);
+    w.show(target, None, Voice::Unknown);
+}
+
+/// Shows the names and values of a query or a form, each decoded.
+pub(super) fn pairs(w: &mut Unwrap<'_>, pairs: &[u8]) {
+    for pair in pairs.split(|&b| b == b'&').filter(|p| !p.is_empty()) {
+        let (name, value) = split(pair, b'=');
+        if memchr(b'=', pair).is_none() {
+            text_and_spaces(w, pair, None);
+            continue;
+        }
+        text_and_spaces(w, value, Some(name));
+        if name.len() >= 8 {
+            w.text(name, None, Voice::Unknown);
+        }
+    }
+}
+
+/// Shows `value`, and as a form's reader sees it when that is something else.
+fn text_and_spaces(w: &mut Unwrap<'_>, value: &[u8], name: Option<&[u8]>) {
+    if memchr(b'+', value).is_some() && w.afford(value.len()) {
+        let buffer = w.buffer();
+        if let Some(plain) = percent::whole(value, true, buffer) {
+            w.deeper(Encoding::Form, |w| w.text(&plain, name, Voice::Unknown));
+            w.give_back(plain);
+        }
+    }
+    w.text(value, name, Voice::Unknown);
+}
+
+/// Shows header or trailer fields.
+pub(in crate::flow::detect) fn fields(w: &mut Unwrap<'_>, fields: &[Field]) {
+    let placement = w.placement();
+    for field in fields {
+        let is_host = field.name.eq_ignore_ascii_case(b"host") || field.name == b":authority"[..];
+        w.place(if is_host { Placement::Host } else { placement });
+        w.text(&field.value, Some(&field.name), Voice::Unknown);
+        if field.name.len() >= 20 {
+            w.text(&field.name, None, Voice::Unknown);
+        }
+    }
+    w.place(placement);
+}
+
+/// Shows a host, and its labels put together but for the last two: a lookup alone can carry data out.
+pub(in crate::flow::detect) fn host(w: &mut Unwrap<'_>, host: &[u8]) {
+    w.text(host, None, Voice::Unknown);
+    let labels: Vec<&[u8]> = host.split(|&b| b == b'.').collect();
+    if labels.len() > 3 {
+        w.text(&labels[..labels.len() - 2].concat(), None, Voice::Unknown);
+    }
+}
+
+fn split(text: &[u8], by: u8) -> (&[u8], &[u8]) {
+    memchr(by, text).map_or((text, &[]), |at| (&text[..at], &text[at + 1..]))
+}

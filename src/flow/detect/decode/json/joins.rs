@@ -1,0 +1,152 @@
+//! Neighbouring strings → the text they make together, for what one of them alone does not say.
+//!
+//! An object is read as `name: value` lines; an array of strings as a command line, its items with spaces between; and
+//! the pieces of a text that was cut into array items are put back together.
+
+use super::{Unwrap, Voice};
+use std::ops::Range;
+
+/// Longer strings are matched alone; only their beginning joins in.
+const PIECE: usize = 256;
+/// A join is shown when it reaches this, and begun anew.
+const LONGEST: usize = 64 << 10;
+/// A text put together from array items is no longer than this.
+const LONGEST_GLUED: usize = 16 << 10;
+
+pub(super) struct Joins {
+    /// The lines of every open object, the items of every open array: a stack of texts.
+    lines: Vec<u8>,
+    /// The items of every open array without anything between them: a stack of texts.
+    glued: Vec<u8>,
+    open: Vec<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    object: bool,
+    apart: bool,
+    /// Where the name of this array begins in the lines of the object around it.
+    name: usize,
+    lines: usize,
+    glued: usize,
+    strings: usize,
+    /// Strings too short to have been shown alone.
+    short: usize,
+    pieces: usize,
+    /// The last string of an object, if an array may follow it as its arguments.
+    last: Option<Range<usize>>,
+}
+
+impl Joins {
+    pub(super) fn new(w: &mut Unwrap<'_>) -> Self {
+        Self { lines: w.buffer(), glued: w.buffer(), open: vec![Open::default()] }
+    }
+
+    /// An object or array begins. `apart` says that the items of an array are texts of their own, not pieces of one.
+    pub(super) fn open(&mut self, object: bool, key: Option<&[u8]>, apart: bool) {
+        let name = self.lines.len();
+        if let (false, Some(key)) = (object, key) {
+            self.line(key, b"");
+        }
+        self.open.push(Open {
+            object,
+            apart,
+            name,
+            lines: self.lines.len(),
+            glued: self.glued.len(),
+            ..Open::default()
+        });
+    }
+
+    /// A string that is neither named nor an item.
+    pub(super) fn item(&mut self, text: &[u8]) {
+        self.leaf(None, text);
+    }
+
+    /// A string, and its name when an object holds it.
+    pub(super) fn leaf(&mut self, key: Option<&[u8]>, text: &[u8]) {
+        let Some(mut open) = self.open.pop() else { return };
+        open.strings += 1;
+        open.short += usize::from(text.len() < super::SHORT);
+        let piece = beginning(text);
+        if open.object {
+            let end = self.line(key.unwrap_or_default(), piece);
+            open.last = (piece.len() == text.len()).then_some(end - piece.len()..end);
+            self.lines.push(b'\n');
+            if key
+                .is_some_and(|k| matches!(k, b"text" | b"content" | b"value" | b"data" | b"delta" | b"part" | b"chunk"))
+                && let Some(around) = self.open.last_mut()
+                && !around.object
+                && !around.apart
+            {
+                around.pieces += 1;
+                self.glued.extend_from_slice(&text[..text.len().min(LONGEST_GLUED)]);
+            }
+        } else {
+            open.pieces += 1;
+            self.lines.extend_from_slice(piece);
+            self.lines.push(b' ');
+            self.glued.extend_from_slice(&text[..text.len().min(LONGEST_GLUED)]);
+        }
+        self.open.push(open);
+    }
+
+    /// The innermost object or array ends: shows what it made.
+    pub(super) fn close(&mut self, w: &mut Unwrap<'_>, voice: Voice) {
+        let Some(open) = self.open.pop() else { return };
+        let joined = &self.lines[open.lines..];
+        if open.strings > 1 || open.short > 0 {
+            for part in joined.chunks(LONGEST) {
+                w.show(part, None, voice);
+            }
+        }
+        let glued = &self.glued[open.glued..];
+        if open.pieces > 1 && glued.len() <= LONGEST_GLUED && w.afford(glued.len()) {
+            w.text(glued, None, voice);
+        }
+        let joined = joined.len();
+        if !open.object {
+            self.glued.truncate(open.glued);
+        }
+        if open.object || open.strings == 0 || joined > PIECE || self.open.is_empty() {
+            self.lines.truncate(open.name);
+        } else {
+            self.call(w, &open, voice);
+            self.lines.push(b'\n');
+        }
+        if self.open.is_empty() {
+            w.give_back(std::mem::take(&mut self.lines));
+            w.give_back(std::mem::take(&mut self.glued));
+        }
+    }
+
+    /// A string followed by an array of strings reads as a program and its arguments.
+    fn call(&mut self, w: &mut Unwrap<'_>, array: &Open, voice: Voice) {
+        let Some(last) = self.open.last_mut().and_then(|around| around.last.take()) else { return };
+        let mut command = w.buffer();
+        command.extend_from_slice(&self.lines[last]);
+        command.push(b' ');
+        command.extend_from_slice(&self.lines[array.lines..]);
+        w.show(&command, None, voice);
+        w.give_back(command);
+    }
+
+    fn line(&mut self, key: &[u8], value: &[u8]) -> usize {
+        if !key.is_empty() {
+            self.lines.extend_from_slice(key);
+            self.lines.extend_from_slice(b": ");
+        }
+        self.lines.extend_from_slice(value);
+        self.lines.len()
+    }
+}
+
+/// As much of `text` as joins in: whole words, and no part of a key block, which would look like another key.
+fn beginning(text: &[u8]) -> &[u8] {
+    if text.len() <= PIECE {
+        return text;
+    }
+    let end = memchr::memrchr3(b' ', b'\n', b'\t', &text[..PIECE]).unwrap_or(0);
+    let piece = &text[..end];
+    if memchr::memmem::find(piece, b"-----BEGIN").is_some() { &[] } else { piece }
+}

@@ -1,0 +1,45 @@
+//! A compressed text inside a text, known by its first bytes.
+
+use super::{Coding, Unwrap, Voice};
+use posture::Encoding;
+
+/// Whether `text` begins as gzip or Zstandard data does.
+pub(super) fn is(text: &[u8]) -> bool {
+    kind(text).is_some()
+}
+
+fn kind(text: &[u8]) -> Option<Encoding> {
+    match text {
+        [0x1f, 0x8b, 8, ..] => Some(Encoding::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Encoding::Zstd),
+        _ => None,
+    }
+}
+
+/// Shows what `text` unpacks to; `false` when nothing came out.
+pub(super) fn unpack(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
+    let Some(kind) = kind(text) else { return false };
+    w.deeper(kind, |w| {
+        let mut plain = w.buffer();
+        let mut coding = Coding::of(kind, w.limits());
+        let mut broke = false;
+        // In small steps, so that the budget stops a bomb early.
+        for piece in text.chunks(1 << 10) {
+            broke = coding.push(piece, &mut |out| plain.extend_from_slice(out)).is_err();
+            if broke || plain.len() >= w.limits().max_decoded_bytes {
+                break;
+            }
+        }
+        if !broke {
+            // What ends early still said something.
+            let _ = coding.end(&mut |out| plain.extend_from_slice(out));
+        }
+        let shown = !plain.is_empty() && w.afford(plain.len());
+        if shown {
+            w.text(&plain, name, voice);
+        }
+        w.give_back(plain);
+        shown
+    })
+    .unwrap_or(false)
+}

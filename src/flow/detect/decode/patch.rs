@@ -1,0 +1,96 @@
+//! Text with some stretches replaced → only the neighbourhoods of what was replaced.
+//!
+//! The rest of the text was shown already, as it stood.
+
+use memchr::memrchr3;
+
+/// Bytes shown on each side of a replacement: a command line, or several lines of a key.
+const CONTEXT: usize = 512;
+
+/// A text being patched from left to right.
+pub(super) struct Patch<'t, F: FnMut(&[u8])> {
+    text: &'t [u8],
+    out: Vec<u8>,
+    /// The end of what was taken from `text`.
+    taken: usize,
+    open: bool,
+    show: F,
+}
+
+impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
+    pub(super) fn new(text: &'t [u8], out: Vec<u8>, show: F) -> Self {
+        Self { text, out, taken: 0, open: false, show }
+    }
+
+    /// Puts `with` in place of `text[start..end]`; `start` is not before the last `end`.
+    pub(super) fn replace(&mut self, start: usize, end: usize, with: &[u8]) {
+        if self.open && start - self.taken > 2 * CONTEXT {
+            self.close();
+        }
+        let from = if self.open { self.taken } else { self.window_start(start) };
+        self.open = true;
+        self.out.extend_from_slice(&self.text[from..start]);
+        self.out.extend_from_slice(with);
+        self.taken = end;
+    }
+
+    /// Shows what is pending and gives the buffer back.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        if self.open {
+            self.close();
+        }
+        self.out
+    }
+
+    fn close(&mut self) {
+        let end = self.text.len().min(self.taken + CONTEXT);
+        self.out.extend_from_slice(&self.text[self.taken..end]);
+        (self.show)(&self.out);
+        self.out.clear();
+        self.taken = end;
+        self.open = false;
+    }
+
+    /// Not in the middle of a word: half a word can look like a whole one.
+    fn window_start(&self, start: usize) -> usize {
+        let near = start.saturating_sub(CONTEXT).max(self.taken);
+        let far = start.saturating_sub(2 * CONTEXT).max(self.taken);
+        if near == self.taken {
+            return near;
+        }
+        memrchr3(b'\n', b' ', b'\t', &self.text[far..near]).map_or(near, |at| far + at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn windows(text: &[u8], holes: &[(usize, usize, &[u8])]) -> Vec<Vec<u8>> {
+        let mut shown = Vec::new();
+        let mut patch = Patch::new(text, Vec::new(), |t: &[u8]| shown.push(t.to_vec()));
+        for &(start, end, with) in holes {
+            patch.replace(start, end, with);
+        }
+        patch.finish();
+        shown
+    }
+
+    #[test]
+    fn near_replacements_share_a_window() {
+        assert_eq!(windows(b"a%20b%20c", &[(1, 4, b" "), (5, 8, b" ")]), [b"a b c".to_vec()]);
+    }
+
+    #[test]
+    fn far_replacements_do_not() {
+        let text = vec![b'x'; 10_000];
+        let shown = windows(&text, &[(10, 11, b"A"), (9_000, 9_001, b"B")]);
+        assert_eq!(shown.len(), 2);
+        assert!(shown.iter().all(|w| w.len() <= 2 * CONTEXT + 1));
+    }
+
+    #[test]
+    fn nothing_replaced_shows_nothing() {
+        assert!(windows(b"plain", &[]).is_empty());
+    }
+}

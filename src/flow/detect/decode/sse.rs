@@ -1,0 +1,128 @@
+//! Server-sent events, or JSON lines → events, as they come (HTML, section 9.2).
+
+use super::{Deltas, Unwrap, Voice, json};
+use crate::flow::detect::Limits;
+use memchr::memchr2;
+
+/// A stream of events, cut anywhere.
+pub(in crate::flow::detect) struct Events {
+    line: Vec<u8>,
+    data: Vec<u8>,
+    has_data: bool,
+    /// The last piece ended in CR: an LF would belong to it.
+    after_cr: bool,
+    begun: bool,
+    /// The longest event held; a longer one is judged in parts.
+    longest: usize,
+    deltas: Deltas,
+}
+
+impl Events {
+    pub(in crate::flow::detect) fn new(limits: &Limits) -> Self {
+        Self {
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            after_cr: false,
+            begun: false,
+            longest: limits.max_scan_bytes / 4 * 3,
+            deltas: Deltas::new(),
+        }
+    }
+
+    /// Bytes in memory.
+    pub(in crate::flow::detect) fn held(&self) -> usize {
+        self.line.len() + self.data.len() + self.deltas.held()
+    }
+
+    /// The next piece of the stream.
+    pub(in crate::flow::detect) fn push(&mut self, w: &mut Unwrap<'_>, mut piece: &[u8]) {
+        while !piece.is_empty() {
+            if std::mem::take(&mut self.after_cr) && piece[0] == b'\n' {
+                piece = &piece[1..];
+                continue;
+            }
+            let Some(end) = memchr2(b'\r', b'\n', piece) else {
+                // Cut by count, not by piece: where a stream is cut must not matter.
+                let room = piece.len().min(self.longest - self.line.len());
+                self.line.extend_from_slice(&piece[..room]);
+                piece = &piece[room..];
+                if self.line.len() == self.longest {
+                    self.take_line(w);
+                    self.event(w);
+                }
+                continue;
+            };
+            self.after_cr = piece[end] == b'\r';
+            if self.line.is_empty() && end < self.longest {
+                self.field(w, &piece[..end]);
+            } else {
+                let room = end.min(self.longest - self.line.len());
+                self.line.extend_from_slice(&piece[..room]);
+                self.take_line(w);
+                if room < end {
+                    self.event(w);
+                    self.line.extend_from_slice(&piece[room..end]);
+                    self.take_line(w);
+                }
+            }
+            piece = &piece[end + 1..];
+        }
+    }
+
+    /// The stream is over; an event cut short is judged like a whole one.
+    pub(in crate::flow::detect) fn end(&mut self, w: &mut Unwrap<'_>) {
+        self.take_line(w);
+        self.event(w);
+        self.deltas.end(w);
+    }
+
+    fn take_line(&mut self, w: &mut Unwrap<'_>) {
+        let mut line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.field(w, &line);
+        }
+        line.clear();
+        self.line = line;
+    }
+
+    /// One line, without its end.
+    fn field(&mut self, w: &mut Unwrap<'_>, line: &[u8]) {
+        let line = if self.begun { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) };
+        self.begun = true;
+        if line.is_empty() {
+            return self.event(w);
+        }
+        if let Some(data) = line.strip_prefix(b"data:") {
+            if self.data.len() + data.len() > self.longest {
+                self.event(w);
+            }
+            if self.has_data {
+                self.data.push(b'\n');
+            }
+            self.data.extend_from_slice(data.strip_prefix(b" ").unwrap_or(data));
+            self.has_data = true;
+        } else if json::likely(line) {
+            self.deltas.event(w, line);
+        } else if !matches!(line, [b'e', b'v', b'e', b'n', b't', b':', ..] if line.len() < 32) {
+            w.text(line, None, Voice::Unknown);
+        }
+    }
+
+    fn event(&mut self, w: &mut Unwrap<'_>) {
+        if !std::mem::take(&mut self.has_data) {
+            return;
+        }
+        let mut data = std::mem::take(&mut self.data);
+        if data.trim_ascii() == b"[DONE]" {
+            self.deltas.settle(w);
+        } else if json::likely(&data) {
+            self.deltas.event(w, &data);
+        } else {
+            w.text(&data, None, Voice::Unknown);
+            self.deltas.plain(w, &data);
+        }
+        data.clear();
+        self.data = data;
+    }
+}

@@ -1,0 +1,143 @@
+//! One text in the making → views of it as it grows, and of all of it at its end.
+
+use super::{Unwrap, Voice, json};
+use memchr::{memchr, memchr3, memmem, memrchr, memrchr3};
+use posture::Encoding;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+/// A text that grows beyond this is judged, and only its end kept.
+const LONGEST: usize = 256 << 10;
+/// What is kept of a judged text, so that nothing is lost where it was cut.
+const OVERLAP: usize = 1 << 10;
+/// A line longer than this is judged word by word.
+const LONG_LINE: usize = 2 << 10;
+/// Tool-call arguments are judged early from this size on, and again when they have doubled.
+const EARLY_JSON: usize = 16 << 10;
+/// A shorter piece may well come twice in a row.
+const SHORTEST_CONSTANT: usize = 12;
+
+/// One text in the making.
+pub(super) struct Stream {
+    key: u64,
+    name: Vec<u8>,
+    text: Vec<u8>,
+    /// Its pieces are pieces for certain, so they were not shown one by one.
+    streamed: bool,
+    pieces: usize,
+    /// Its beginning is no longer held.
+    cut: bool,
+    /// Judged while it grew, up to here.
+    judged: usize,
+    /// Judged as a whole when it was this long.
+    settled: usize,
+    /// The last piece: what repeats in every event is no piece.
+    last: u64,
+}
+
+impl Stream {
+    pub(super) fn new(key: u64, name: &[u8], streamed: bool) -> Self {
+        let name = name[..name.len().min(64)].to_vec();
+        Self { key, name, text: Vec::new(), streamed, pieces: 0, cut: false, judged: 0, settled: 0, last: 0 }
+    }
+
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether its pieces are pieces for certain.
+    pub(super) fn is_streamed(&self) -> bool {
+        self.streamed
+    }
+
+    /// Whether the text is a JSON document in the making: a tool call's arguments.
+    pub(super) fn is_json(&self) -> bool {
+        !self.cut && json::likely(&self.text)
+    }
+
+    /// Appends a piece; `false` when it only repeats the last one.
+    pub(super) fn piece(&mut self, w: &mut Unwrap<'_>, piece: &[u8]) -> bool {
+        let last = BuildHasherDefault::<DefaultHasher>::default().hash_one(piece);
+        let repeated = std::mem::replace(&mut self.last, last) == last && piece.len() >= SHORTEST_CONSTANT;
+        if repeated && !self.streamed {
+            return false;
+        }
+        self.pieces += 1;
+        for piece in piece.chunks(LONGEST) {
+            self.text.extend_from_slice(piece);
+            self.grow(w);
+        }
+        !repeated
+    }
+
+    /// The text is whole, for now.
+    pub(super) fn settle(&mut self, w: &mut Unwrap<'_>) {
+        // One piece that may be a text of its own was shown as one.
+        if self.text.len() > self.settled && (self.streamed || self.pieces > 1) {
+            self.settled = self.text.len();
+            self.judged = self.text.len();
+            self.show(w, 0, self.text.len());
+        }
+    }
+
+    fn grow(&mut self, w: &mut Unwrap<'_>) {
+        if self.is_json() {
+            if self.text.len() >= EARLY_JSON.max(2 * self.judged) {
+                self.judged = self.text.len();
+                // A value still being written could end otherwise.
+                let end = memmem::rfind(&self.text, b"\\n").or_else(|| memrchr(b' ', &self.text)).unwrap_or(0);
+                self.show(w, 0, end);
+            }
+        } else if self.streamed {
+            let end = self.certain();
+            if end > self.judged {
+                let start = self.line_start(self.judged.saturating_sub(OVERLAP));
+                self.judged = end;
+                self.show(w, start, end);
+            }
+        }
+        if self.text.len() > LONGEST {
+            self.settle(w);
+            let keep = self.text.len() - 4 * OVERLAP;
+            self.text.drain(..keep);
+            self.cut = true;
+            self.judged = self.text.len();
+            self.settled = self.text.len();
+        }
+    }
+
+    /// The end of what can no longer change its meaning: a whole line, or of a long one, whole words.
+    fn certain(&self) -> usize {
+        let new = &self.text[self.judged..];
+        let end = match memrchr(b'\n', new) {
+            Some(at) => at + 1,
+            None if new.len() > LONG_LINE => memrchr3(b' ', b'\t', b'\r', new).map_or(0, |at| at + 1),
+            None => 0,
+        };
+        let whole = &new[..end];
+        // A key block is one match, not one for every line it has so far.
+        match memmem::rfind(whole, b"-----BEGIN ") {
+            Some(at) if memmem::find(&whole[at..], b"-----END ").is_none() && new.len() < EARLY_JSON => {
+                self.judged + at
+            }
+            _ => self.judged + end,
+        }
+    }
+
+    fn line_start(&self, from: usize) -> usize {
+        if from == 0 {
+            return 0;
+        }
+        let rest = &self.text[from..self.judged];
+        memchr(b'\n', rest).or_else(|| memchr3(b' ', b'\t', b'\r', rest)).map_or(self.judged, |at| from + at + 1)
+    }
+
+    fn show(&self, w: &mut Unwrap<'_>, start: usize, end: usize) {
+        let text = &self.text[start..end];
+        let framing = if self.is_json() { Encoding::ToolCall } else { Encoding::Json };
+        w.within(framing, |w| w.text(text, Some(&self.name), Voice::Unknown));
+    }
+}

@@ -1,0 +1,186 @@
+//! Text → views: shows a text, then what each decoding makes of it, deeper and deeper within the bounds.
+
+use super::{View, Voice, binary, entity, escape, json, packed, percent, runs};
+use crate::flow::detect::Limits;
+use memchr::{memchr, memchr3};
+use posture::{Encoding, Placement};
+
+/// The longest chain a view can carry: transport codings and framing, then `max_depth` nested decodings.
+const MAX_CHAIN: usize = 24;
+/// Rounds of percent-decoding followed.
+const MAX_URL_ROUNDS: usize = 3;
+
+/// Decoded bytes one message may still produce.
+///
+/// It grows with the message, so that a short one cannot buy much work, up to `max_decoded_bytes` in all.
+#[derive(Debug)]
+pub(in crate::flow::detect) struct Budget {
+    left: usize,
+    unearned: usize,
+}
+
+impl Budget {
+    /// What even the smallest message may decode to: room for a packed script in one header.
+    const FLOOR: usize = 1 << 20;
+    /// Decoded bytes earned by each byte of input: each of a handful of steps may rewrite it whole.
+    const PER_BYTE: usize = 8;
+
+    pub(in crate::flow::detect) fn new(limits: &Limits) -> Self {
+        let left = limits.max_decoded_bytes.min(Self::FLOOR);
+        Self { left, unearned: limits.max_decoded_bytes - left }
+    }
+
+    /// The message brought `bytes` more.
+    pub(in crate::flow::detect) fn earn(&mut self, bytes: usize) {
+        let earned = bytes.saturating_mul(Self::PER_BYTE).min(self.unearned);
+        self.unearned -= earned;
+        self.left += earned;
+    }
+
+    /// Pays for `bytes`, or refuses when they are not there.
+    fn spend(&mut self, bytes: usize) -> bool {
+        let paid = bytes <= self.left;
+        if paid {
+            self.left -= bytes;
+        }
+        paid
+    }
+}
+
+/// The decodings that led to the present text, outermost first.
+#[derive(Clone, Copy)]
+struct Chain {
+    steps: [Encoding; MAX_CHAIN],
+    len: usize,
+    /// Nested decodings among them: transport codings and framing are bounded elsewhere.
+    depth: usize,
+}
+
+/// Takes texts apart and shows every view of them.
+pub(in crate::flow::detect) struct Unwrap<'a> {
+    limits: &'a Limits,
+    budget: &'a mut Budget,
+    chain: Chain,
+    placement: Placement,
+    /// Buffers to reuse: a leaf a buffer would be an allocation a leaf.
+    spare: Vec<Vec<u8>>,
+    on: &'a mut dyn FnMut(&View<'_>),
+}
+
+impl<'a> Unwrap<'a> {
+    pub(in crate::flow::detect) fn new(
+        limits: &'a Limits,
+        budget: &'a mut Budget,
+        placement: Placement,
+        on: &'a mut dyn FnMut(&View<'_>),
+    ) -> Self {
+        let chain = Chain { steps: [Encoding::Json; MAX_CHAIN], len: 0, depth: 0 };
+        Self { limits, budget, chain, placement, spare: Vec::new(), on }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        self.limits
+    }
+
+    /// The part of the message that what follows is in.
+    pub(super) fn place(&mut self, placement: Placement) {
+        self.placement = placement;
+    }
+
+    pub(super) fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    /// A transport coding or framing, outside everything else: it does not count as depth.
+    pub(in crate::flow::detect) fn framed(&mut self, by: Encoding) {
+        if self.chain.len < MAX_CHAIN {
+            self.chain.steps[self.chain.len] = by;
+            self.chain.len += 1;
+        }
+    }
+
+    /// Runs `inner` one decoding deeper, unless the bound is reached.
+    pub(super) fn deeper<T>(&mut self, by: Encoding, inner: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if self.chain.depth >= self.limits.max_depth || self.chain.len == MAX_CHAIN {
+            return None;
+        }
+        let before = (self.chain.len, self.chain.depth);
+        self.chain.steps[self.chain.len] = by;
+        self.chain.len += 1;
+        self.chain.depth += 1;
+        let made = inner(self);
+        (self.chain.len, self.chain.depth) = before;
+        Some(made)
+    }
+
+    /// As [`Self::deeper`], for a step that is framing around another: it does not count as depth.
+    pub(super) fn within<T>(&mut self, by: Encoding, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.chain.len;
+        self.framed(by);
+        let made = inner(self);
+        self.chain.len = before;
+        made
+    }
+
+    /// Whether `bytes` may be decoded still; they are paid for when so.
+    pub(super) fn afford(&mut self, bytes: usize) -> bool {
+        self.budget.spend(bytes)
+    }
+
+    pub(super) fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&mut self, mut buffer: Vec<u8>) {
+        // A few large buffers are worth keeping, and no more.
+        if self.spare.len() < 8 && buffer.capacity() <= 1 << 20 {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    /// Shows `text` as it is.
+    pub(super) fn show(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+        if !text.is_empty() {
+            let encoding = &self.chain.steps[..self.chain.len];
+            (self.on)(&View { text, encoding, placement: self.placement, name, voice });
+        }
+    }
+
+    /// Shows `text` and everything that can be decoded from it.
+    pub(in crate::flow::detect) fn text(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+        if packed::is(text) && packed::unpack(self, text, name, voice) {
+            return;
+        }
+        if json::likely(text) && self.deeper(Encoding::Json, |w| json::walk(w, text, voice, false)) == Some(true) {
+            return;
+        }
+        if binary::is(text) {
+            binary::printable(self, text, name, voice);
+            return;
+        }
+        self.show(text, name, voice);
+        self.reshape(text, name, voice);
+    }
+
+    /// Shows what the encodings that occur within texts hide, but not `text` itself.
+    pub(super) fn reshape(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+        if let Some(first) = memchr3(b'%', b'&', b'\\', text) {
+            let rest = &text[first..];
+            if memchr(b'%', rest).is_some() && self.url_rounds() < MAX_URL_ROUNDS {
+                percent::decode(self, text, name, voice);
+            }
+            if memchr(b'&', rest).is_some() {
+                entity::decode(self, text, name, voice);
+            }
+            if memchr(b'\\', rest).is_some() || memchr(b'%', rest).is_some() {
+                escape::decode(self, text, name, voice);
+            }
+        }
+        runs::decode(self, text, name, voice);
+    }
+
+    fn url_rounds(&self) -> usize {
+        self.chain.steps[..self.chain.len].iter().filter(|&&e| e == Encoding::Url).count()
+    }
+}

@@ -1,0 +1,127 @@
+//! Bytes scanned a second on one core, decoding included, beside a `memchr` pass over the same bytes.
+//!
+//! The floor is 0.4 GB/s for typical JSON and 0.2 for dense; the goal 1.0 and 0.4.
+
+use bytes::Bytes;
+use divan::{Bencher, counter::BytesCount};
+use guardian::flow::{
+    capture::{Head, Route, StartLine},
+    detect::{Detector, Limits, Scanner},
+};
+use posture::{Direction, Protocol};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+const SIZE: usize = 1 << 20;
+const CHUNK: usize = 16 << 10;
+
+fn main() {
+    divan::main();
+}
+
+/// The bodies measured.
+const BODIES: &[&str] = &["chat", "telemetry", "dense", "base64", "embeddings", "code", "html", "sse_chat", "text"];
+
+fn unit(body: &str, n: u64) -> String {
+    let prose = "The build passes now; I moved the parser into its own module and added a test for the empty case. \
+                 Next I would look at the retry loop, which sleeps twice after a timeout.\\n";
+    match body {
+        "chat" => format!(
+            "{{\"role\":\"{}\",\"content\":\"{}\"}},",
+            if n.is_multiple_of(2) { "user" } else { "assistant" },
+            prose.repeat(12)
+        ),
+        "telemetry" => format!(
+            "{{\"ts\":17724456{n:02},\"level\":\"info\",\"span\":\"{n:016x}\",\"msg\":\"request done\",\"ms\":{n},\"ok\":true}},"
+        ),
+        "dense" => format!(
+            "{{\"role\":\"user\",\"content\":\"risk-assessment sk-learn-{n} | sort | bash-completion rm -rf ./build \
+             curl -s https://x.example/{n}?a=b%20c&d=e | jq . AKIA-none ~/.config/x.env.example \\u0026 \\/etc\\/hosts\\n\"}},"
+        ),
+        "base64" => {
+            let noise: String = (0..3000_u64).map(|i| letter(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)).collect();
+            format!("{{\"type\":\"image_url\",\"url\":\"data:image/png;base64,{noise}\"}},")
+        }
+        "embeddings" => (0..200)
+            .map(|i| f64::from(i * 7919 % 1000) / 1000.0 - 0.5)
+            .fold(String::new(), |s, x| s + &x.to_string() + ","),
+        "code" => format!(
+            "{{\"role\":\"tool\",\"content\":\"fn step_{n}(input: &[u8]) -> Option<usize> {{\\n    let at = input.iter().position(|b| *b == b'\\\\n')?;\\n    \
+             Some(at + 1) // see https://docs.example/{n}/index.html\\n}}\\n\"}},"
+        ),
+        "html" => format!(
+            "<li class=\"row\"><a href=\"/item/{n}?a=1&amp;b=2\">Item &quot;{n}&quot;</a> costs &euro;{n}</li>\n"
+        ),
+        "sse_chat" => format!(
+            "data: {{\"id\":\"chatcmpl-abcdefghijklmnop\",\"object\":\"chat.completion.chunk\",\"created\":1772445600,\"model\":\"gpt-5\",\
+             \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" word{}\"}},\"finish_reason\":null}}]}}\n\n",
+            if n.is_multiple_of(12) { "\\n" } else { "" }
+        ),
+        _ => prose.replace("\\n", "\n"),
+    }
+}
+
+fn letter(n: u64) -> char {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char::from(alphabet[usize::try_from(n % 64).expect("below 64")])
+}
+
+fn text(body: &str) -> Vec<u8> {
+    let mut text = match body {
+        "sse_chat" | "html" | "text" => String::new(),
+        _ => "{\"model\":\"hermes-4\",\"messages\":[".to_owned(),
+    };
+    let mut n = 0;
+    while text.len() < SIZE {
+        text.push_str(&unit(body, n));
+        n += 1;
+    }
+    text.into_bytes()
+}
+
+fn scan(bencher: Bencher, body: &str, direction: Direction) {
+    let text = text(body);
+    let detector = Detector::new(Limits::default(), None);
+    let route = Arc::new(Route {
+        protocol: Protocol::Https,
+        host: "api.vendor.test".into(),
+        port: 443,
+        source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        names_agree: true,
+        verified_tls: true,
+    });
+    bencher.counter(BytesCount::of_slice(&text)).bench_local(|| {
+        let start = match direction {
+            Direction::Outbound => {
+                StartLine::Request { method: Bytes::from_static(b"POST"), target: Bytes::from_static(b"/") }
+            }
+            Direction::Inbound => StartLine::Response { status: 200 },
+        };
+        let head = Head { direction, route: Arc::clone(&route), start, fields: Vec::new() };
+        let mut hits = 0;
+        let mut scanner = Scanner::new(Arc::clone(&detector), head, &mut |_| hits += 1);
+        for chunk in text.chunks(CHUNK) {
+            scanner.body(chunk, &mut |_| hits += 1);
+        }
+        scanner.end(&mut |_| hits += 1);
+        hits
+    });
+}
+
+#[divan::bench(args = BODIES)]
+fn outbound(bencher: Bencher, body: &str) {
+    scan(bencher, body, Direction::Outbound);
+}
+
+#[divan::bench(args = BODIES)]
+fn inbound(bencher: Bencher, body: &str) {
+    scan(bencher, body, Direction::Inbound);
+}
+
+#[divan::bench(args = ["chat"])]
+fn memchr_baseline(bencher: Bencher, body: &str) {
+    let text = text(body);
+    bencher.counter(BytesCount::of_slice(&text)).bench_local(|| memchr::memchr(0, divan::black_box(&text)));
+}
