@@ -2,14 +2,15 @@
 
 use super::{
     Hit,
-    audience::{Audience, Judgement},
+    audience::{self, Audience, Judgement},
     decode::{self, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View},
     matcher::Matcher,
     rule::RuleSet,
+    selftest::{self, SelftestReport},
 };
 use crate::flow::capture::{Field, Head, Route, StartLine};
 use memchr::memmem::Finder;
-use posture::{Direction, Encoding, Placement, UnscannedReason};
+use posture::{Direction, Encoding, PatternSet, Placement, Sha256Hex, UnscannedReason};
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
@@ -50,16 +51,21 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A detector with the rules and the audience built in.
-    pub fn new(limits: Limits, own_token: Option<&str>) -> Arc<Self> {
+    /// A detector with the rules built in, the operator's own audiences, and the token that opens our proxy.
+    pub fn new(limits: Limits, audience: &[audience::Entry], own_token: Option<&str>) -> Arc<Self> {
         let rules = RuleSet::embedded();
         Arc::new(Self {
             limits,
             matcher: Matcher::new(Arc::clone(&rules)),
+            audience: Audience::new(Arc::clone(&rules), audience),
             rules,
-            audience: Audience::default(),
             own_token: own_token.filter(|t| !t.is_empty()).map(|t| Finder::new(t).into_owned()),
         })
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The rules.
@@ -67,9 +73,19 @@ impl Detector {
         &self.rules
     }
 
-    /// The bounds.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    /// The version and hash of the rules, as posture documents carry them.
+    pub fn pattern_set(&self) -> PatternSet {
+        self.rules.pattern_set()
+    }
+
+    /// The hash of the rules' examples and counter-examples.
+    pub fn vectors_sha256(&self) -> &Sha256Hex {
+        self.rules.vectors_sha256()
+    }
+
+    /// Runs every example and counter-example through the matcher.
+    pub fn selftest(&self) -> SelftestReport {
+        selftest::run(&self.matcher)
     }
 }
 
