@@ -3,9 +3,10 @@
 use crate::chain::MAX_LINE_BYTES;
 use keys::{KeyError, PublicKey};
 use rustix::fs::OFlags;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::{
     collections::VecDeque,
+    fmt,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -26,54 +27,77 @@ pub const CURRENT: &str = "current";
 pub const NEWEST_SEGMENT: &str = "findings.jsonl";
 const SIGNATURE: &str = ".sig";
 
+/// A path, as a message and a report show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(PathBuf);
+
+impl From<&Path> for Place {
+    fn from(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+/// As it is displayed: a path need not be UTF-8.
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Why something in the folder could not be read.
 #[derive(Debug, thiserror::Error, Serialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FolderError {
     /// Nothing was ever exported here.
-    #[error("{}: no export yet", path.display())]
+    #[error("{path}: no export yet")]
     NoExport {
         /// Where exports should be.
-        path: PathBuf,
+        path: Place,
     },
     /// `current` is something other than a link to a generation beside it.
-    #[error("{}: not a relative link to a generation, a name of 12 digits", path.display())]
+    #[error("{path}: not a relative link to a generation, a name of 12 digits")]
     Current {
         /// The link.
-        path: PathBuf,
+        path: Place,
     },
     /// A file that must be there is not.
-    #[error("{} is missing", path.display())]
+    #[error("{path} is missing")]
     Missing {
         /// The file.
-        path: PathBuf,
+        path: Place,
     },
     /// Something other than a file.
-    #[error("{}: not a regular file", path.display())]
+    #[error("{path}: not a regular file")]
     Kind {
         /// The path.
-        path: PathBuf,
+        path: Place,
     },
     /// A document larger than [`MAX_DOCUMENT_BYTES`].
-    #[error("{}: larger than {MAX_DOCUMENT_BYTES} bytes", path.display())]
+    #[error("{path}: larger than {MAX_DOCUMENT_BYTES} bytes")]
     TooLarge {
         /// The file.
-        path: PathBuf,
+        path: Place,
     },
     /// A line longer than [`MAX_LINE_BYTES`].
-    #[error("{} line {line}: longer than {MAX_LINE_BYTES} bytes", path.display())]
+    #[error("{path} line {line}: longer than {MAX_LINE_BYTES} bytes")]
     LineTooLong {
         /// The segment.
-        path: PathBuf,
+        path: Place,
         /// Its line, from 1.
         line: u64,
     },
     /// The file system said no.
-    #[error("could not read {}: {source}", path.display())]
+    #[error("could not read {path}: {source}")]
     Unreadable {
         /// The path.
-        path: PathBuf,
+        path: Place,
         /// Its answer.
         #[serde(skip)]
         source: io::Error,
@@ -83,8 +107,8 @@ pub enum FolderError {
 impl FolderError {
     fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
-            io::ErrorKind::NotFound => Self::Missing { path: path.to_owned() },
-            _ => Self::Unreadable { path: path.to_owned(), source },
+            io::ErrorKind::NotFound => Self::Missing { path: path.into() },
+            _ => Self::Unreadable { path: path.into(), source },
         }
     }
 }
@@ -128,11 +152,15 @@ impl Folder {
             Ok(target) => target
                 .to_str()
                 .and_then(|name| number(name).map(|n| self.generation(n, true)))
-                .ok_or(FolderError::Current { path }),
-            Err(e) if e.kind() == io::ErrorKind::InvalidInput => Err(FolderError::Current { path }),
+                .ok_or_else(|| FolderError::Current { path: path.as_path().into() }),
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+                Err(FolderError::Current { path: path.as_path().into() })
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let highest = self.generations()?.pop();
-                highest.map(|n| self.generation(n, false)).ok_or(FolderError::NoExport { path: self.export.clone() })
+                highest
+                    .map(|n| self.generation(n, false))
+                    .ok_or(FolderError::NoExport { path: self.export.as_path().into() })
             }
             Err(e) => Err(FolderError::io(&path)(e)),
         }
@@ -161,23 +189,28 @@ impl Folder {
     /// The log from its oldest retained line on.
     ///
     /// # Errors
-    /// [`FolderError::Missing`] without the newest segment, [`FolderError::Kind`] or [`FolderError::Unreadable`].
+    /// [`FolderError::Missing`] without any segment, [`FolderError::Kind`] or [`FolderError::Unreadable`].
     pub fn log(&self) -> Result<Log, FolderError> {
-        // The newest first, the list after: a monitor that seals it in between only makes it stand in the list as well.
+        // Opened before the list is read: a monitor that seals it in between only makes it stand in the list as well.
         let path = self.log.join(NEWEST_SEGMENT);
-        let newest = open(&path)?;
-        let sealed =
-            |name: &String| name.strip_prefix("findings-")?.strip_suffix(".jsonl").and_then(number).map(|_| ());
+        let newest = open(&path);
         let mut names = names(&self.log)?;
-        names.retain(|name| sealed(name).is_some());
+        names.retain(|name| is_sealed_segment(name));
         names.sort_unstable();
-        let sealed: VecDeque<_> = names.iter().map(|name| self.log.join(name)).collect();
-        let is_newest = |other: &PathBuf| {
-            let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-            newest.metadata().and_then(|a| Ok(same(a, fs::metadata(other)?))).unwrap_or(false)
-        };
-        let newest = if sealed.iter().any(is_newest) { None } else { Some((path, newest)) };
-        let mut log = Log { sealed, newest, reader: None, path: PathBuf::new(), line: 0, bytes: Vec::new() };
+        let mut segments: VecDeque<_> = names.iter().map(|name| (self.log.join(name), None)).collect();
+        match newest {
+            // Between sealing one segment and beginning the next there is no newest.
+            Err(FolderError::Missing { .. }) if !segments.is_empty() => {}
+            opened => {
+                let opened = opened?;
+                let inode = |found: fs::Metadata| (found.dev(), found.ino());
+                let here = inode(opened.metadata().map_err(FolderError::io(&path))?);
+                if !segments.iter().any(|(path, _)| fs::metadata(path).is_ok_and(|found| inode(found) == here)) {
+                    segments.push_back((path, Some(opened)));
+                }
+            }
+        }
+        let mut log = Log { segments, reader: None, path: PathBuf::new(), line: 0, bytes: Vec::new() };
         log.next_segment()?;
         Ok(log)
     }
@@ -233,11 +266,7 @@ pub(crate) fn signature_path(document: &Path) -> PathBuf {
 pub fn read(path: &Path) -> Result<Vec<u8>, FolderError> {
     let mut bytes = Vec::new();
     open(path)?.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes).map_err(FolderError::io(path))?;
-    if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
-        Err(FolderError::TooLarge { path: path.to_owned() })
-    } else {
-        Ok(bytes)
-    }
+    if bytes.len() as u64 > MAX_DOCUMENT_BYTES { Err(FolderError::TooLarge { path: path.into() }) } else { Ok(bytes) }
 }
 
 // NONBLOCK: opening a pipe somebody left there must not wait for a writer.
@@ -247,13 +276,17 @@ fn open(path: &Path) -> Result<File, FolderError> {
     if file.metadata().map_err(FolderError::io(path))?.is_file() {
         Ok(file)
     } else {
-        Err(FolderError::Kind { path: path.to_owned() })
+        Err(FolderError::Kind { path: path.into() })
     }
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, FolderError> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     Ok(entries.map_err(FolderError::io(folder))?.into_iter().filter_map(|e| e.file_name().into_string().ok()).collect())
+}
+
+fn is_sealed_segment(name: &str) -> bool {
+    name.strip_prefix("findings-").and_then(|n| n.strip_suffix(".jsonl")).and_then(number).is_some()
 }
 
 /// The number in a name of exactly 12 digits.
@@ -265,8 +298,7 @@ fn number(name: &str) -> Option<u64> {
 /// The lines of the log, one at a time, segment by segment.
 #[derive(Debug)]
 pub struct Log {
-    sealed: VecDeque<PathBuf>,
-    newest: Option<(PathBuf, File)>,
+    segments: VecDeque<(PathBuf, Option<File>)>,
     reader: Option<BufReader<File>>,
     path: PathBuf,
     line: u64,
@@ -305,28 +337,16 @@ impl Log {
         self.line += 1;
         let complete = self.bytes.last() == Some(&b'\n');
         if !complete && self.bytes.len() > MAX_LINE_BYTES {
-            return Err(FolderError::LineTooLong { path: self.path.clone(), line: self.line });
+            return Err(FolderError::LineTooLong { path: self.path.as_path().into(), line: self.line });
         }
         let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
         Ok(Some(Line { bytes, complete, path: &self.path, number: self.line }))
     }
 
     fn next_segment(&mut self) -> Result<(), FolderError> {
-        match (self.sealed.pop_front(), self.newest.take()) {
-            (Some(path), newest) => {
-                self.newest = newest;
-                self.start(path, None)
-            }
-            (None, Some((path, file))) => self.start(path, Some(file)),
-            (None, None) => {
-                self.reader = None;
-                Ok(())
-            }
-        }
-    }
-
-    fn start(&mut self, path: PathBuf, file: Option<File>) -> Result<(), FolderError> {
-        self.reader = Some(BufReader::with_capacity(64 * 1024, file.map_or_else(|| open(&path), Ok)?));
+        self.reader = None;
+        let Some((path, file)) = self.segments.pop_front() else { return Ok(()) };
+        self.reader = Some(BufReader::with_capacity(MAX_LINE_BYTES, file.map_or_else(|| open(&path), Ok)?));
         (self.path, self.line) = (path, 0);
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! Why a verification did not pass, and what a passing one does not prove.
 
-use crate::{canonical::CanonicalError, chain::LineError, folder::FolderError};
+use crate::{
+    canonical::CanonicalError,
+    chain::LineError,
+    folder::{FolderError, Place},
+};
 use keys::{KeyError, KeyId};
 use posture::{Ended, Sha256Hex, Timestamp, VerdictResult, Word};
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// The first step that failed, with its facts. Never with anything a file holds that is not a number or a known word.
 #[derive(Debug, thiserror::Error, Serialize)]
@@ -22,60 +25,60 @@ pub enum Reason {
         source: KeyError,
     },
     /// A signature file is not one line of base64.
-    #[error("{}: not a signature: expected one line of padded base64 and LF", path.display())]
+    #[error("{path}: not a signature: expected one line of padded base64 and LF")]
     SignatureForm {
         /// The signature file.
-        path: PathBuf,
+        path: Place,
     },
     /// The key did not sign these bytes.
-    #[error("{}: the signature does not match key {key_id}", path.display())]
+    #[error("{path}: the signature does not match key {key_id}")]
     Signature {
         /// The document.
-        path: PathBuf,
+        path: Place,
         /// The anchor.
         #[serde(serialize_with = "as_text")]
         key_id: KeyId,
     },
     /// Signed, and of a version of the schema that is not known here.
-    #[error("{}: a version not known here", path.display())]
+    #[error("{path}: a version not known here")]
     UnknownVersion {
         /// The document, or the segment of the log.
-        path: PathBuf,
+        path: Place,
     },
     /// Signed, but not the document it should be.
-    #[error("{}: {problem}", path.display())]
+    #[error("{path}: {problem}")]
     Document {
         /// The document.
-        path: PathBuf,
+        path: Place,
         /// What is wrong with it.
         #[serde(serialize_with = "as_text")]
         problem: CanonicalError,
     },
     /// Signed, but its digest of itself is another's.
-    #[error("{}: its digest of itself does not hold", path.display())]
+    #[error("{path}: its digest of itself does not hold")]
     Digest {
         /// The document.
-        path: PathBuf,
+        path: Place,
     },
     /// Signed, but it names another key.
-    #[error("{}: names another key than the one that signed it", path.display())]
+    #[error("{path}: names another key than the one that signed it")]
     NamedKey {
         /// The document.
-        path: PathBuf,
+        path: Place,
     },
     /// The posture was moved to another generation.
-    #[error("{}: holds the posture number {sequence}", path.display())]
+    #[error("{path}: holds the posture number {sequence}")]
     Generation {
         /// The document.
-        path: PathBuf,
+        path: Place,
         /// Its number.
         sequence: u64,
     },
     /// The state is not the one the posture was exported with.
-    #[error("{}: not the state that posture number {sequence} was exported with", path.display())]
+    #[error("{path}: not the state that posture number {sequence} was exported with")]
     StateLink {
         /// The state.
-        path: PathBuf,
+        path: Place,
         /// The posture's number.
         sequence: u64,
     },
@@ -88,10 +91,10 @@ pub enum Reason {
         first_seq: u64,
     },
     /// A record is altered, out of place, or not one.
-    #[error("{} line {line}, where record {seq} should be: {problem}", path.display())]
+    #[error("{path} line {line}, where record {seq} should be: {problem}")]
     LogLine {
         /// The segment.
-        path: PathBuf,
+        path: Place,
         /// Its line, from 1.
         line: u64,
         /// The record expected there.

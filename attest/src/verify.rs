@@ -162,11 +162,11 @@ fn authenticate(folder: &Folder, generation: &Generation, key: &PublicKey) -> Re
     let posture: Posture = document(generation.posture(), &folder::read(generation.posture())?, key)?;
     let (Some(path), Some(number)) = (generation.state(), generation.number()) else { return Err(Reason::Partial) };
     if posture.sequence != number {
-        return Err(Reason::Generation { path: generation.posture().to_owned(), sequence: posture.sequence });
+        return Err(Reason::Generation { path: generation.posture().into(), sequence: posture.sequence });
     }
     let bytes = folder::read(path)?;
     if sha256(&bytes) != posture.state_sha256 {
-        return Err(Reason::StateLink { path: path.to_owned(), sequence: posture.sequence });
+        return Err(Reason::StateLink { path: path.into(), sequence: posture.sequence });
     }
     let state = document(path, &bytes, key)?;
     check_log(folder, &posture)?;
@@ -180,10 +180,10 @@ fn document<D: Document>(path: &Path, bytes: &[u8], key: &PublicKey) -> Result<D
     struct Version {
         schema_version: String,
     }
-    let file = || path.to_owned();
+    let file = || path.into();
     let signature_path = folder::signature_path(path);
     let signature = Signature::from_base64_line(&folder::read(&signature_path)?)
-        .map_err(|_| Reason::SignatureForm { path: signature_path })?;
+        .map_err(|_| Reason::SignatureForm { path: signature_path.as_path().into() })?;
     let key_id = key.key_id();
     key.verify(bytes, &signature).map_err(|_| Reason::Signature { path: file(), key_id })?;
     let malformed = |problem| Reason::Document { path: file(), problem };
@@ -224,17 +224,12 @@ fn check_log(folder: &Folder, posture: &Posture) -> Result<(), Reason> {
                     Ok(())
                 }
                 Err(LineError::UnknownVersion) => {
-                    unknown.get_or_insert_with(|| line.path.to_owned());
+                    unknown.get_or_insert_with(|| line.path.into());
                     chain.follow_unknown(line.bytes)
                 }
                 Err(problem) => Err(problem),
             };
-            followed.map_err(|problem| Reason::LogLine {
-                path: line.path.to_owned(),
-                line: line.number,
-                seq,
-                problem,
-            })?;
+            followed.map_err(|problem| Reason::LogLine { path: line.path.into(), line: line.number, seq, problem })?;
         }
     }
     if chain != Chain::resume(next, posture.finding_log_sha256.clone()) {

@@ -1,13 +1,14 @@
 //! Everything a person with write access might try. Exit codes as `verify` documents them.
 
 use crate::support::{Home, answer, expect, finding, key, put, records, state};
-use attest::{Anchor, Chain, Folder, canonical, digest, verify};
+use attest::{Anchor, Chain, Folder, canonical, chain::MAX_LINE_BYTES, digest, verify};
 use keys::PublicKey;
 use posture::{EventBody, Family, FindingLog, Posture, Sha256Hex, VerdictResult};
 use proptest::prelude::*;
 use std::{
+    ffi::OsStr,
     fs,
-    os::unix::fs::symlink,
+    os::unix::{ffi::OsStrExt, fs::symlink},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -102,6 +103,49 @@ fn without_current_the_highest_complete_generation_is_read_and_said_so() {
     let report = home.verify();
     expect(&report, 0, "none");
     assert!(report.limits.contains(&attest::Limit::NoCurrent));
+}
+
+#[test]
+fn the_longest_line_is_read() {
+    let mut home = Home::empty();
+    let rest = home.chain.finding(|s, p| finding(s, p, Family::Canary)).unwrap().line.len() - 1;
+    let dest = |chars: usize| "x".repeat(chars + "api.example.com:443".len());
+    let longest =
+        |seq, prev| posture::FindingRecord { dest: dest(MAX_LINE_BYTES - rest), ..finding(seq, prev, Family::Canary) };
+    let framed = home.chain.finding(longest).unwrap();
+    assert_eq!(framed.line.len(), MAX_LINE_BYTES + 1);
+    home.append(&framed);
+    home.export(|_| {});
+    expect(&home.verify(), 0, "none");
+}
+
+#[test]
+fn a_monitor_between_two_segments_has_no_newest_one() {
+    let mut home = Home::new();
+    home.seal_segment();
+    fs::remove_file(home.log()).unwrap();
+    expect(&home.verify(), 0, "none");
+    put(&home.log(), b"");
+    home.find(Family::Canary);
+    // Sealed after it was opened, before the list was read: one file under two names.
+    fs::hard_link(home.log(), home.at("findings-000000000007.jsonl")).unwrap();
+    home.export(|p| p.coverage.not_scanned.retain(|u| u.reason.as_str() != "in_progress"));
+    expect(&home.verify(), 0, "none");
+    let mut log = Folder::open(home.path()).log().unwrap();
+    let mut count = 0;
+    while let Some(line) = log.next_line().unwrap() {
+        count += u64::from(line.complete);
+    }
+    assert_eq!(count, home.chain.next_seq() - 1);
+}
+
+#[test]
+fn a_path_that_is_no_text_is_reported_all_the_same() {
+    let home = Home::new();
+    let odd = home.path().join(OsStr::from_bytes(b"h\xffme"));
+    let report = verify(&Folder::open(&odd), &home.options());
+    expect(&report, 74, "no_export");
+    assert!(serde_json::to_string(&report).unwrap().contains("me/export"));
 }
 
 // === The log ===
@@ -258,6 +302,17 @@ fn an_unreadable_log_is_unverifiable() {
     fs::remove_dir(home.log()).unwrap();
     symlink("findings.jsonl", home.log()).unwrap();
     expect(&home.verify(), 74, "unreadable");
+}
+
+#[test]
+fn a_log_without_permission_is_unverifiable() {
+    let home = Home::new();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o0);
+    fs::set_permissions(home.log(), closed).unwrap();
+    if fs::File::open(home.log()).is_err() {
+        // Root reads it all the same.
+        expect(&home.verify(), 74, "unreadable");
+    }
 }
 
 #[test]
@@ -528,6 +583,35 @@ fn a_folder_that_changes_while_it_is_read_verifies() {
         let answers = reader.join().unwrap();
         assert!(answers.iter().all(|a| a.0 == 0), "{answers:?}");
     });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_does_not_fit_is_judged_only_if_no_newer_export_explains_it() {
+    let mut home = Home::empty();
+    let mut log = vec![];
+    for _ in 0..10_000 {
+        let framed = home.chain.finding(|s, p| finding(s, p, Family::Canary)).unwrap();
+        home.chain.advance(&framed);
+        log.extend(framed.line);
+    }
+    put(&home.log(), &log);
+    let (severity, family) = (posture::Severity::High.into(), Family::Canary.into());
+    (0..10_000).for_each(|_| home.counts.add_finding(&posture::Direction::Outbound.into(), &family, &severity));
+    home.export(|p| p.finding_log_sha256 = digest::sha256("another log"));
+    home.export(|_| {});
+    home.point("000000000001");
+    expect(&home.verify(), 1, "log_head");
+    let (folder, options, log) = (Folder::open(home.path()), home.options(), home.log());
+    let reader = std::thread::spawn(move || answer(&verify(&folder, &options)));
+    // Once the log is open, `current` has been followed; a while later it turns out that the log does not fit.
+    let is_open =
+        || fs::read_dir("/proc/self/fd").unwrap().any(|fd| fs::read_link(fd.unwrap().path()).is_ok_and(|f| f == log));
+    while !is_open() && !reader.is_finished() {
+        std::thread::yield_now();
+    }
+    home.point("000000000002");
+    assert_eq!(reader.join().unwrap(), (0, "none".to_owned()));
 }
 
 #[test]

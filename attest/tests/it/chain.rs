@@ -178,6 +178,12 @@ fn a_record_that_could_not_be_read_back_is_not_framed() {
         })
     };
     assert_eq!(with(|r| r.dest = "x".repeat(MAX_LINE_BYTES)), Err(LineError::TooLong));
+    let rest = with(|r| r.dest.clear()).unwrap().line.len() - 1;
+    let longest = |dest: usize| {
+        chain.finding(|seq, prev| FindingRecord { dest: "x".repeat(dest), ..finding(seq, prev, Family::Canary) })
+    };
+    assert_eq!(longest(MAX_LINE_BYTES - rest).unwrap().line.len(), MAX_LINE_BYTES + 1);
+    assert_eq!(longest(MAX_LINE_BYTES - rest + 1), Err(LineError::TooLong));
     assert_eq!(with(|r| r.schema_version = "clawsec-traffic-finding/v2".into()), Err(LineError::UnknownVersion));
     assert_eq!(with(|r| r.schema_version = String::new()), Err(LineError::Malformed));
     let now = time("2026-04-26T00:00:00.000Z");

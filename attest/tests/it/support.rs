@@ -193,7 +193,7 @@ impl Home {
         self.append(&framed);
     }
 
-    fn append(&mut self, framed: &attest::Framed) {
+    pub(crate) fn append(&mut self, framed: &attest::Framed) {
         self.append_raw(&framed.line);
         self.chain.advance(framed);
         attest::chain::read_line(framed.line.trim_ascii_end()).unwrap().count(&mut self.counts);
