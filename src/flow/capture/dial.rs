@@ -10,6 +10,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -28,9 +29,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(super) struct Dial {
     /// Our own listener.
-    pub(super) own: SocketAddr,
+    own: SocketAddr,
     /// For name, connection and every address together.
-    pub(super) limit: Duration,
+    limit: Duration,
+    /// A connection already made, for the first who asks.
+    first: Arc<Mutex<Option<TcpStream>>>,
 }
 
 /// Why a destination was not reached. It holds no name and no address.
@@ -75,6 +78,15 @@ impl From<io::Error> for DialError {
 }
 
 impl Dial {
+    pub(super) fn new(own: SocketAddr, limit: Duration) -> Self {
+        Self { own, limit, first: Arc::default() }
+    }
+
+    /// The same, but that the first connection it is asked for is `stream`.
+    pub(super) fn starting_with(&self, stream: TcpStream) -> Self {
+        Self { first: Arc::new(Mutex::new(Some(stream))), ..self.clone() }
+    }
+
     /// A connected socket, without Nagle's delay.
     pub(super) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
         timeout(self.limit, self.connect_unbounded(host, port)).await.unwrap_or(Err(DialError::TimedOut))
@@ -147,7 +159,11 @@ impl tower_service::Service<Uri> for Dial {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dial = self.clone();
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(async move {
+            if let Some(stream) = first {
+                return Ok(TokioIo::new(stream));
+            }
             let port = uri.port_u16().or_else(|| default_port(uri.scheme().unwrap_or(&Scheme::HTTP)));
             let host = uri.host().unwrap_or_default();
             let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
@@ -162,7 +178,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn dial(own: &str) -> Dial {
-        Dial { own: own.parse().unwrap(), limit: Duration::from_secs(10) }
+        Dial::new(own.parse().unwrap(), Duration::from_secs(10))
     }
 
     #[tokio::test]
@@ -170,7 +186,7 @@ mod tests {
         for own in ["127.0.0.1:0", "0.0.0.0:0"] {
             let listener = TcpListener::bind(own).await.unwrap();
             let own = listener.local_addr().unwrap();
-            let dial = Dial { own, limit: Duration::from_secs(10) };
+            let dial = Dial::new(own, Duration::from_secs(10));
             for host in ["127.0.0.1", "localhost", "0.0.0.0", "::ffff:127.0.0.1"] {
                 assert_eq!(dial.connect(host, own.port()).await.err(), Some(DialError::Loop), "{host}");
             }

@@ -10,7 +10,7 @@ use super::{
     proxy::{Shared, Upstream},
     relay::relay,
     reply::Refusal,
-    tee::{fields, relayed},
+    tee::{fields, promised, relayed},
 };
 use bytes::Bytes;
 use hudsucker::{
@@ -18,7 +18,11 @@ use hudsucker::{
     hyper::{
         self, Method, Request, Response, StatusCode, Uri, Version,
         body::Incoming,
-        http::uri::{self, Scheme},
+        header::CONTENT_LENGTH,
+        http::{
+            response,
+            uri::{self, Scheme},
+        },
         upgrade::OnUpgrade,
     },
     hyper_util::{client::legacy, rt::TokioIo},
@@ -85,7 +89,11 @@ pub(super) async fn answer(
     if let Some(from_upstream) = from_upstream {
         relay_upgrade(shared, connection, from_client, from_upstream);
     }
-    Ok(Response::from_parts(parts, relayed(body, told, busy)))
+    let body = match length_of_unmodified(&parts) {
+        Some(length) => promised(length),
+        None => relayed(body, told, busy),
+    };
+    Ok(Response::from_parts(parts, body))
 }
 
 /// Where a request to the proxy itself goes: its target must say (RFC 9112, section 3.2.2).
@@ -133,10 +141,15 @@ fn inner_route(connection: &Connection, via: &Via, request: &mut Request<Incomin
     })
 }
 
+fn length_of_unmodified(head: &response::Parts) -> Option<u64> {
+    let length = head.headers.get(CONTENT_LENGTH).filter(|_| head.status == StatusCode::NOT_MODIFIED)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 /// Ties both sides of an upgraded connection together. Nothing on it is looked at yet: it is counted.
 fn relay_upgrade(shared: &Arc<Shared>, connection: &Arc<Connection>, client: OnUpgrade, upstream: OnUpgrade) {
     let (inner, connection) = (Arc::clone(shared), Arc::clone(connection));
-    shared.spawn(async move {
+    shared.tasks.spawn(async move {
         let ticket = connection.ticket.opaque(UnscannedReason::WebsocketRelayed);
         if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
             let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));

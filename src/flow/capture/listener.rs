@@ -6,7 +6,7 @@ use super::{
     forward::{self, Via},
     meter::ConnectionTicket,
     patience::{Patience, Watched},
-    proxy::{Proxy, Shared},
+    proxy::{ENGINE_FIELDS, Proxy, Shared},
     reply::Refusal,
 };
 use hudsucker::{
@@ -18,7 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,7 @@ pub(super) struct Connection {
 pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
     let Proxy { listener, shared } = proxy;
     let room = Arc::new(Semaphore::new(shared.max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut starved = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -42,21 +43,23 @@ pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => admit(&shared, &room, stream, address.ip()),
+            Ok((stream, address)) => {
+                starved = false;
+                admit(&shared, &room, stream, address.ip());
+            }
             Err(error) if is_the_clients(&error) => {}
             Err(_) => {
-                tracing::warn!(reason = "accept_failed", "cannot take connections for now");
+                if !std::mem::replace(&mut starved, true) {
+                    tracing::warn!(reason = "accept_failed", "cannot take connections for now");
+                }
                 sleep(BACK_OFF).await;
             }
         }
     }
     drop(listener);
     shared.stopping.cancel();
-    shared.tasks.close();
-    if timeout(shared.timeouts.drain, shared.tasks.wait()).await.is_err() {
-        shared.cut.cancel();
-        shared.tasks.wait().await;
-    }
+    shared.tasks.end_within(shared.timeouts.drain).await;
+    shared.upstreams.end_within(Duration::ZERO).await;
 }
 
 /// The connection failed before we had it: the next one need not wait.
@@ -70,14 +73,14 @@ fn admit(shared: &Arc<Shared>, room: &Arc<Semaphore>, stream: TcpStream, source:
     let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
         shared.meter.refused(Refusal::Busy);
         // Best effort, and at once: whoever is over the limit must not cost a task.
-        let _ = stream.try_write(Refusal::Busy.raw().as_bytes());
+        let _ = rustix::net::send(&stream, Refusal::Busy.raw().as_bytes(), rustix::net::SendFlags::NOSIGNAL);
         return;
     };
     if prepare(&stream).is_err() {
         return;
     }
     let connection = Arc::new(Connection { source, ticket, _room: permit });
-    shared.spawn(serve_http1(Arc::clone(shared), connection, None, stream));
+    shared.tasks.spawn(serve_http1(Arc::clone(shared), connection, None, stream));
 }
 
 /// Serves HTTP/1 on a client's stream: the connection itself (`via` is `None`), or what a tunnel carries.
@@ -92,13 +95,17 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         let (shared, connection, via, busy) =
             (Arc::clone(&shared), Arc::clone(&connection), via.clone(), patience.busy());
-        connection.ticket.head_read();
         async move {
             let answer = if request.method() == Method::CONNECT && via.is_none() {
-                connect::answer(&shared, connection, request, busy).await
+                // The head that counts is the one inside.
+                connect::answer(&shared, Arc::clone(&connection), request, busy).await
             } else {
+                connection.ticket.head_read();
                 forward::answer(&shared, &connection, via.as_deref(), request, busy).await
             };
+            if answer.is_err() {
+                connection.ticket.head_read();
+            }
             Ok::<_, Infallible>(answer.unwrap_or_else(|refusal| shared.refuse(refusal)))
         }
     });
@@ -108,8 +115,10 @@ where
         .preserve_header_case(true)
         .auto_date_header(false)
         .header_read_timeout(None)
-        .max_headers(shared.max_fields)
         .max_buf_size(shared.max_head_bytes);
+    if shared.max_fields != ENGINE_FIELDS {
+        server.max_headers(shared.max_fields);
+    }
     let mut serving = std::pin::pin!(server.serve_connection(io, service).with_upgrades());
     let mut stopping = false;
     loop {

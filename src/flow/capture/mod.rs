@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `proxy` | settings → a listening proxy, and what its connections share |
 //! | `listener` | listener → connections: limits, counts, drain |
+//! | `tasks` | work that has to end before the proxy has |
 //! | `patience` | how long a client may take |
 //! | `forward` | request → upstream → response, the one way of every request |
 //! | `hop` | header fields of one connection, kept off the next |
 //! | `authority` | names in one spelling |
-//! | `connect`, `relay` | CONNECT → tunnel, carried and counted |
+//! | `connect`, `recognise` | CONNECT → what it carries: requests, or a tunnel |
+//! | `relay` | two streams → each other, unseen and counted |
 //! | `dial` | host and port → socket, the one way out |
 //! | `reply` | refusal → response, in closed words |
 //! | `tee`, `tap` | body → the same body, and a copy to the scanners |
@@ -17,8 +19,7 @@
 //! **Non-interference.** Body bytes, trailers, status, field names with their case, values and order within a name
 //! are relayed as they came; hop-by-hop fields, chunk sizes and the case of what the engine writes itself may differ.
 //! Nothing is added, but a Host where the client sent none (RFC 9112, section 3.2.2), and nothing waits for a scan.
-//! The engine drops 1xx responses other than 100 and 101, trailers that no Trailer field announced, and the
-//! Content-Length of a 304.
+//! The engine drops 1xx responses other than 100 and 101, and trailers that no Trailer field announced.
 //!
 //! **The engine.** hudsucker gives `Body` and the hyper, hyper-util and rustls it was built with; its accept loop,
 //! its CONNECT and its way of forwarding are ours here. Its `HttpHandler` cannot be called by anyone else: the
@@ -34,9 +35,11 @@ mod message;
 mod meter;
 mod patience;
 mod proxy;
+mod recognise;
 mod relay;
 mod reply;
 mod tap;
+mod tasks;
 mod tee;
 
 pub use message::{Field, Head, Part, Route, StartLine};

@@ -5,20 +5,18 @@ use super::{
     meter::Meter,
     reply::Refusal,
     tap::{READ_BUFFER, Tap},
+    tasks::Tasks,
 };
 use data_encoding::BASE64;
 use hudsucker::{
     Body,
     hyper::{HeaderMap, header::PROXY_AUTHORIZATION},
-    hyper_util::{
-        client::legacy::Client,
-        rt::{TokioExecutor, TokioTimer},
-    },
+    hyper_util::{client::legacy::Client, rt::TokioTimer},
 };
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 /// What the proxy is told. Not `Debug`: it holds the token.
@@ -72,11 +70,14 @@ impl ProxySettings {
             token,
             timeouts: Timeouts::default(),
             max_connections: 16_384,
-            max_fields: 128,
+            max_fields: ENGINE_FIELDS,
             max_head_bytes: READ_BUFFER,
         }
     }
 }
+
+/// As many fields of a head as the engine parses without an allocation.
+pub(super) const ENGINE_FIELDS: usize = 100;
 
 /// A proxy that listens.
 pub struct Proxy {
@@ -98,12 +99,12 @@ pub(super) struct Shared {
     pub(super) meter: Meter,
     pub(super) dial: Dial,
     pub(super) upstream: Upstream,
-    /// Everything that has to end before the proxy has.
-    pub(super) tasks: TaskTracker,
+    /// What is done for clients.
+    pub(super) tasks: Tasks,
+    /// The connections to upstreams, used and unused.
+    pub(super) upstreams: Tasks,
     /// No new work.
     pub(super) stopping: CancellationToken,
-    /// No work at all.
-    pub(super) cut: CancellationToken,
 }
 
 impl Proxy {
@@ -116,7 +117,8 @@ impl Proxy {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(4096)?;
-        let dial = Dial { own: listener.local_addr()?, limit: settings.timeouts.dial };
+        let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial);
+        let upstreams = Tasks::default();
         let shared = Shared {
             credential: Zeroizing::new(format!("guardian:{}", *settings.token).into_bytes()),
             timeouts: settings.timeouts,
@@ -125,11 +127,11 @@ impl Proxy {
             max_head_bytes: settings.max_head_bytes.clamp(8 << 10, READ_BUFFER),
             tap,
             meter,
-            upstream: upstream(dial.clone(), settings.timeouts.keep_alive_idle),
+            upstream: upstream(dial.clone(), &upstreams, settings.timeouts.keep_alive_idle),
             dial,
-            tasks: TaskTracker::new(),
+            tasks: Tasks::default(),
+            upstreams,
             stopping: CancellationToken::new(),
-            cut: CancellationToken::new(),
         };
         Ok(Self { listener, shared: Arc::new(shared) })
     }
@@ -150,11 +152,15 @@ impl Proxy {
 }
 
 /// A client that changes nothing it was not asked to.
-pub(super) fn upstream(dial: Dial, idle: Duration) -> Upstream {
-    Client::builder(TokioExecutor::new())
+///
+/// It reads what clients read: a folded field, or a space before its colon, are an origin's old ways, not ours to judge.
+pub(super) fn upstream(dial: Dial, tasks: &Tasks, idle: Duration) -> Upstream {
+    Client::builder(tasks.clone())
         .http1_preserve_header_case(true)
         .http1_max_buf_size(READ_BUFFER)
-        .http1_max_headers(1024)
+        .http1_max_headers(256)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(idle)
         .build(dial)
@@ -170,12 +176,6 @@ impl Shared {
         };
         let given = Zeroizing::new(BASE64.decode(given).map_err(|_| Refusal::Unauthenticated)?);
         if given.ct_eq(&self.credential).into() { Ok(()) } else { Err(Refusal::Unauthenticated) }
-    }
-
-    /// Runs until it is done, or cut when the proxy has to end.
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
-        self.tasks.spawn(async move { cut.run_until_cancelled(work).await });
     }
 
     /// Counts a refusal and says it.

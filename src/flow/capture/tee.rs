@@ -33,6 +33,27 @@ pub(super) fn relayed(body: Incoming, message: TapMessage, busy: Busy) -> Body {
     Body::from(BoxBody::new(Tee { body, message: Some(message), _busy: busy }))
 }
 
+/// The body of a 304: none, and yet its Content-Length stands (RFC 9110, section 8.6). Given an empty body, the engine
+/// would take the field away.
+pub(super) fn promised(length: u64) -> Body {
+    Body::from(BoxBody::new(Promised(length)))
+}
+
+struct Promised(u64);
+
+impl HttpBody for Promised {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
+
 impl HttpBody for Tee {
     type Data = Bytes;
     type Error = Error;

@@ -128,17 +128,17 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
 #[tokio::test]
 async fn an_exchange_outlives_the_limits_of_a_head_and_a_pause() {
     let rig = Rig::with(1 << 20, |settings| {
-        settings.timeouts.head = Duration::from_millis(50);
-        settings.timeouts.keep_alive_idle = Duration::from_millis(50);
+        settings.timeouts.head = Duration::from_millis(400);
+        settings.timeouts.keep_alive_idle = Duration::from_millis(400);
     });
     let origin = Origin::new().await;
     let mut client = rig.send(&format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n", origin.name)).await;
     let mut upstream = origin.accept().await;
     upstream.head().await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab").await;
     client.head().await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     upstream.send(b"cd").await;
     assert_eq!(client.exactly(4).await, b"abcd");
     // Then the pause is over soon.

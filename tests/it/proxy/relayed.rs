@@ -130,6 +130,7 @@ async fn responses_without_a_body_stay_without_one() {
         ("HEAD", "HTTP/1.1 200 OK\r\nX: 1\r\n\r\n"),
         ("GET", "HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n"),
         ("GET", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"),
+        ("GET", "HTTP/1.1 304 Not Modified\r\ncontent-Length: 1234\r\n\r\n"),
         ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ];
     for (method, response) in cases {
@@ -158,6 +159,17 @@ async fn a_body_that_ends_with_the_connection_arrives_whole() {
     drop(upstream);
     assert!(client.head().await.starts_with("HTTP/1.1 200 OK\r\nX: 1\r\n"));
     assert_eq!(client.chunked().await.0, b"until the end");
+}
+
+#[tokio::test]
+async fn an_origins_old_ways_are_relayed() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let request = "GET http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n";
+    let (mut client, mut upstream, _) = through(&rig, &origin, request).await;
+    upstream.send(b"HTTP/1.1 200\r\nX-Folded: one\r\n two\r\nX-Spaced : 1\r\nContent-Length: 2\r\n\r\nok").await;
+    let head = client.head().await;
+    assert!(head.contains("\r\nX-Folded: one") && head.contains(" two\r\nX-Spaced: 1\r\n"), "{head}");
+    assert_eq!(client.exactly(2).await, b"ok");
 }
 
 #[tokio::test]

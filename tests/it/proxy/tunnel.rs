@@ -1,7 +1,9 @@
 //! CONNECT.
 
 use super::rig::{Origin, Rig, Wire, bounded};
-use posture::UnscannedReason;
+use guardian::flow::capture::StartLine;
+use posture::{Direction, Protocol, UnscannedReason};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 /// The first bytes of a TLS handshake record that holds a client hello.
@@ -62,4 +64,126 @@ async fn bytes_sent_with_the_connect_are_not_lost() {
     eager.extend_from_slice(HELLO);
     client.send(&eager).await;
     assert_eq!(origin.accept().await.exactly(HELLO.len()).await, HELLO);
+}
+
+/// What the one tunnel of a run was counted as.
+async fn counted(rig: Rig) -> (&'static str, u64) {
+    let (meter, _) = rig.stop().await;
+    let coverage = meter.coverage();
+    let mut reasons = UnscannedReason::ALL.iter().filter(|r| coverage.unscanned(**r).connections > 0);
+    let reason = reasons.next();
+    assert!(reasons.next().is_none());
+    assert_eq!(coverage.scanned.connections, u64::from(reason.is_none()));
+    reason.map_or(("scanned", coverage.scanned.bytes), |r| (r.as_str(), coverage.unscanned(*r).bytes))
+}
+
+#[tokio::test]
+async fn a_handshake_byte_by_byte_is_still_a_handshake() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+    client.0.set_nodelay(true).unwrap();
+    for byte in HELLO {
+        client.send(&[*byte]).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(upstream.exactly(HELLO.len()).await, HELLO);
+    drop((client, upstream));
+    assert_eq!(counted(rig).await, ("tunnel", HELLO.len() as u64));
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_first_is_heard() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+    upstream.send(b"SSH-2.0-server\r\n").await;
+    assert_eq!(client.exactly(16).await, b"SSH-2.0-server\r\n");
+    client.send(b"GET / HTTP/1.1\r\n\r\n").await;
+    assert_eq!(upstream.exactly(18).await, b"GET / HTTP/1.1\r\n\r\n");
+    drop((client, upstream));
+    assert_eq!(counted(rig).await, ("server_first", 34));
+}
+
+#[tokio::test]
+async fn what_is_not_recognised_passes_and_is_counted() {
+    for words in [&b"SSH-2.0-client\r\n"[..], b"\0\x01\x02", b"EHLO me\r\n", b"GET /\r\n", b"\x80\x2e\x01"] {
+        let (rig, origin) = (Rig::new(), Origin::new().await);
+        let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+        client.send(words).await;
+        assert_eq!(upstream.exactly(words.len()).await, words);
+        drop((client, upstream));
+        assert_eq!(counted(rig).await, ("unknown_protocol", words.len() as u64));
+    }
+}
+
+#[tokio::test]
+async fn requests_inside_are_read_over_the_connection_already_made() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+    for (host, path) in [(&origin.name[..], "/one"), ("elsewhere.example", "/two")] {
+        let head = format!("POST {path} HTTP/1.1\r\nhOst: {host}\r\nContent-Length: 4\r\n\r\n");
+        // The line in two pieces: half a line is not yet anything.
+        client.send(&head.as_bytes()[..9]).await;
+        client.send(&head.as_bytes()[9..]).await;
+        client.send(b"body").await;
+        assert_eq!(upstream.head().await, head);
+        assert_eq!(upstream.exactly(4).await, b"body");
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        assert_eq!(client.head().await, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+        assert_eq!(client.exactly(2).await, b"ok");
+    }
+    let seen = rig.seen(4).await;
+    let asked: Vec<_> = seen.iter().filter(|m| m.head.direction == Direction::Outbound).collect();
+    assert_eq!(asked.iter().map(|m| m.head.route.names_agree).collect::<Vec<_>>(), [true, false]);
+    let StartLine::Request { target, .. } = &asked[0].head.start else { panic!("a request") };
+    assert_eq!(&target[..], b"/one");
+    assert_eq!((asked[0].head.route.protocol, &asked[0].head.route.host[..]), (Protocol::Http, "127.0.0.1"));
+    drop((client, upstream));
+    assert_eq!(counted(rig).await, ("scanned", 12));
+}
+
+#[tokio::test]
+async fn a_tunnel_in_a_tunnel_is_refused() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let (mut client, _upstream) = tunnel(&rig, &origin).await;
+    client.send(b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 400 "));
+    assert_eq!(client.until(b"\n").await, "{\"error\":\"bad_request\",\"reason\":\"nested_connect\"}\n");
+}
+
+#[tokio::test]
+async fn half_a_beginning_never_becomes_a_tunnel() {
+    for half in [&b"\x16"[..], b"\x16\x03\x01\x02\x00", b"GE", b"GET /half", b"PRI * HTTP/2.0\r\n"] {
+        let (rig, origin) =
+            (Rig::with(1 << 20, |s| s.timeouts.handshake = Duration::from_millis(50)), Origin::new().await);
+        let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+        client.send(half).await;
+        assert!(client.rest().await.is_empty());
+        assert!(upstream.rest().await.is_empty(), "{}", half.escape_ascii());
+        assert_eq!(counted(rig).await, ("incomplete_head", 0));
+    }
+}
+
+#[tokio::test]
+async fn silence_buys_no_tunnel() {
+    let rig = Rig::with(1 << 20, |s| {
+        (s.timeouts.handshake, s.timeouts.head) = (Duration::from_millis(20), Duration::from_secs(20));
+    });
+    let origin = Origin::new().await;
+    let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    client.send(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(upstream.head().await, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    drop((client, upstream));
+    assert_eq!(rig.seen(1).await.len(), 1);
+    assert_eq!(counted(rig).await, ("scanned", 0));
+}
+
+#[tokio::test]
+async fn a_silent_tunnel_is_closed_when_idle_too_long() {
+    let rig = Rig::with(1 << 20, |s| s.timeouts.tunnel_idle = Duration::from_millis(50));
+    let origin = Origin::new().await;
+    let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+    assert!(client.rest().await.is_empty());
+    assert!(upstream.rest().await.is_empty());
+    assert_eq!(counted(rig).await, ("incomplete_head", 0));
 }
