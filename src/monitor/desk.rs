@@ -157,3 +157,47 @@ impl Desk {
 }
 
 const DEAD: &str = "the recorder does not answer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::recorder::tests::Rig;
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(work)
+    }
+
+    fn reasons(status: &Status) -> Vec<&str> {
+        status.degraded_reasons.iter().map(|word| word.as_str()).collect()
+    }
+
+    #[test]
+    fn a_recorder_that_hangs_or_died_is_told_from_what_it_said_last() {
+        let rig = Rig::new();
+        let recorder = rig.begin();
+        let (desk, _found, inbox) = open();
+        assert_eq!(block_on(desk.status()), None, "it never said anything");
+        *inbox.last.lock().unwrap() = Some(recorder.status(rig.now, rig.at));
+        let hangs = block_on(desk.status()).unwrap();
+        assert_eq!((hangs.monitor_status, reasons(&hangs)), (MonitorStatus::Degraded, vec!["writer_stalled"]));
+        drop(inbox);
+        let died = block_on(desk.status()).unwrap();
+        assert_eq!(reasons(&died), ["writer_stalled"]);
+        assert!(block_on(desk.export()).is_err() && block_on(desk.end(Ended::Signal)).is_err());
+    }
+
+    #[test]
+    fn a_recorder_answers_and_ends() {
+        let rig = Rig::new();
+        let (desk, found, inbox) = open();
+        let thread = spawn(rig.parts(), inbox).unwrap();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let status = runtime.block_on(desk.status()).unwrap();
+        assert_eq!((status.monitor_status, reasons(&status)), (MonitorStatus::Running, vec![]));
+        runtime.block_on(desk.export()).unwrap();
+        let last = runtime.block_on(desk.end(Ended::Signal)).unwrap();
+        assert_eq!(rig.posture().sequence, last.sequence);
+        thread.join().unwrap();
+        assert!(found.is_closed());
+    }
+}

@@ -5,17 +5,17 @@ use keys::KeyFolder;
 use posture::{MonitorStatus, Posture, State, VerdictResult};
 use std::{fs, io, path::PathBuf, time::Duration};
 
-struct Rig {
+pub(crate) struct Rig {
     _dir: tempfile::TempDir,
     config: Config,
-    now: Timestamp,
-    at: Instant,
+    pub(crate) now: Timestamp,
+    pub(crate) at: Instant,
     meter: Meter,
     signs: Arc<Signs>,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = crate::home::tests::config(&dir.path().join("home"));
         let mut this = Self {
@@ -41,11 +41,15 @@ impl Rig {
         self.now = self.now.plus(chrono::Duration::seconds(seconds.cast_signed()));
     }
 
-    fn begin(&self) -> Recorder {
+    pub(in crate::monitor) fn begin(&self) -> Recorder {
+        Recorder::begin(self.parts(), self.now, self.at)
+    }
+
+    pub(in crate::monitor) fn parts(&self) -> Parts {
         let home = Home::open(&self.config).unwrap();
         let keys = KeyFolder::open_or_create(home.keys_dir(), &home.public_key()).unwrap().0;
         let (vouch, last) = Vouch::open(&home, keys.signing_key).unwrap();
-        let parts = Parts {
+        Parts {
             config: self.config.clone(),
             home,
             vouch,
@@ -57,8 +61,7 @@ impl Rig {
             vectors_sha256: attest::digest::sha256("vectors"),
             meter: self.meter.clone(),
             signs: Arc::clone(&self.signs),
-        };
-        Recorder::begin(parts, self.now, self.at)
+        }
     }
 
     fn export(&self, recorder: &mut Recorder) -> Posture {
@@ -70,7 +73,7 @@ impl Rig {
         fs::read(self.config.export_dir.join("current").join(name)).unwrap()
     }
 
-    fn posture(&self) -> Posture {
+    pub(crate) fn posture(&self) -> Posture {
         attest::canonical::read(&self.current("posture.json")).unwrap()
     }
 
