@@ -1,6 +1,7 @@
 //! Whole messages → their hits, however they were cut into pieces.
 
 use super::*;
+use posture::Direction;
 use bytes::Bytes;
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder, write::ZlibEncoder};
 use posture::Protocol;
