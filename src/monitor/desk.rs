@@ -1,12 +1,10 @@
 //! The recorder's thread: what is found and what is asked come in, in a bounded queue each; time passes by itself.
 
-use super::{
-    recorder::{Parts, Recorder},
-    scanners::Found,
-};
+use super::recorder::{Parts, Recorder};
 use crate::{
     clock,
     control::{Exported, Status},
+    flow::redact::Finding,
 };
 use posture::{DegradedReason, Ended, MonitorStatus, SelfTest};
 use std::{
@@ -47,13 +45,13 @@ pub(super) struct Desk {
 
 /// The recorder's own ends of its queues.
 pub(super) struct Inbox {
-    found: mpsc::Receiver<Found>,
+    found: mpsc::Receiver<Finding>,
     commands: mpsc::Receiver<Command>,
     last: Arc<Mutex<Option<Status>>>,
 }
 
 /// The queues, before there is a recorder: what comes in waits for it.
-pub(super) fn open() -> (Desk, mpsc::Sender<Found>, Inbox) {
+pub(super) fn open() -> (Desk, mpsc::Sender<Finding>, Inbox) {
     let (found_sender, found) = mpsc::channel(FOUND);
     let (command_sender, commands) = mpsc::channel(COMMANDS);
     let last = Arc::default();
@@ -78,8 +76,8 @@ impl Inbox {
                 biased;
                 Some(command) = self.commands.recv() => match command {
                     Command::End(ended, reply) => {
-                        while let Ok(found) = self.found.try_recv() {
-                            recorder.found(&found.finding, found.severity, clock::now(), Instant::now());
+                        while let Ok(finding) = self.found.try_recv() {
+                            recorder.found(&finding, clock::now(), Instant::now());
                         }
                         let _ = reply.send(recorder.end(ended, clock::now(), Instant::now()));
                         return;
@@ -96,8 +94,8 @@ impl Inbox {
                     let _ = recorder.export(clock::now(), Instant::now());
                 }
                 1.. = self.found.recv_many(&mut batch, BATCH) => {
-                    for found in batch.drain(..) {
-                        recorder.found(&found.finding, found.severity, clock::now(), Instant::now());
+                    for finding in batch.drain(..) {
+                        recorder.found(&finding, clock::now(), Instant::now());
                     }
                 }
                 else => return,
@@ -168,7 +166,7 @@ mod tests {
     }
 
     fn reasons(status: &Status) -> Vec<&str> {
-        status.degraded_reasons.iter().map(|word| word.as_str()).collect()
+        status.degraded_reasons.iter().map(posture::Word::as_str).collect()
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     control::server::Server,
     flow::{
-        capture::{Intake, Meter, Proxy, ProxySettings, Tap, Timeouts},
+        capture::{Intake, Meter, Proxy, ProxySettings, Tap},
         detect::Detector,
         redact::Redactor,
         vouch::{Settings, Vouch, VouchError},
@@ -210,16 +210,8 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
 }
 
 fn proxy_settings(config: &Config, token: Zeroizing<String>) -> ProxySettings {
-    let limits = &config.timeouts;
-    let timeouts = Timeouts {
-        dial: limits.dial,
-        handshake: limits.handshake,
-        head: limits.head,
-        keep_alive_idle: limits.keep_alive_idle,
-        tunnel_idle: limits.tunnel_idle,
-        drain: limits.drain,
-    };
-    ProxySettings { timeouts, max_connections: config.max_connections, ..ProxySettings::new(token) }
+    let (timeouts, max_connections) = (config.timeouts, config.max_connections);
+    ProxySettings { timeouts, max_connections, ..ProxySettings::new(token) }
 }
 
 fn start_scanners(intakes: Vec<Intake>, bench: &Bench) -> Result<Vec<JoinHandle<()>>, MonitorError> {

@@ -4,6 +4,7 @@
 
 mod cli;
 mod lifecycle;
+mod monitor;
 mod place;
 mod proxy;
 mod scan;
