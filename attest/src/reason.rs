@@ -252,7 +252,7 @@ impl Reason {
             Self::Stopped { .. } => "start the monitor; for one stopped on purpose, --accept-stopped",
             Self::ClockAhead { .. } | Self::ClockSpan { .. } => "compare the clocks of the two machines",
             Self::Expired { .. } => "the monitor is dead or cannot export; for a copy of a folder, --max-age",
-            Self::Degraded { .. } => "`status` and `doctor` say more",
+            Self::Degraded { .. } => "`status` says more",
             Self::Drifted { .. } => "if the change was meant, take a new baseline",
             Self::Partial => "give the whole folder, or a copy of it",
             Self::Folder(FolderError::NoExport { .. }) => "start the monitor, or give the folder that holds `export`",

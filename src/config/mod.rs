@@ -12,10 +12,12 @@ pub use error::{ConfigError, Origin};
 pub use settings::{SETTINGS, Setting};
 pub use value::{Shown, UpstreamProxy};
 
+pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntry};
+
 use crate::flow::detect::Limits;
 use error::Reason;
 use file::Raw;
-use posture::{Protocol, Retention, Sha256Hex};
+use posture::{Retention, Sha256Hex};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
@@ -33,6 +35,9 @@ pub const ENV_HOME: &str = "HERMES_TRAFFIC_GUARDIAN_HOME";
 pub const ENV_CONFIG: &str = "HERMES_TRAFFIC_GUARDIAN_CONFIG";
 /// Hermes' own folder, `~/.hermes` by default.
 pub const ENV_HERMES_HOME: &str = "HERMES_HOME";
+
+/// The settings a reader of the folder needs, which it takes from the folder's own `config.toml` alone.
+const PLACES: [&str; 2] = ["log_dir", "attestation_output"];
 
 /// Every setting, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,49 +78,6 @@ pub struct Config {
     pub proxy_url: Option<UpstreamProxy>,
     /// Roots trusted upstream beside the platform's: a PEM file.
     pub ca_bundle: Option<PathBuf>,
-}
-
-/// How long the proxy waits for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// A connection to an upstream server.
-    pub dial: Duration,
-    /// A TLS handshake, or the recognisable beginning of anything within CONNECT.
-    pub handshake: Duration,
-    /// The head of a request, once it began.
-    pub head: Duration,
-    /// The next request on a connection kept alive.
-    pub keep_alive_idle: Duration,
-    /// The next byte of a tunnel or a stream.
-    pub tunnel_idle: Duration,
-    /// Open connections, after a stop was asked for.
-    pub drain: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            dial: Duration::from_secs(10),
-            handshake: Duration::from_secs(10),
-            head: Duration::from_secs(30),
-            keep_alive_idle: Duration::from_secs(300),
-            tunnel_idle: Duration::from_secs(86_400),
-            drain: Duration::from_secs(5),
-        }
-    }
-}
-
-/// A server of the operator's own to which a vendor's key may go: an `[[audience]]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AudienceEntry {
-    /// `http` or `https`.
-    pub scheme: Protocol,
-    /// Its host: lower case, no trailing dot, an IPv6 literal without brackets.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Whose keys it may get: names the rules know.
-    pub vendors: Vec<String>,
 }
 
 /// Where settings come from. The process' own are [`Sources::process`].
@@ -194,24 +156,18 @@ impl Config {
         let standing = home.join("config.toml");
         let named = match &sources.flags.config {
             Some(path) => Some(path.clone()),
-            None => environment(sources, ENV_CONFIG)?.map(PathBuf::from),
+            None => environment(sources, ENV_CONFIG)?.map(|path| expand(path.into(), sources)).transpose()?,
         };
         let file = named.as_deref().map_or_else(|| file::optional(&standing), file::required)?;
 
-        let mut loaded = Loaded { config: Self::defaults(home, hermes_home), origin: BTreeMap::new(), file: None };
+        let mut loaded = Loaded::of(Self::defaults(home, hermes_home));
         if let Some(file) = &file {
             loaded.apply_file(file)?;
             loaded.file = Some(file.path.clone());
         }
         let signed_places = match &file {
             Some(file) if file.path == standing => loaded.places(),
-            _ => file::optional(&standing)?.map_or_else(
-                || Ok(loaded.default_places()),
-                |file| {
-                    let mut alone = loaded.defaults();
-                    alone.apply_file(&file).map(|()| alone.places())
-                },
-            )?,
+            _ => places_in(&loaded.config.home)?,
         };
         for setting in SETTINGS {
             let Some(name) = setting.env else { continue };
@@ -283,18 +239,13 @@ impl Loaded {
         if !config.listen.ip().is_loopback() && !config.allow_remote {
             return refuse("listen", "other hosts can reach this address: say --allow-remote if they are meant to");
         }
-        if config.retention.segment_bytes > config.retention.max_bytes / 2 {
-            return refuse("retention.segment_bytes", "must be at most half of retention.max_bytes");
-        }
         if config.scan.max_decoded_bytes < config.scan.max_scan_bytes {
             return refuse("scan.max_decoded_bytes", "must not be below scan.max_scan_bytes");
         }
         if config.scan_queue_bytes < config.scan.max_scan_bytes {
             return refuse("scan.queue_bytes", "must not be below scan.max_scan_bytes");
         }
-        for (key, (now, signed)) in
-            ["log_dir", "attestation_output"].into_iter().zip(self.places().iter().zip(signed_places))
-        {
+        for (key, (now, signed)) in PLACES.into_iter().zip(self.places().iter().zip(signed_places)) {
             if now != signed {
                 return refuse(key, "a reader of the folder looks in its config.toml alone: it must say the same");
             }
@@ -302,13 +253,8 @@ impl Loaded {
         Ok(())
     }
 
-    fn defaults(&self) -> Self {
-        let config = Config::defaults(self.config.home.clone(), self.config.hermes_home.clone());
+    fn of(config: Config) -> Self {
         Self { config, origin: BTreeMap::new(), file: None }
-    }
-
-    fn default_places(&self) -> [PathBuf; 2] {
-        self.defaults().places()
     }
 
     fn places(&self) -> [PathBuf; 2] {
@@ -326,6 +272,28 @@ pub fn check_environment(names: impl IntoIterator<Item = OsString>) -> Result<()
     };
     let mut ours = names.into_iter().filter_map(|n| n.into_string().ok()).filter(|n| n.starts_with(ENV_PREFIX));
     ours.find(|name| !known(name)).map_or(Ok(()), |name| Err(ConfigError::UnknownVariable { name }))
+}
+
+/// The state folder, whatever else is wrong.
+///
+/// # Errors
+/// When it cannot be told from these sources.
+pub fn home(sources: &Sources<'_>) -> Result<PathBuf, ConfigError> {
+    Ok(folders(sources)?.0)
+}
+
+/// Where the log and the exports of this state folder, or of a copy of one, are: what its own `config.toml` says, and
+/// nothing else of it.
+///
+/// # Errors
+/// A `config.toml` that cannot be read, or that names a place outside the folder.
+pub fn places_in(home: &Path) -> Result<[PathBuf; 2], ConfigError> {
+    let mut loaded = Loaded::of(Config::defaults(home.to_owned(), PathBuf::new()));
+    if let Some(mut file) = file::optional(&home.join("config.toml"))? {
+        file.entries.retain(|entry| PLACES.contains(&entry.key.as_str()));
+        loaded.apply_file(&file)?;
+    }
+    Ok(loaded.places())
 }
 
 /// The state folder and Hermes' own, absolute.

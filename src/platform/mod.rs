@@ -1,1 +1,5 @@
-//! What is Hermes' own: paths, the environment contract, checks. Others join here.
+//! What is Hermes' own: its paths, the environment contract, what its guardian watches. Other platforms join here.
+
+pub mod contract;
+pub mod dotenv;
+pub mod guardian;

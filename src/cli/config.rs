@@ -1,0 +1,126 @@
+//! `config check|show`: is the configuration sound, what holds, and who said so.
+
+use super::place::{Json, Place};
+use super::{Answer, YES, show};
+use crate::config::{FlagValues, Loaded, Origin, SETTINGS};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Check or show the configuration
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Read everything a start would, and start nothing
+    Check(Json),
+    /// Every value in force and where it came from
+    Show(Json),
+}
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    schema_version: &'static str,
+    ok: bool,
+    home: &'a str,
+    file: Option<String>,
+    config_sha256: String,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    schema_version: &'static str,
+    home: &'a str,
+    hermes_home: String,
+    file: Option<String>,
+    config_sha256: String,
+    settings: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    key: &'static str,
+    value: Value,
+    origin: String,
+    env: Option<&'static str>,
+    flag: Option<&'static str>,
+    attested: bool,
+    meaning: &'static str,
+}
+
+pub(super) fn run(args: &Args, place: &Place) -> Answer {
+    let loaded = place.load(FlagValues::default())?;
+    match args.what {
+        What::Check(Json { json }) => check(&loaded, json),
+        What::Show(Json { json }) => show_all(&loaded, json),
+    }
+}
+
+fn check(loaded: &Loaded, json: bool) -> Answer {
+    let home = loaded.config.home.display().to_string();
+    let file = file(loaded);
+    if json {
+        let config_sha256 = loaded.config.security_sha256().to_string();
+        show::json(&Checked {
+            schema_version: "clawsec-traffic-config-check/v1",
+            ok: true,
+            home: &home,
+            file,
+            config_sha256,
+        })?;
+    } else {
+        let read = file.map_or_else(|| "no file, every default".to_owned(), |f| format!("read {f}"));
+        show::line(format_args!("ok: {read}; state folder {home}"))?;
+    }
+    Ok(YES)
+}
+
+fn show_all(loaded: &Loaded, json: bool) -> Answer {
+    let config = &loaded.config;
+    let home = config.home.display().to_string();
+    let hermes_home = config.hermes_home.display().to_string();
+    let config_sha256 = config.security_sha256().to_string();
+    if json {
+        let settings = SETTINGS.iter().map(|s| Row {
+            key: s.key,
+            value: s.shown(config).to_json(),
+            origin: loaded.origin_of(s.key).to_string(),
+            env: s.env,
+            flag: s.flag,
+            attested: s.security,
+            meaning: s.meaning,
+        });
+        show::json(&Shown {
+            schema_version: "clawsec-traffic-config/v1",
+            home: &home,
+            hermes_home,
+            file: file(loaded),
+            config_sha256,
+            settings: settings.collect(),
+        })?;
+        return Ok(YES);
+    }
+    let mut table = show::table(["key", "value", "from", "meaning"]);
+    for setting in SETTINGS {
+        let origin = loaded.origin_of(setting.key);
+        let others = match (origin, setting.env.or(setting.flag)) {
+            (Origin::Default, Some(name)) => format!("default ({name})"),
+            (origin, _) => origin.to_string(),
+        };
+        table.add_row([setting.key.to_owned(), setting.shown(config).to_string(), others, setting.meaning.to_owned()]);
+    }
+    show::line(format_args!("state folder   {home}"))?;
+    show::line(format_args!("hermes home    {hermes_home}"))?;
+    show::line(format_args!("file           {}", file(loaded).as_deref().unwrap_or("-")))?;
+    show::line(format_args!("config_sha256  {config_sha256}"))?;
+    show::line("")?;
+    show::line(table.trim_fmt())?;
+    Ok(YES)
+}
+
+fn file(loaded: &Loaded) -> Option<String> {
+    loaded.file.as_ref().map(|path| path.display().to_string())
+}

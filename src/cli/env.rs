@@ -1,0 +1,136 @@
+//! `env`: the environment contract, for the operator to place.
+
+use super::place::{Json, Place};
+use super::{Answer, Trouble, YES, show};
+use crate::{
+    config::Config,
+    home::{self, Home},
+    platform::contract::{ProxyUrl, SET, UNSET},
+};
+use clap::ValueEnum;
+use serde::Serialize;
+use std::{fmt::Write, net::SocketAddr, path::PathBuf};
+
+/// Print the environment that brings an agent through the proxy
+///
+/// It prints and, but for systemd's file, changes nothing: place the lines where the agent is started.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How to write it
+    ///
+    /// `systemd` prints a drop-in for the agent's unit and writes the values to proxy.env in the state folder, mode 0600,
+    /// so that the credential stands in no unit.
+    #[arg(long, value_enum, default_value_t = Format::Sh)]
+    format: Format,
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Sh,
+    Fish,
+    Powershell,
+    Dotenv,
+    Systemd,
+    Json,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: &'static str,
+    set: Vec<Pair<'a>>,
+    unset: &'static [&'static str],
+}
+
+#[derive(Serialize)]
+struct Pair<'a> {
+    name: &'static str,
+    value: &'a str,
+}
+
+pub(super) fn run(args: &Args, place: &Place) -> Answer {
+    let config = place.config()?;
+    let home = Home::of(&config);
+    let url = proxy_url(&config, &home)?;
+    let value = url.reveal();
+    match args.format {
+        _ if args.json.json => json(value)?,
+        Format::Json => json(value)?,
+        Format::Systemd => show::raw(systemd(&home, value)?.as_bytes())?,
+        format => show::raw(lines(format, value).as_bytes())?,
+    }
+    Ok(YES)
+}
+
+/// The URL of the monitor that runs, or of the one that would.
+fn proxy_url(config: &Config, home: &Home) -> Result<ProxyUrl, Trouble> {
+    let listen = home.running().map_or(config.listen, |running| running.listen);
+    if listen.port() == 0 {
+        return Err(Trouble::no("no monitor runs, and its port is not known before")
+            .hint("`start` it first, or set a port with `listen`"));
+    }
+    url_for(config, listen)
+}
+
+/// The URL of the monitor that listens there, with the credential of this installation.
+pub(super) fn url_for(config: &Config, listen: SocketAddr) -> Result<ProxyUrl, Trouble> {
+    let path = config.keys_dir.join("proxy.token");
+    let bytes = keys::file::read_private(&path).map_err(|e| {
+        let trouble = Trouble::from_error(&e);
+        if e.is_not_found() { trouble.hint("the first `start` makes the credential") } else { trouble }
+    })?;
+    let token = std::str::from_utf8(&bytes).map(str::trim_end).unwrap_or_default();
+    // 32 bytes in base64url: anything else would not be what the proxy expects, nor safe to write into a URL.
+    if token.len() != 43 || !token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        return Err(Trouble::io(format!("{} does not hold a proxy credential", path.display())));
+    }
+    Ok(ProxyUrl::new(listen, token))
+}
+
+fn json(value: &str) -> Result<(), Trouble> {
+    let set = SET.iter().map(|v| Pair { name: v.name, value }).collect();
+    show::json(&Report { schema_version: "clawsec-traffic-env/v1", set, unset: &UNSET })
+}
+
+// The value is `[A-Za-z0-9:/@.\[\]_-]` alone, so single quotes hold it in every one of these.
+fn lines(format: Format, value: &str) -> String {
+    let mut text = String::new();
+    for name in SET.iter().map(|v| v.name) {
+        let line = match format {
+            Format::Fish => format!("set -gx {name} '{value}'"),
+            Format::Powershell => format!("$env:{name} = '{value}'"),
+            Format::Dotenv | Format::Systemd => format!("{name}={value}"),
+            Format::Sh | Format::Json => format!("export {name}='{value}'"),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    match format {
+        Format::Sh => writeln!(text, "unset {}", UNSET.join(" ")),
+        Format::Fish => writeln!(text, "set -e {}", UNSET.join(" ")),
+        Format::Powershell => {
+            let names: Vec<_> = UNSET.iter().map(|name| format!("Env:{name}")).collect();
+            writeln!(text, "Remove-Item -ErrorAction SilentlyContinue -Path {}", names.join(", "))
+        }
+        // A dotenv file cannot unset. Empty means none to every client measured.
+        Format::Dotenv => UNSET.iter().try_for_each(|name| writeln!(text, "{name}=")),
+        Format::Systemd | Format::Json => Ok(()),
+    }
+    .expect("writing to a String cannot fail");
+    text
+}
+
+/// Writes the values to a file of ours and returns the drop-in that points to it.
+fn systemd(home: &Home, value: &str) -> Result<String, Trouble> {
+    let path: PathBuf = home.root().join("proxy.env");
+    home::file::replace(&path, home::file::PRIVATE, lines(Format::Systemd, value).as_bytes())
+        .map_err(|e| Trouble::file("write", &path, &e))?;
+    show::note(format_args!("wrote {} (0600); run this again after a new credential or port", path.display()));
+    // systemd reads `%` as a specifier; a path with blanks needs no quotes here.
+    let shown = path.display().to_string().replace('%', "%%");
+    Ok(format!(
+        "# Drop-in for the agent's unit: systemctl edit UNIT\n[Service]\nEnvironmentFile={shown}\nUnsetEnvironment={}\n",
+        UNSET.join(" ")
+    ))
+}

@@ -1,0 +1,53 @@
+//! `export`: one signed export, now.
+
+use super::place::{Json, Place};
+use super::{Answer, Trouble, YES, run::ANSWER_WITHIN, show};
+use crate::{
+    control::{self, ControlError, Exported, Request},
+    home::Home,
+    monitor,
+};
+use serde::Serialize;
+
+/// Export once, now
+///
+/// Without a monitor the last state is signed again, and says how the last run ended.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Serialize)]
+struct Report {
+    schema_version: &'static str,
+    monitor_running: bool,
+    sequence: u64,
+    generated_at: posture::Timestamp,
+    folder: String,
+}
+
+pub(super) fn run(args: &Args, place: &Place) -> Answer {
+    let config = place.config()?;
+    let home = Home::of(&config);
+    let (exported, monitor_running) = match control::ask(&home, &Request::Export, ANSWER_WITHIN) {
+        Ok(response) => (response.export.ok_or(ControlError::Malformed)?, true),
+        Err(ControlError::NoMonitor) => (monitor::offline_export(&config)?, false),
+        Err(e) => return Err(e.into()),
+    };
+    tell(&home, &exported, monitor_running, args.json.json)?;
+    Ok(YES)
+}
+
+fn tell(home: &Home, exported: &Exported, monitor_running: bool, json: bool) -> Result<(), Trouble> {
+    let Exported { sequence, generated_at } = *exported;
+    let folder = home.export_dir().join(format!("{sequence:012}")).display().to_string();
+    if json {
+        let schema_version = "clawsec-traffic-export/v1";
+        return show::json(&Report { schema_version, monitor_running, sequence, generated_at, folder });
+    }
+    if !monitor_running {
+        show::note("no monitor runs: the last state was signed again");
+    }
+    show::line(format_args!("exported number {sequence} of {generated_at}: {folder}"))
+}

@@ -1,0 +1,49 @@
+//! The flags every verb takes, and the configuration they lead to.
+
+use super::trouble::Trouble;
+use crate::config::{self, Config, ConfigError, FlagValues, Loaded, Sources};
+use std::path::PathBuf;
+
+/// Where the guardian's things are.
+#[derive(clap::Args, Clone)]
+pub(super) struct Place {
+    /// The state folder [default: $HERMES_HOME/security/traffic-guardian]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    pub(super) home: Option<PathBuf>,
+    /// The configuration file [default: config.toml in the state folder]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Says it in JSON.
+#[derive(clap::Args, Clone, Copy)]
+pub(super) struct Json {
+    /// Answers in JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Place {
+    /// The configuration, with no other flags.
+    pub(super) fn config(&self) -> Result<Config, Trouble> {
+        self.load(FlagValues::default()).map(|loaded| loaded.config)
+    }
+
+    /// The configuration with these flags, each value with its origin.
+    pub(super) fn load(&self, flags: FlagValues) -> Result<Loaded, Trouble> {
+        Ok(self.try_load(flags)?)
+    }
+
+    /// The same, for who can do without one.
+    pub(super) fn try_load(&self, flags: FlagValues) -> Result<Loaded, ConfigError> {
+        config::check_environment(std::env::vars_os().map(|(name, _)| name))?;
+        let flags = FlagValues { home: self.home.clone(), config: self.config.clone(), ..flags };
+        Config::load(&Sources::process(flags))
+    }
+
+    /// The state folder alone, whatever is wrong with the rest.
+    pub(super) fn home(&self) -> Result<PathBuf, Trouble> {
+        let flags = FlagValues { home: self.home.clone(), ..FlagValues::default() };
+        Ok(config::home(&Sources::process(flags))?)
+    }
+}

@@ -1,0 +1,110 @@
+//! `status`: how the monitor is, on one screen.
+
+use super::place::{Json, Place};
+use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show};
+use crate::{
+    control::{self, ControlError, Status},
+    home::Home,
+};
+use posture::{Coverage, NamedCount};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// Show how the monitor is
+///
+/// Exits with 0 if one runs.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Serialize)]
+struct Stopped {
+    schema_version: &'static str,
+    monitor_status: &'static str,
+    home: String,
+}
+
+pub(super) fn run(args: &Args, place: &Place) -> Answer {
+    let home = Home::of(&place.config()?);
+    match of(&home) {
+        Ok(status) if args.json.json => show::json(&status)?,
+        Ok(status) => screen(&status)?,
+        Err(ControlError::NoMonitor) => {
+            let home = home.root().display().to_string();
+            if args.json.json {
+                show::json(&Stopped { schema_version: control::STATUS_SCHEMA, monitor_status: "stopped", home })?;
+            } else {
+                show::line(format_args!("stopped: no monitor runs on {home}"))?;
+            }
+            return Ok(NO);
+        }
+        Err(e) => return Err(e.into()),
+    }
+    Ok(YES)
+}
+
+/// How the monitor is; one that is still starting gets the time to.
+pub(super) fn of(home: &Home) -> Result<Status, ControlError> {
+    let deadline = Instant::now() + ANSWER_WITHIN;
+    loop {
+        match control::status(home, ANSWER_WITHIN) {
+            Err(ControlError::Refused(_)) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            other => return other,
+        }
+    }
+}
+
+fn screen(status: &Status) -> Result<(), Trouble> {
+    let reasons: Vec<_> = status.degraded_reasons.iter().map(posture::Word::as_str).collect();
+    let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let https = if status.https_inspection { "decrypted and scanned" } else { "relayed unopened" };
+    row("monitor", format_args!("{}{why}, pid {}, since {}", status.monitor_status, status.pid, status.since))?;
+    row("listening", format_args!("{}, HTTPS {https}", status.listen))?;
+    row("key", &status.key_id)?;
+    match &status.export {
+        Some(export) => row("last export", format_args!("number {} of {}", export.sequence, export.generated_at))?,
+        None => row("last export", "none yet in this run")?,
+    }
+    row("next export", format_args!("by {}", status.next_export_at))?;
+    let self_test = &status.self_test;
+    let at = self_test.last_run_at.map_or_else(String::new, |at| format!(" at {at}"));
+    row("self-test", format_args!("{}{at}", self_test.result))?;
+    row("findings", format_args!("{} and {} further sightings", status.counts.findings, status.counts.folded))?;
+    row("", by_name(&status.counts.severity))?;
+    row("", by_name(&status.counts.family))?;
+    coverage(&status.coverage)?;
+    let queue = status.limits.scan.queue_bytes;
+    row("scan queue", format_args!("{} of {queue} bytes", status.queue_used_bytes))?;
+    if !status.refusals.is_empty() {
+        row("refused", by_name(&status.refusals))?;
+    }
+    Ok(())
+}
+
+fn coverage(coverage: &Coverage) -> Result<(), Trouble> {
+    let totals =
+        |t: &posture::Totals| format!("{} connections, {} messages, {} bytes", t.connections, t.messages, t.bytes);
+    row("seen", totals(&coverage.seen))?;
+    row("scanned", totals(&coverage.scanned))?;
+    for unscanned in &coverage.not_scanned {
+        let amount = posture::Totals {
+            bytes: unscanned.bytes,
+            connections: unscanned.connections,
+            messages: unscanned.messages,
+        };
+        row("not scanned", format_args!("{}: {}", unscanned.reason, totals(&amount)))?;
+    }
+    Ok(())
+}
+
+fn by_name(counts: &[NamedCount]) -> String {
+    let each: Vec<_> = counts.iter().map(|c| format!("{} {}", c.count, show::plain(c.name.as_str()))).collect();
+    each.join(", ")
+}
+
+fn row(name: &str, value: impl std::fmt::Display) -> Result<(), Trouble> {
+    let value = value.to_string();
+    if value.is_empty() { Ok(()) } else { show::line(format_args!("{name:<12}  {value}")) }
+}

@@ -1,0 +1,96 @@
+//! `stop`: an end to the monitor, and to the wish for one.
+
+use super::place::{Json, Place};
+use super::{Answer, Trouble, YES, show};
+use crate::{
+    config::Config,
+    control::{self, ControlError, Exported, Request},
+    home::{Home, Running, process_start_time},
+    monitor,
+};
+use posture::Ended;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// End the monitor
+///
+/// The last signed statement then says that an operator stopped it. Without a monitor, only that none is wanted.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How long to wait for an answer, and then for an end
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Serialize)]
+struct Report {
+    schema_version: &'static str,
+    was_running: bool,
+    pid: Option<u32>,
+    ended: Option<Ended>,
+    export: Option<Exported>,
+}
+
+pub(super) fn run(args: &Args, place: &Place) -> Answer {
+    let config = place.config()?;
+    let home = Home::of(&config);
+    let running = home.running();
+    let pid = running.as_ref().map(|r| r.pid);
+    let report = match control::ask(&home, &Request::Stop, args.timeout) {
+        Ok(response) => {
+            wait_for_end(&home, running.as_ref(), args.timeout)?;
+            report(pid, response.ended, response.export)
+        }
+        Err(ControlError::NoMonitor | ControlError::Silent) => match running {
+            Some(running) => by_signal(&config, &home, &running, args.timeout)?,
+            None => report(None, None, monitor::offline_stop(&config)?),
+        },
+        Err(e) => return Err(e.into()),
+    };
+    if args.json.json {
+        show::json(&report)?;
+    } else {
+        match report.pid {
+            Some(pid) => show::line(format_args!("stopped: process {pid} has ended"))?,
+            None => show::line(format_args!("no monitor runs on {}", home.root().display()))?,
+        }
+    }
+    Ok(YES)
+}
+
+fn report(pid: Option<u32>, ended: Option<Ended>, export: Option<Exported>) -> Report {
+    Report { schema_version: "clawsec-traffic-stop/v1", was_running: pid.is_some(), pid, ended, export }
+}
+
+/// It does not answer. Its process is the one that holds the lock, by pid, start time and nonce: never found by name.
+fn by_signal(config: &Config, home: &Home, running: &Running, timeout: Duration) -> Result<Report, Trouble> {
+    show::note(format_args!("the monitor does not answer: asking process {} to end", running.pid));
+    let pid = i32::try_from(running.pid).ok().and_then(rustix::process::Pid::from_raw);
+    let still_it = || home.running().is_some_and(|now| now == *running);
+    if let Some(pid) = pid.filter(|_| still_it()) {
+        // Gone in this very moment is what was wanted.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+    wait_for_end(home, Some(running), timeout)?;
+    let export = monitor::offline_stop(config)?;
+    Ok(report(Some(running.pid), Some(Ended::Signal), export))
+}
+
+/// Until the process is gone and the lock is free.
+fn wait_for_end(home: &Home, running: Option<&Running>, timeout: Duration) -> Result<(), Trouble> {
+    let deadline = Instant::now() + timeout;
+    let there =
+        |running: &Running| running.start_time.is_some() && process_start_time(running.pid) == running.start_time;
+    while home.running().is_some() || running.is_some_and(there) {
+        if Instant::now() >= deadline {
+            let trouble = Trouble::no("the monitor has not ended yet");
+            return Err(trouble.hint("give it more time with --timeout, or end the process yourself"));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}

@@ -1,0 +1,305 @@
+//! `threats`: the findings in the log, as they were written.
+
+use super::place::{Json, Place};
+use super::{Answer, Trouble, YES, show};
+use crate::{clock, home::Home};
+use attest::chain::{MAX_LINE_BYTES, Record, read_line};
+use clap::ValueEnum;
+use posture::{Direction, EventBody, Family, FindingRecord, Severity, Timestamp};
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How many findings a table shows unless told otherwise.
+const TABLE_LIMIT: usize = 100;
+/// How often `--follow` looks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Show the findings in the log
+///
+/// They are shown as the log has them; whether the log is as it was written is what `verify` answers.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Not older than this: a span such as 24h, or a time such as 2026-04-26T00:00:00.000Z
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Since>,
+    /// At least this severe: info, low, medium, high or critical
+    #[arg(long)]
+    severity: Option<Severity>,
+    /// Of this family, such as `ai_api_key`
+    #[arg(long)]
+    family: Option<Family>,
+    /// Going this way: outbound or inbound
+    #[arg(long)]
+    direction: Option<Direction>,
+    /// The newest so many [default: 100 in a table, else all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// How to show them; jsonl gives the records of the log
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Goes on with what is found from here on
+    #[arg(long, conflicts_with = "json")]
+    follow: bool,
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Jsonl,
+}
+
+#[derive(Clone, Copy)]
+enum Since {
+    Ago(Duration),
+    Time(Timestamp),
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: &'static str,
+    findings: Vec<Shown<'a>>,
+    not_shown: u64,
+    unreadable_lines: u64,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    finding: &'a FindingRecord,
+    folded: u64,
+}
+
+struct Found {
+    finding: FindingRecord,
+    folded: u64,
+}
+
+pub(super) fn run(args: &Args, place: &Place) -> Answer {
+    let home = Home::of(&place.config()?);
+    let filter = Filter::new(args);
+    let table = args.format == Format::Table && !args.json.json;
+    let keep = args.limit.unwrap_or(if table { TABLE_LIMIT } else { usize::MAX });
+
+    let mut found = Shelf { keep, ..Shelf::default() };
+    let mut tail = None;
+    for path in segments(home.log_dir())? {
+        let mut reader = Tail::open(&path)?;
+        reader.read(|record| {
+            found.add(record, &filter);
+            Ok(())
+        })?;
+        tail = Some(reader);
+    }
+    let unreadable = found.unreadable;
+    show_all(args, &found, table)?;
+    if args.follow {
+        follow(home.log_dir(), tail, &filter, args.format)?;
+    }
+    if unreadable > 0 {
+        let message = format!("{unreadable} lines of the log are not what the monitor writes");
+        return Err(Trouble::io(message).hint("`verify` tells where the log was altered"));
+    }
+    Ok(YES)
+}
+
+fn show_all(args: &Args, found: &Shelf, table: bool) -> Result<(), Trouble> {
+    if args.json.json {
+        let findings = found.kept.iter().map(|f| Shown { finding: &f.finding, folded: f.folded }).collect();
+        return show::json(&Report {
+            schema_version: "clawsec-traffic-threats/v1",
+            findings,
+            not_shown: found.not_shown,
+            unreadable_lines: found.unreadable,
+        });
+    }
+    if !table {
+        return found.kept.iter().try_for_each(|f| show::json(&f.finding));
+    }
+    if found.kept.is_empty() {
+        show::note("no findings");
+        return Ok(());
+    }
+    let mut rows = show::table(["time", "severity", "way", "rule", "where", "in", "what", "again"]);
+    for Found { finding, folded } in &found.kept {
+        let again = if *folded == 0 { String::new() } else { format!("+{folded}") };
+        rows.add_row([
+            finding.timestamp.to_string(),
+            show::severity(finding.severity),
+            finding.direction.to_string(),
+            show::plain(finding.rule.as_str()),
+            show::plain(&finding.dest),
+            finding.placement.to_string(),
+            show::plain(&finding.snippet),
+            again,
+        ]);
+    }
+    show::line(rows.trim_fmt())?;
+    if found.not_shown > 0 {
+        show::note(format_args!("{} older ones not shown (--limit)", found.not_shown));
+    }
+    Ok(())
+}
+
+/// What is shown of the log, and the sums beside it.
+#[derive(Default)]
+struct Shelf {
+    keep: usize,
+    kept: VecDeque<Found>,
+    not_shown: u64,
+    unreadable: u64,
+}
+
+impl Shelf {
+    fn add(&mut self, record: Option<Record>, filter: &Filter) {
+        match record {
+            None => self.unreadable += 1,
+            Some(Record::Finding(finding)) if filter.takes(&finding) => {
+                self.kept.push_back(Found { finding: *finding, folded: 0 });
+                if self.kept.len() > self.keep {
+                    self.kept.pop_front();
+                    self.not_shown += 1;
+                }
+            }
+            Some(Record::Event(event)) => {
+                if let EventBody::Fold { count, finding_seq } = event.event {
+                    let at = self.kept.binary_search_by_key(&finding_seq, |f| f.finding.seq);
+                    if let Ok(at) = at {
+                        self.kept[at].folded += count;
+                    }
+                }
+            }
+            Some(Record::Finding(_)) => {}
+        }
+    }
+}
+
+struct Filter {
+    since: Option<Timestamp>,
+    severity: Option<Severity>,
+    family: Option<Family>,
+    direction: Option<Direction>,
+}
+
+impl Filter {
+    fn new(args: &Args) -> Self {
+        let ago = |span| clock::now().plus(-chrono::Duration::from_std(span).unwrap_or(chrono::Duration::MAX));
+        let since = args.since.map(|since| match since {
+            Since::Ago(span) => ago(span),
+            Since::Time(time) => time,
+        });
+        Self { since, severity: args.severity, family: args.family, direction: args.direction }
+    }
+
+    fn takes(&self, finding: &FindingRecord) -> bool {
+        self.since.is_none_or(|since| finding.timestamp >= since)
+            && self.severity.is_none_or(|least| finding.severity >= least)
+            && self.family.is_none_or(|family| finding.pattern.as_str() == family.as_str())
+            && self.direction.is_none_or(|direction| finding.direction == direction)
+    }
+}
+
+fn since(text: &str) -> Result<Since, &'static str> {
+    if let Ok(time) = text.parse() {
+        return Ok(Since::Time(time));
+    }
+    humantime::parse_duration(text).map(Since::Ago).map_err(|_| "expected 24h or 2026-04-26T00:00:00.000Z")
+}
+
+/// The log's files, oldest first: sealed segments by the number in their name, then the newest.
+fn segments(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Trouble::file("read", folder, &e)),
+    };
+    let name_of = |path: &PathBuf| path.file_name().and_then(|n| n.to_str()).map(str::to_owned);
+    let is_segment = |name: &str| name.strip_prefix("findings-").and_then(|rest| rest.strip_suffix(".jsonl")).is_some();
+    let mut sealed: Vec<_> =
+        entries.flatten().map(|e| e.path()).filter(|p| name_of(p).is_some_and(|n| is_segment(&n))).collect();
+    sealed.sort();
+    let newest = folder.join("findings.jsonl");
+    sealed.extend(newest.exists().then_some(newest));
+    Ok(sealed)
+}
+
+/// A file of the log, read as far as it goes, and further when it grows.
+struct Tail {
+    path: PathBuf,
+    reader: BufReader<File>,
+    inode: u64,
+    read: u64,
+}
+
+impl Tail {
+    fn open(path: &Path) -> Result<Self, Trouble> {
+        let trouble = |e| Trouble::file("read", path, &e);
+        let file = File::open(path).map_err(trouble)?;
+        let inode = file.metadata().map_err(trouble)?.ino();
+        Ok(Self { path: path.to_owned(), reader: BufReader::new(file), inode, read: 0 })
+    }
+
+    /// Every whole line from here on; `None` is a line that is no record. An end without a line end is being written.
+    fn read(&mut self, mut on: impl FnMut(Option<Record>) -> Result<(), Trouble>) -> Result<(), Trouble> {
+        let limit = MAX_LINE_BYTES as u64 + 1;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let trouble = |e| Trouble::file("read", &self.path, &e);
+            (&mut self.reader).take(limit).read_until(b'\n', &mut line).map_err(trouble)?;
+            let whole = line.ends_with(b"\n") || line.len() as u64 == limit;
+            if !whole {
+                self.reader.seek(SeekFrom::Start(self.read)).map_err(trouble)?;
+                return Ok(());
+            }
+            self.read += line.len() as u64;
+            on(read_line(line.strip_suffix(b"\n").unwrap_or(&line)).ok())?;
+        }
+    }
+
+    fn is_still(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
+    }
+}
+
+/// Shows what is appended, until nobody listens. A segment that is sealed is renamed: its rest is read, then the new one.
+fn follow(folder: &Path, mut tail: Option<Tail>, filter: &Filter, format: Format) -> Result<(), Trouble> {
+    let newest = folder.join("findings.jsonl");
+    loop {
+        std::thread::sleep(LOOK_EVERY);
+        let replaced = tail.as_ref().is_none_or(|t| t.path != newest || !t.is_still());
+        if let Some(tail) = &mut tail {
+            tail.read(|record| show_one(record, filter, format))?;
+        }
+        if replaced && newest.exists() {
+            tail = Some(Tail::open(&newest)?);
+        }
+    }
+}
+
+fn show_one(record: Option<Record>, filter: &Filter, format: Format) -> Result<(), Trouble> {
+    let Some(Record::Finding(finding)) = record else { return Ok(()) };
+    if !filter.takes(&finding) {
+        return Ok(());
+    }
+    if format == Format::Jsonl {
+        return show::json(&finding);
+    }
+    show::line(format_args!(
+        "{}  {:8}  {}  {}  {}  {}  {}",
+        finding.timestamp,
+        show::severity(finding.severity),
+        finding.direction,
+        show::plain(finding.rule.as_str()),
+        show::plain(&finding.dest),
+        finding.placement,
+        show::plain(&finding.snippet),
+    ))
+}

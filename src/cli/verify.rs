@@ -1,0 +1,143 @@
+//! `verify`: is the guardian's last word authentic, current, and what the log says?
+
+use super::place::{Json, Place};
+use super::{Answer, Trouble, show};
+use crate::{
+    clock, config,
+    home::{self, Home},
+};
+use attest::{Anchor, Baseline, Folder, Options, Reason, Report, report};
+use clap::ValueHint;
+use posture::{Sha256Hex, VerdictResult};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// How long a monitor at work gets to replace a posture that has just expired.
+const FRESH_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Verify the signed statement and the log it vouches for
+///
+/// Exits with 0 verified, 1 not authentic, 2 drifted, 3 not current or degraded, 74 unverifiable.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// A state folder, or a copy of one [default: the configured one]
+    #[arg(value_name = "DIR", value_hint = ValueHint::AnyPath)]
+    dir: Option<PathBuf>,
+    /// The public key to trust, obtained apart from the folder
+    #[arg(long, value_name = "PEM")]
+    public_key: Option<PathBuf>,
+    /// The state there should be: a state.json kept apart, or its SHA-256
+    #[arg(long, value_name = "FILE|SHA256")]
+    baseline: Option<String>,
+    /// How old the statement may be, in place of its own expiry
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    max_age: Option<Duration>,
+    /// Lets a monitor pass that was stopped on purpose
+    #[arg(long)]
+    accept_stopped: bool,
+    /// Writes the answer to verdict.json in the configured folder, on every path out
+    #[arg(long, conflicts_with = "dir")]
+    write_verdict: bool,
+    #[command(flatten)]
+    json: Json,
+}
+
+pub(super) fn run(args: &Args, place: &Place) -> Answer {
+    let answer = verify(args, place);
+    if args.write_verdict {
+        let written = write_verdict(place, answer.as_ref().ok());
+        // What went wrong first is what is said.
+        answer.as_ref().map_or(Ok(()), |_| written)?;
+    }
+    let report = answer?;
+    tell(&report, args.json.json)?;
+    Ok(report.exit_code())
+}
+
+fn verify(args: &Args, place: &Place) -> Result<Report, Trouble> {
+    let pinned = args.public_key.as_deref().map(keys::file::read_public).transpose();
+    let pinned = pinned.map_err(|e| Trouble::from_error(&e))?.map(Anchor::Pinned);
+    let baseline = args.baseline.as_deref().map(baseline).transpose()?;
+    let options = |anchor| Options {
+        anchor,
+        now: clock::now(),
+        max_age: args.max_age,
+        accept_stopped: args.accept_stopped,
+        baseline: baseline.clone(),
+    };
+    if let Some(dir) = &args.dir {
+        let folder = if dir.is_dir() {
+            let [log, export] = config::places_in(dir)?;
+            Folder::with_places(dir, &log, &export)
+        } else {
+            Folder::open(dir)
+        };
+        return Ok(attest::verify(&folder, &options(pinned.unwrap_or(Anchor::Unpinned))));
+    }
+    let home = Home::of(&place.config()?);
+    let folder = Folder::with_places(home.root(), home.log_dir(), home.export_dir());
+    let anchor = pinned.unwrap_or(Anchor::Own);
+    let deadline = Instant::now() + FRESH_WITHIN;
+    loop {
+        let report = attest::verify(&folder, &options(anchor.clone()));
+        let expired = matches!(report.reason, Some(Reason::Expired { .. }));
+        if !expired || home.running().is_none() || Instant::now() >= deadline {
+            return Ok(report);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// A `state.json`, or the SHA-256 of one.
+fn baseline(text: &str) -> Result<Baseline, Trouble> {
+    if let Ok(sha256) = text.parse::<Sha256Hex>() {
+        return Ok(Baseline::from_sha256(sha256));
+    }
+    let path = Path::new(text);
+    let bytes = attest::folder::read(path).map_err(|e| Trouble::from_error(&e))?;
+    let not_one = |_| Trouble::usage(format!("{} is not a state.json of this version", path.display()));
+    Baseline::from_state(&bytes).map_err(not_one)
+}
+
+/// Writes the answer where hermes-attestation-guardian watches; without one, that nothing is proved.
+fn write_verdict(place: &Place, report: Option<&Report>) -> Result<(), Trouble> {
+    let path = place.home()?.join("verdict.json");
+    let verdict = report.map_or_else(|| report::verdict(VerdictResult::Unverifiable, None), Report::verdict);
+    let verdict = verdict.map_err(|e| Trouble::from_error(&e))?;
+    match std::fs::read(&path) {
+        Ok(there) if there == verdict => return Ok(()),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Trouble::file("read", &path, &e)),
+        _ => {}
+    }
+    home::file::replace(&path, home::file::PUBLIC, &verdict).map_err(|e| Trouble::file("write", &path, &e))
+}
+
+fn tell(report: &Report, json: bool) -> Result<(), Trouble> {
+    if json {
+        return show::json(report);
+    }
+    let result = report.result;
+    if let Some(reason) = &report.reason {
+        show::line(format_args!("{}: {reason}", show::paint(result.as_str(), "31")))?;
+        if let Some(hint) = reason.hint() {
+            show::note(format_args!("hint: {hint}"));
+        }
+    } else if let Some(posture) = &report.posture {
+        let log = posture.finding_log;
+        let (sequence, at) = (posture.sequence, posture.generated_at);
+        show::line(format_args!("{}: posture number {sequence} of {at}", show::paint(result.as_str(), "32")))?;
+        show::line(format_args!("  key       {}", posture.key_id))?;
+        show::line(format_args!("  monitor   {}, valid until {}", posture.monitor_status, posture.valid_until))?;
+        show::line(format_args!("  log       records {} to {}", log.first_seq, log.next_seq.saturating_sub(1)))?;
+        let folded = posture.counts.folded;
+        show::line(format_args!("  findings  {} and {folded} further sightings", posture.counts.findings))?;
+    }
+    if !report.limits.is_empty() {
+        show::line("not proved:")?;
+    }
+    report.limits.iter().try_for_each(|limit| show::line(format_args!("  - {}", limit.text())))
+}

@@ -1,0 +1,63 @@
+//! The dotenv files that Hermes lets override its environment: a proxy line there leads past the guardian.
+
+use super::contract::is_proxy_variable;
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+/// A line that sets a proxy variable. Its value is not kept: it may hold a credential.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+    /// The variable.
+    pub name: String,
+}
+
+/// No dotenv file is read further.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The files Hermes reads, weakest first: its own, then the machine's.
+pub fn files(hermes_home: &Path) -> [PathBuf; 2] {
+    [hermes_home.join(".env"), PathBuf::from("/etc/hermes/.env")]
+}
+
+/// Every line of this file that sets a proxy variable. A file that is not there, or not readable by us, sets none.
+pub fn overrides(path: &Path) -> Vec<Override> {
+    if !path.is_file() {
+        return Vec::new();
+    }
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let lines = BufReader::new(file.take(MAX_BYTES)).split(b'\n').map_while(Result::ok);
+    let named = lines.zip(1..).filter_map(|(line, number)| Some((variable(&line)?, number)));
+    named.map(|(name, line)| Override { path: path.to_owned(), line, name }).collect()
+}
+
+fn variable(line: &[u8]) -> Option<String> {
+    let line = line.trim_ascii_start();
+    let line = line.strip_prefix(b"export ").unwrap_or(line);
+    let name = line.split(|b| *b == b'=').next().filter(|name| name.len() < line.len())?.trim_ascii();
+    let name = std::str::from_utf8(name).ok()?;
+    let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    (plain && is_proxy_variable(OsStr::new(name))).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_that_set_a_proxy_are_named() {
+        for line in ["HTTPS_PROXY=http://x", " export no_proxy = *", "ALL_PROXY=", "http_proxy='y'\r"] {
+            assert!(variable(line.as_bytes()).is_some(), "{line}");
+        }
+        for line in ["# HTTPS_PROXY=http://x", "HTTPS_PROXY", "KEY=HTTPS_PROXY=1", "", "=_proxy", "a b_proxy=1"] {
+            assert_eq!(variable(line.as_bytes()), None, "{line}");
+        }
+    }
+}

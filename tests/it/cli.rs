@@ -1,0 +1,332 @@
+//! The binary as an operator meets it: a fresh home, an empty environment.
+
+use crate::place::{BIN, Place, Said};
+use assert_cmd::Command;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+#[test]
+fn a_command_line_that_is_none_is_usage_and_says_nothing_on_stdout() {
+    let place = Place::new();
+    for args in [
+        &[][..],
+        &["strat"],
+        &["start", "--inspect-https"],
+        &["run", "--inspect-https", "--", "true"],
+        &["env", "--format", "cmd"],
+        &["run"],
+        &["run", "--json", "--", "true"],
+        &["config"],
+        &["man", "nonsense"],
+        &["completions"],
+    ] {
+        let said = place.run(args);
+        assert_eq!(said.code, 64, "{args:?}: {}", said.err);
+        assert!(said.out.is_empty(), "{args:?}");
+        assert!(
+            said.err.starts_with("error: ") || args.is_empty() || said.err.contains("Usage:"),
+            "{args:?}: {}",
+            said.err
+        );
+    }
+    assert!(place.run(&["strat"]).err.contains("'start'"), "a verb that is close is suggested");
+    assert!(!place.home().exists(), "nothing is made by a line that makes no sense");
+}
+
+#[test]
+fn a_bad_configuration_stops_every_verb_that_needs_one() {
+    let place = Place::with_config("\n[scan]\nmax_scan_byte = 1\n");
+    for args in
+        [&["start"][..], &["config", "check"], &["config", "show"], &["env"], &["run", "--", "true"], &["keys", "show"]]
+    {
+        let said = place.run(args);
+        assert_eq!(said.code, 64, "{args:?}: {}", said.err);
+        assert!(said.err.contains("config.toml line 3: unknown key `scan.max_scan_byte`"), "{args:?}: {}", said.err);
+        assert!(said.out.is_empty(), "{args:?}");
+    }
+    assert!(!place.home().join("keys").exists(), "nothing is half started");
+}
+
+#[test]
+fn blocking_and_unredacted_snippets_are_refused_with_the_reason() {
+    for (name, value, reason) in [
+        ("HERMES_TRAFFIC_GUARDIAN_MODE", "block", "`block` does not exist"),
+        ("HERMES_TRAFFIC_GUARDIAN_REDACT_SNIPPETS", "false", "`false` does not exist"),
+    ] {
+        let place = Place::new();
+        let said = Said::of(place.command().env(name, value).arg("start"));
+        assert_eq!(said.code, 64);
+        assert!(said.err.starts_with(&format!("error: {name}: ")) && said.err.contains(reason), "{}", said.err);
+        assert!(!place.home().exists());
+    }
+}
+
+#[test]
+fn a_variable_of_ours_that_is_misspelt_is_refused() {
+    let place = Place::new();
+    let said = Said::of(place.command().env("HERMES_TRAFFIC_GUARDIAN_MAX_SCAN", "1").args(["config", "check"]));
+    assert_eq!(said.code, 64);
+    assert!(said.err.contains("HERMES_TRAFFIC_GUARDIAN_MAX_SCAN\n"), "{}", said.err);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_input_trouble() {
+    let place = Place::new();
+    let said = place.run(&["config", "check", "--config", "/nonexistent.toml"]);
+    assert_eq!(said.code, 74);
+    assert!(said.err.contains("/nonexistent.toml"), "{}", said.err);
+}
+
+#[test]
+fn an_address_others_can_reach_needs_a_word() {
+    let place = Place::new();
+    let said = place.run(&["start", "--listen", "0.0.0.0:0"]);
+    assert_eq!(said.code, 64);
+    assert!(
+        said.err.contains("--listen: listen: other hosts can reach this address: say --allow-remote"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn config_show_tells_every_value_and_who_said_so() {
+    let place = Place::with_config("export_every = \"2m\"\n");
+    let shown = Said::of(
+        place.command().env("HERMES_TRAFFIC_GUARDIAN_MAX_SCAN_BYTES", "1MiB").args(["config", "show", "--json"]),
+    )
+    .json();
+    let row = |key: &str| shown["settings"].as_array().unwrap().iter().find(|r| r["key"] == key).unwrap().clone();
+    assert_eq!(row("export_every")["value"], "2m");
+    assert!(row("export_every")["origin"].as_str().unwrap().ends_with("config.toml line 1"));
+    assert_eq!(row("scan.max_scan_bytes")["value"], 1 << 20);
+    assert_eq!(row("scan.max_scan_bytes")["origin"], "HERMES_TRAFFIC_GUARDIAN_MAX_SCAN_BYTES");
+    assert_eq!(row("listen")["origin"], "default");
+    assert_eq!(place.run(&["config", "show"]).code, 0);
+    assert!(place.run(&["config", "check"]).out.starts_with("ok: read "));
+}
+
+#[test]
+fn what_answers_in_json_says_which_version() {
+    let place = Place::new();
+    for (args, version) in [
+        (&["config", "check", "--json"][..], "clawsec-traffic-config-check/v1"),
+        (&["config", "show", "--json"], "clawsec-traffic-config/v1"),
+        (&["run", "--dry-run", "--json"], "clawsec-traffic-dry-run/v1"),
+    ] {
+        let said = place.run(args);
+        assert_eq!((said.code, said.json()["schema_version"].as_str()), (0, Some(version)), "{args:?}");
+    }
+    assert!(!place.home().exists(), "an answer makes nothing");
+}
+
+/// The credential in place, without a monitor.
+fn with_token() -> (Place, &'static str) {
+    let token = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let place = Place::new();
+    place.file("keys/proxy.token", token, 0o600);
+    (place, token)
+}
+
+#[test]
+fn env_sets_four_names_and_takes_what_leads_past() {
+    let (place, token) = with_token();
+    let url = format!("http://guardian:{token}@127.0.0.1:8790");
+    let script = place.run(&["env"]).out
+        + "echo \"$HTTPS_PROXY|$HTTP_PROXY|$https_proxy|$http_proxy|${NO_PROXY-unset}|${all_proxy-unset}\"\n";
+    let mut shell = Command::new("/bin/sh");
+    let said = Said::of(shell.env_clear().env("NO_PROXY", "*").env("all_proxy", "x").arg("-c").arg(script));
+    assert_eq!(said.out.trim_end(), format!("{url}|{url}|{url}|{url}|unset|unset"));
+
+    let json = place.run(&["env", "--format", "json"]).json();
+    assert_eq!(json["schema_version"], "clawsec-traffic-env/v1");
+    assert!(json["set"].as_array().unwrap().iter().all(|v| v["value"] == url));
+    for (format, line) in [
+        ("fish", format!("set -gx https_proxy '{url}'")),
+        ("powershell", format!("$env:https_proxy = '{url}'")),
+        ("dotenv", format!("https_proxy={url}")),
+    ] {
+        let said = place.run(&["env", "--format", format]);
+        assert!(said.out.lines().any(|l| l == line), "{format}: {}", said.out);
+        assert!(said.out.contains("NO_PROXY") && said.out.contains("all_proxy"), "{format}");
+    }
+}
+
+#[test]
+fn env_for_systemd_keeps_the_credential_out_of_the_unit() {
+    let (place, token) = with_token();
+    let said = place.run(&["env", "--format", "systemd"]);
+    let path = place.home().join("proxy.env");
+    assert!(!said.out.contains(token) && !said.err.contains(token));
+    assert!(said.out.contains(&format!("EnvironmentFile={}", path.display())), "{}", said.out);
+    assert!(said.out.contains("UnsetEnvironment=NO_PROXY no_proxy ALL_PROXY all_proxy"));
+    assert!(fs::read_to_string(&path).unwrap().contains(token));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn env_without_a_credential_or_with_a_bad_one_prints_nothing() {
+    let said = Place::new().run(&["env"]);
+    assert_eq!((said.code, said.out.as_str()), (74, ""));
+    assert!(said.err.contains("hint: the first `start` makes the credential"), "{}", said.err);
+
+    let place = Place::new();
+    place.file("keys/proxy.token", "$(reboot)", 0o600);
+    let said = place.run(&["env"]);
+    assert_eq!((said.code, said.out.as_str()), (74, ""));
+    assert!(!said.err.contains("reboot"));
+
+    let place = Place::new();
+    place.file("keys/proxy.token", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 0o644);
+    assert_eq!(place.run(&["env"]).code, 74, "a credential others can read is refused");
+}
+
+#[test]
+fn a_dry_run_shows_what_would_change_and_changes_nothing() {
+    let place = Place::new();
+    let mut command = place.command();
+    command.envs([("no_proxy", "secret.example"), ("Ftp_Proxy", "x"), ("PATH", "/bin")]);
+    let said = Said::of(command.args(["run", "--dry-run", "--", "false"]));
+    assert_eq!(said.code, 0);
+    assert!(said.out.contains("set     https_proxy=http://guardian:***@127.0.0.1:8790\n"), "{}", said.out);
+    assert!(said.out.contains("remove  no_proxy\n") && said.out.contains("remove  Ftp_Proxy\n"), "{}", said.out);
+    assert!(!said.out.contains("secret.example") && !said.err.contains("secret.example"));
+    assert!(!place.home().exists());
+}
+
+#[test]
+fn a_dotenv_line_that_leads_past_is_pointed_out() {
+    let place = Place::new();
+    fs::create_dir_all(place.folder.path().join("hermes")).unwrap();
+    let path = place.folder.path().join("hermes/.env");
+    place.file("../../.env", "KEY=1\nexport HTTPS_PROXY=http://user:hunter22@old\n", 0o600);
+    let said = place.run(&["run", "--dry-run"]);
+    assert!(said.err.contains(&format!("{} line 2 sets HTTPS_PROXY", path.display())), "{}", said.err);
+    assert!(!said.err.contains("hunter22"));
+}
+
+#[test]
+fn the_readme_holds_the_contract_and_the_settings_as_they_are() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for variable in guardian::platform::contract::SET {
+        assert!(readme.contains(&format!("| `{}` | {} |", variable.name, variable.read_by)), "{}", variable.name);
+    }
+    for name in guardian::platform::contract::UNSET {
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+    let defaults = guardian::config::Config::defaults("/h".into(), "/u".into());
+    for setting in guardian::config::SETTINGS {
+        let name = setting.env.or(setting.flag).map_or_else(|| "-".to_owned(), |name| format!("`{name}`"));
+        let row = format!("| `{}` | {} | {name} | {} |", setting.key, setting.shown(&defaults), setting.meaning);
+        assert!(readme.contains(&row), "the README lacks\n{row}");
+    }
+}
+
+#[test]
+fn completions_and_manual_are_of_the_real_command_line() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let said = place.run(&["completions", shell]);
+        assert_eq!(said.code, 0);
+        assert!(said.out.contains("guardian-policy"), "{shell}");
+    }
+    assert!(place.run(&["man"]).out.contains(".TH"));
+    assert!(place.run(&["man", "run"]).out.contains("dry\\-run"));
+    assert!(place.run(&["--version"]).out.starts_with("hermes-traffic-guardian "));
+    assert!(place.run(&["--help"]).out.contains("It never blocks"));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error_and_a_full_disk_is() {
+    let place = Place::new();
+    let run = |out: std::process::Stdio| {
+        let mut command = std::process::Command::new(BIN);
+        command.env_clear().env("HOME", place.folder.path()).args(["completions", "bash"]);
+        let child = command.stdout(out).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = run(writer.into());
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = run(full.into());
+    assert_eq!(output.status.code(), Some(74));
+    assert!(output.stderr.starts_with(b"error: could not write to stdout"));
+}
+
+#[test]
+fn nothing_is_coloured_into_a_pipe() {
+    let said = Place::new().run(&["--help"]);
+    assert!(!said.out.contains('\x1b'));
+}
+
+#[test]
+fn the_guardian_is_given_no_policy_of_files_it_could_not_read() {
+    let place = Place::new();
+    let said = place.run(&["guardian-policy"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""));
+    for name in ["export/current/state.json", "verdict.json", "signing.pub.pem"] {
+        assert!(said.err.contains(name), "{}", said.err);
+    }
+    place.file("export/000000000001/state.json", "{}", 0o600);
+    std::os::unix::fs::symlink("000000000001", place.home().join("export/current")).unwrap();
+    place.file("verdict.json", "{}", 0o600);
+    assert_eq!(place.run(&["guardian-policy"]).code, 1, "the anchor is still missing");
+    place.file("signing.pub.pem", "", 0o644);
+    let said = place.run(&["guardian-policy"]);
+    let policy: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(policy["watch_files"].as_array().unwrap().len(), 2);
+    assert!(policy["trust_anchor_files"][0].as_str().unwrap().ends_with("signing.pub.pem"));
+    assert!(said.err.contains("verify --write-verdict; r=$?"), "{}", said.err);
+}
+
+#[test]
+fn what_cannot_be_verified_is_said_so_and_written_down() {
+    let place = Place::new();
+    fs::create_dir_all(place.home()).unwrap();
+    let verdict = || -> serde_json::Value {
+        serde_json::from_slice(&fs::read(place.home().join("verdict.json")).unwrap()).unwrap()
+    };
+    let said = place.run(&["verify", "--write-verdict"]);
+    assert_eq!(said.code, 74, "{}{}", said.out, said.err);
+    assert!(said.out.starts_with("unverifiable: ") && said.out.contains("no export yet"), "{}", said.out);
+    assert_eq!((verdict()["result"].as_str(), verdict()["key_id"].is_null()), (Some("unverifiable"), true));
+
+    let before = fs::metadata(place.home().join("verdict.json")).unwrap().modified().unwrap();
+    assert_eq!(place.run(&["verify", "--write-verdict", "--json"]).json()["result"], "unverifiable");
+    let after = fs::metadata(place.home().join("verdict.json")).unwrap().modified().unwrap();
+    assert_eq!(before, after, "an unchanged verdict is left alone");
+
+    fs::remove_file(place.home().join("verdict.json")).unwrap();
+    place.file("config.toml", "nonsense = 1", 0o600);
+    assert_eq!(place.run(&["verify", "--write-verdict"]).code, 64);
+    assert_eq!(verdict()["result"], "unverifiable", "an error is a path out too");
+}
+
+#[test]
+fn a_folder_given_by_name_needs_a_key_given_by_name() {
+    let place = Place::new();
+    place.file("export/000000000001/posture.json", "{}", 0o600);
+    let home = place.home().display().to_string();
+    for file in ["posture.json.sig", "state.json", "state.json.sig"] {
+        place.file(&format!("export/000000000001/{file}"), "{}", 0o600);
+    }
+    let said = place.run(&["verify", &home]);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    assert!(said.err.contains("--public-key"), "{}", said.err);
+    assert_eq!(place.run(&["verify", &home, "--write-verdict"]).code, 64);
+    assert_eq!(place.run(&["verify", &home, "--public-key", "/nonexistent.pem"]).code, 74);
+    assert_eq!(place.run(&["verify", "--max-age", "soon"]).code, 64);
+    assert_eq!(place.run(&["verify", "--baseline", "/nonexistent.json"]).code, 74);
+}
+
+#[test]
+fn without_a_monitor_status_is_no_and_stop_is_done() {
+    let place = Place::new();
+    let said = place.run(&["status", "--json"]);
+    assert_eq!((said.code, said.json()["monitor_status"].as_str()), (1, Some("stopped")));
+    let said = place.run(&["stop"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!place.home().exists(), "asking makes nothing");
+}

@@ -1,0 +1,189 @@
+//! `threats` over logs as the monitor writes them, and over others.
+
+use crate::place::{BIN, Place};
+use attest::chain::{Chain, Record};
+use posture::{Direction, EventBody, Family, FindingRecord, Placement, Platform, Protocol, Severity, Timestamp};
+use std::io::{BufRead, BufReader, Write};
+
+struct Log {
+    chain: Chain,
+    bytes: Vec<u8>,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self { chain: Chain::genesis(), bytes: Vec::new() }
+    }
+
+    fn finding(&mut self, severity: Severity, family: Family, day: u8) -> &mut Self {
+        let framed = self.chain.finding(|seq, prev_sha256| FindingRecord {
+            dest: "api.example.com:443".to_owned(),
+            direction: family.direction(),
+            encoding: Vec::new(),
+            fingerprint: "0123456789abcdef".parse().unwrap(),
+            pattern: family.into(),
+            placement: Placement::Body,
+            platform: Platform::Hermes,
+            prev_sha256,
+            protocol: Protocol::Http,
+            rule: family.into(),
+            schema_version: posture::FINDING_SCHEMA.to_owned(),
+            seq,
+            severity,
+            snippet: format!("[REDACTED {family}]"),
+            source: "127.0.0.1".to_owned(),
+            threat_type: family.threat_type(),
+            timestamp: time(day),
+        });
+        self.append(&framed.unwrap())
+    }
+
+    fn event(&mut self, event: EventBody) -> &mut Self {
+        let framed = self.chain.event(time(1), event).unwrap();
+        self.append(&framed)
+    }
+
+    fn append(&mut self, framed: &attest::Framed) -> &mut Self {
+        self.bytes.extend_from_slice(&framed.line);
+        self.chain.advance(framed);
+        self
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap()
+    }
+}
+
+fn time(day: u8) -> Timestamp {
+    format!("2026-04-{day:02}T00:00:00.000Z").parse().unwrap()
+}
+
+fn three() -> Log {
+    let mut log = Log::new();
+    log.finding(Severity::High, Family::AiApiKey, 1);
+    log.finding(Severity::Low, Family::SshKeyPath, 2);
+    let finding_seq = log.chain.next_seq() - 2;
+    log.event(EventBody::Fold { count: 13, finding_seq });
+    log.finding(Severity::Critical, Family::ReverseShell, 3);
+    log
+}
+
+#[test]
+fn every_finding_is_shown_with_what_followed_it() {
+    let place = Place::new();
+    place.file("findings.jsonl", three().text(), 0o600);
+    let shown = place.run(&["threats", "--json"]).json();
+    assert_eq!(shown["schema_version"], "clawsec-traffic-threats/v1");
+    let findings = shown["findings"].as_array().unwrap();
+    assert_eq!(findings.iter().map(|f| f["folded"].as_u64().unwrap()).collect::<Vec<_>>(), [13, 0, 0]);
+    let table = place.run(&["threats"]);
+    assert_eq!(table.code, 0);
+    assert!(table.out.contains("+13") && table.out.contains("reverse_shell"), "{}", table.out);
+}
+
+#[test]
+fn jsonl_gives_the_records_of_the_log_byte_for_byte() {
+    let place = Place::new();
+    let log = three();
+    place.file("findings.jsonl", log.text(), 0o600);
+    let records: String = log.text().lines().filter(|l| !l.contains("\"event\"")).flat_map(|l| [l, "\n"]).collect();
+    assert_eq!(place.run(&["threats", "--format", "jsonl"]).out, records);
+}
+
+#[test]
+fn filters_leave_out_what_they_say() {
+    let place = Place::new();
+    place.file("findings.jsonl", three().text(), 0o600);
+    for (args, seen) in [
+        (&["--severity", "high"][..], 2),
+        (&["--family", "ssh_key_path"], 1),
+        (&["--direction", "inbound"], 1),
+        (&["--since", "2026-04-02T00:00:00.000Z"], 2),
+        (&["--since", "1s"], 0),
+        (&["--limit", "1"], 1),
+    ] {
+        let all = [&["threats", "--format", "jsonl"], args].concat();
+        assert_eq!(place.run(&all).out.lines().count(), seen, "{args:?}");
+    }
+    assert!(place.run(&["threats", "--limit", "1"]).err.contains("2 older ones not shown"));
+    for args in [["--since", "yesterday"], ["--severity", "bad"], ["--family", "x"]] {
+        assert_eq!(place.run(&["threats", args[0], args[1]]).code, 64, "{args:?}");
+    }
+}
+
+#[test]
+fn no_log_is_no_finding_and_a_torn_end_is_still_being_written() {
+    let place = Place::new();
+    let said = place.run(&["threats"]);
+    assert_eq!((said.code, said.out.as_str()), (0, ""));
+    let log = three();
+    place.file("findings.jsonl", &log.text()[..log.text().len() - 20], 0o600);
+    let said = place.run(&["threats", "--format", "jsonl"]);
+    assert_eq!((said.code, said.out.lines().count()), (0, 2));
+}
+
+#[test]
+fn a_line_the_monitor_did_not_write_is_said_and_not_shown() {
+    let place = Place::new();
+    let forged = format!("{}{{\"snippet\":\"\u{1b}[2Jsk-hunter22\"}}\n", three().text());
+    place.file("findings.jsonl", &forged, 0o600);
+    let said = place.run(&["threats"]);
+    assert_eq!(said.code, 74);
+    assert!(!said.out.contains("hunter22") && !said.err.contains("hunter22"));
+    assert!(said.err.contains("hint: `verify`"), "{}", said.err);
+}
+
+#[test]
+fn a_record_cannot_write_to_the_terminal() {
+    let mut log = Log::new();
+    log.finding(Severity::High, Family::AiApiKey, 1);
+    let Record::Finding(mut finding) = attest::chain::read_line(log.text().trim_end().as_bytes()).unwrap() else {
+        panic!("a finding")
+    };
+    finding.dest = "\u{1b}]0;owned\u{7}".to_owned();
+    let line = serde_json::to_string(&finding).unwrap() + "\n";
+    let place = Place::new();
+    place.file("findings.jsonl", &line, 0o600);
+    let said = place.run(&["threats"]);
+    assert!(said.out.contains("owned") && !said.out.contains('\u{1b}'), "{:?}", said.out);
+}
+
+#[test]
+fn segments_are_read_in_the_order_they_were_written() {
+    let place = Place::new();
+    let log = three();
+    let lines: Vec<_> = log.text().lines().map(|l| format!("{l}\n")).collect();
+    place.file("findings.jsonl", &lines[3], 0o600);
+    place.file("findings-000000000001.jsonl", &lines[1..3].concat(), 0o600);
+    place.file("findings-000000000000.jsonl", &lines[0], 0o600);
+    let said = place.run(&["threats", "--format", "jsonl"]);
+    assert_eq!(said.out, [lines[0].as_str(), &lines[1], &lines[3]].concat());
+}
+
+#[test]
+fn follow_shows_what_is_appended_and_ends_with_its_reader() {
+    let place = Place::new();
+    let log = three();
+    let (before, after) = log.text().split_at(log.text().find('\n').unwrap() + 1);
+    place.file("findings.jsonl", before, 0o600);
+    let mut command = std::process::Command::new(BIN);
+    command.env_clear().env("HERMES_HOME", place.folder.path().join("hermes")).env("HOME", place.folder.path());
+    command.args(["threats", "--follow", "--format", "jsonl"]).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let direction = |line: String| {
+        let record: FindingRecord = serde_json::from_str(&line).unwrap();
+        record.direction
+    };
+    assert_eq!(direction(lines.next().unwrap().unwrap()), Direction::Outbound);
+    let mut file = std::fs::OpenOptions::new().append(true).open(place.home().join("findings.jsonl")).unwrap();
+    file.write_all(after.as_bytes()).unwrap();
+    assert_eq!(direction(lines.next().unwrap().unwrap()), Direction::Outbound);
+    assert_eq!(direction(lines.next().unwrap().unwrap()), Direction::Inbound);
+    drop(lines);
+    let mut next = three();
+    next.chain = log.chain;
+    next.bytes.clear();
+    file.write_all(next.finding(Severity::High, Family::AiApiKey, 4).text().as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "a reader that leaves is no error");
+}
