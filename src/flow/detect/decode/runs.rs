@@ -4,6 +4,7 @@
 
 use super::{Unwrap, Voice, binary, packed, percent::nibble};
 use data_encoding::{Encoding as Alphabet, HEXLOWER_PERMISSIVE, Specification};
+use memchr::{memchr_iter, memrchr};
 use posture::Encoding;
 use std::{ops::Range, sync::LazyLock};
 
@@ -11,6 +12,10 @@ use std::{ops::Range, sync::LazyLock};
 const SHORTEST: usize = 16;
 /// Characters of a run that are decoded to see whether the rest is worth it.
 const SAMPLE: usize = 32;
+/// Path segments of a run at which something may begin.
+const MAX_SEGMENTS: usize = 8;
+/// The longest segment that may follow what a run encodes.
+const LAST_SEGMENT: usize = 64;
 
 /// Both alphabets of RFC 4648 at once, without padding, and lenient about the last bits.
 static BASE64: LazyLock<Alphabet> = LazyLock::new(|| {
@@ -111,24 +116,34 @@ fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> boo
 
 /// Shows what a run of base64 decodes to; gives the end of what it used.
 fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, voice: Voice) -> usize {
-    let Range { start, end } = run;
+    let Range { start, mut end } = run;
+    // A run may begin with what is not its own: a few characters, or path segments.
     let run = &text[start..end];
-    // A run may begin with what is not its own: a path, a word and a slash.
-    let skip = (0..4).find(|&skip| {
+    let segments = memchr_iter(b'/', run).map(|at| at + 1).take(MAX_SEGMENTS);
+    let own = (0..4).chain(segments).find(|&skip| {
         let mut sample = [0; SAMPLE];
         let chars = &run[skip..run.len().min(skip + SAMPLE)];
         chars.len() >= 12 && promising(chars) && decoded(chars, &mut sample).is_some_and(plausible)
     });
-    let Some(skip) = skip else { return end };
+    let Some(skip) = own else { return end };
     let mut chars = w.buffer();
     chars.extend_from_slice(&run[skip..]);
-    let end = unwrap_lines(text, end, run.len(), &mut chars);
+    if skip < SHORTEST {
+        end = unwrap_lines(text, end, run.len(), &mut chars);
+    }
     if w.afford(chars.len()) {
         let url = chars.iter().any(|b| matches!(b, b'-' | b'_'));
         let mut plain = w.buffer();
         plain.resize(chars.len(), 0);
         let len = decoded(&chars, &mut plain).map_or(0, <[u8]>::len);
         plain.truncate(len);
+        // Nor does it always end with its own: what follows may be the next segment.
+        if let Some(slash) = memrchr(b'/', &chars).filter(|at| *at >= SHORTEST && chars.len() - at <= LAST_SEGMENT)
+            && !readable(&plain)
+            && readable(&plain[..slash / 4 * 3])
+        {
+            plain.truncate(slash * 3 / 4);
+        }
         w.deeper(if url { Encoding::Base64url } else { Encoding::Base64 }, |w| inside(w, &plain, name, voice));
         w.give_back(plain);
     }

@@ -3,6 +3,7 @@
 use super::*;
 use bytes::Bytes;
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder, write::ZlibEncoder};
+use posture::Direction;
 use posture::Protocol;
 use std::{
     io::Write,
