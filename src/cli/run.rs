@@ -4,10 +4,11 @@ use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, env, show, spawn, status};
 use crate::{
     config::{Config, FlagValues},
-    control::{self, Lease, Status},
+    control::{self, ControlError, Lease, Status},
     home::Home,
     platform::{contract, dotenv},
 };
+use posture::UnscannedReason;
 use serde::Serialize;
 use std::{
     ffi::OsString,
@@ -24,6 +25,8 @@ use tokio::{
 /// A monitor that is ending is gone within this, drain included, and another can begin.
 const LEAN_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What passed last is scanned within this, or is told of by the next `status`.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// A monitor answers within this, or it does not.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -229,9 +232,22 @@ fn dry_run(config: &Config, home: &Home, json: bool) -> Answer {
     Ok(YES)
 }
 
+/// How the monitor is once it has looked at everything that passed, or after a while.
+fn settled(home: &Home) -> Result<Status, ControlError> {
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    loop {
+        let status = status::of(home)?;
+        let in_progress = status.coverage.unscanned(UnscannedReason::InProgress).messages;
+        if (in_progress == 0 && status.queue_used_bytes == 0) || Instant::now() >= deadline {
+            return Ok(status);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
 /// One line of what was seen meanwhile: of this command, unless others ran beside it.
 fn conclude(home: &Home, before: &Status) {
-    let Ok(after) = status::of(home) else {
+    let Ok(after) = settled(home) else {
         show::note("warning: the monitor did not answer at the end; `status` and `verify` tell what holds");
         return;
     };

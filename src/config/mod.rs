@@ -239,9 +239,6 @@ impl Loaded {
         if !config.listen.ip().is_loopback() && !config.allow_remote {
             return refuse("listen", "other hosts can reach this address: say --allow-remote if they are meant to");
         }
-        if config.retention.segment_bytes > config.retention.max_bytes / 2 {
-            return refuse("retention.segment_bytes", "must be at most half of retention.max_bytes");
-        }
         if config.scan.max_decoded_bytes < config.scan.max_scan_bytes {
             return refuse("scan.max_decoded_bytes", "must not be below scan.max_scan_bytes");
         }

@@ -3,7 +3,7 @@
 use crate::place::{Place, Said};
 
 /// A key in Groq's shape, of no account.
-fn key() -> String {
+pub(crate) fn key() -> String {
     let letters = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let body: String = (0..52_usize).map(|i| char::from(letters[(i * 37 + 11) % letters.len()])).collect();
     format!("gsk_{body}")
