@@ -29,7 +29,7 @@ for header in content-encoding etag content-length content-type; do
     equal "its field $header" "$(grep -i "^$header:" "$work/gzip.direct.head")" "$(grep -i "^$header:" "$work/gzip.head")"
 done
 
-through --raw -o "$work/trailers" "http://$origin/trailers"
+through --raw -H 'TE: trailers' -H 'Connection: TE' -o "$work/trailers" "http://$origin/trailers"
 check "trailers arrive" grep -qi '^x-sum: 7' "$work/trailers"
 
 for code in 204 304 404 500 503; do
@@ -66,12 +66,12 @@ check "nothing is added of our own" refuse grep -qiE '"(via|x-forwarded-[a-z]+|f
 # The origin sends event n+1 only after event n was seen here, so one held back event stops everything.
 EVENTS=20
 arrived=0
-while IFS= read -r line; do
+while IFS=$'\r\n' read -r line; do
     [[ $line == data:* ]] || continue
     [[ $line == "data: event $arrived" ]] || { bad "event $arrived came as ${line@Q}"; break; }
     arrived=$((arrived + 1))
     direct -X POST "http://$origin/release"
-done < <(through -N "http://$origin/sse/$EVENTS" | tr -d '\r')
+done < <(through -N "http://$origin/sse/$EVENTS")
 equal "events, each seen before the next was sent" "$EVENTS" "$arrived"
 
 # === refusals ===
