@@ -168,6 +168,7 @@ stop_monitor() {
 
 # signal_monitor SIGNAL
 signal_monitor() {
+    [[ $1 != KILL ]] || disown "$monitor" # or the shell would report it
     kill "-$1" "$monitor"
     ended
 }

@@ -172,7 +172,7 @@ damaged "pinned to another key" 1 true
 damaged "pinned to a weak key" 1 true
 rm -rf "$copy" && cp -a "$home" "$copy"
 exits "a copy without a pin" 1 htg verify "$copy" --accept-stopped
-says "and says so" unpinned
+says "and says so" 'pinned'
 exits "a lone posture, even a good one" 74 htg verify "$work/third/posture.json" --public-key "$home/signing.pub.pem" --max-age 1h
 exits "no such folder" 74 htg verify "$work/none" --public-key "$home/signing.pub.pem"
 
