@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Secrets planted wherever a request has a place for one, every log level up: no eight characters of any reach a file
+# of the state folder, an answer, an error, or the process table.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin leak
+
+key=$(a_key)
+word=$(python3 -c 'import secrets; print(secrets.token_urlsafe(24))') # no rule knows it: nothing else may show it either
+label=$(tr '[:upper:]' '[:lower:]' <<<"$key")
+said=$work/said
+mkdir "$said"
+
+secrets() { printf '%s\n' "$key" "$word"; }
+
+# The test of the test: a piece of each is found where it is.
+printf 'x%sx' "${key:20:8}" >"$work/control"
+check "a piece of the key would be found" refuse leaks "$work/control" < <(secrets)
+printf '%s' "$word" | base64 >"$work/control"
+check "so would the other, in base64" refuse leaks "$work/control" < <(secrets)
+printf '%s' "$label" >"$work/control"
+check "and the key lower-cased, as a host" refuse leaks "$work/control" < <(secrets)
+
+start_origin
+HTG_ENV=("RUST_LOG=trace,hyper=trace,hudsucker=trace,h2=trace,rustls=trace,hyper_util=trace" RUST_BACKTRACE=1)
+start_monitor --export-every 1s
+port=${listen##*:}
+
+# === planted ===
+
+for secret in "$key" "$word"; do
+    json="{\"messages\":[{\"role\":\"user\",\"content\":\"my key is $secret, keep it\"}]}"
+    send() { through -o /dev/null "$@" || true; }
+    send "http://$origin/echo/$secret/x"
+    send "http://$origin/echo?token=$secret"
+    send "http://user:$secret@$origin/echo"
+    send -H "Authorization: Bearer $secret" "http://$origin/echo"
+    send -H "X-$secret: name" "http://$origin/echo"
+    send -H "Cookie: session=$secret; a=b" "http://$origin/echo"
+    send -H "Referer: http://example.test/?k=$secret" "http://$origin/echo"
+    send -X "$(tr -dc '[:alpha:]' <<<"$secret")" "http://$origin/echo"
+    send --data "form=$secret" "http://$origin/echo"
+    send -H 'Content-Type: application/json' --data "$json" "http://$origin/echo"
+    send -F "file=$secret" "http://$origin/echo"
+    send --data-binary "@-" -H 'Content-Encoding: gzip' "http://$origin/echo" < <(gzip -c <<<"$json")
+    send --data "$(printf '%s' "$secret" | base64 -w0)" "http://$origin/echo"
+    send --data "$(printf '%s' "$secret" | od -An -tx1 | tr -d ' \n')" "http://$origin/echo"
+    send "http://127.0.0.1:1/dead/$secret"
+    send "http://$secret.invalid/"
+    send "http://$label.localhost:${origin##*:}/echo"
+    send "https://$secret.invalid/"
+    send "https://$label.invalid:444/"
+    send -H "Host: $secret.example.test" "http://$origin/echo"
+    send -H 'Upgrade: websocket' -H 'Connection: Upgrade' -H "Sec-WebSocket-Protocol: $secret" "http://$origin/echo"
+    curl -q -s --max-time 10 -o /dev/null --noproxy '' --proxy "http://guardian:$secret@$listen" "http://$origin/echo" || true
+    curl -q -s --max-time 10 -o /dev/null --noproxy '' --proxy "http://$secret:x@$listen" "https://$origin/" || true
+
+    credential=$(printf 'guardian:%s' "$(cat "$home/keys/proxy.token")" | base64 -w0)
+    # What no client library would send. Each line is one connection.
+    while IFS= read -r bytes; do
+        {
+            printf '%b' "${bytes//SECRET/$secret}" >&3
+            timeout 2 cat <&3 >/dev/null || true
+        } 3<>"/dev/tcp/127.0.0.1/$port" 2>/dev/null || true
+    done <<WIRE
+GET http://$origin/SECRET HTTP/9.9\r\n\r\n
+SECRET\r\n\r\n
+GET SECRET HTTP/1.1\r\nHost: SECRET\r\n\r\n
+GET http://$origin/echo HTTP/1.1\r\nHost: $origin\r\nProxy-Authorization: Basic $credential\r\nbad SECRET\r\n\r\n
+GET http://[SECRET/echo HTTP/1.1\r\nHost: $origin\r\nProxy-Authorization: Basic $credential\r\n\r\n
+POST http://$origin/SECRET HTTP/1.1\r\nHost: $origin\r\nProxy-Authorization: Basic $credential\r\nContent-Length: SECRET\r\n\r\n
+POST http://$origin/d HTTP/1.1\r\nHost: $origin\r\nProxy-Authorization: Basic $credential\r\nTransfer-Encoding: chunked\r\n\r\nSECRET\r\n\r\n
+POST http://$origin/d HTTP/1.1\r\nHost: $origin\r\nProxy-Authorization: Basic $credential\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n1\r\na\r\n0\r\nX-T: SECRET\r\n\r\n
+POST http://$origin/d HTTP/1.1\r\nHost: $origin\r\nProxy-Authorization: Basic $credential\r\nContent-Length: 999\r\n\r\ncut SECRET short
+CONNECT SECRET HTTP/1.1\r\nHost: SECRET\r\nProxy-Authorization: Basic $credential\r\n\r\n
+CONNECT SECRET:99999 HTTP/1.1\r\nHost: SECRET:99999\r\nProxy-Authorization: Basic $credential\r\n\r\n
+CONNECT $origin HTTP/1.1\r\nHost: $origin\r\nProxy-Authorization: Basic $credential\r\n\r\nSECRET in a tunnel\r\n\r\n
+PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nSECRET
+WIRE
+    direct -o /dev/null -X POST "http://$origin/echo" || true # and one that never came
+done
+
+some_dozen() { [[ $(findings pattern=ai_api_key direction=outbound) -ge 5 ]]; }
+check "the key was seen: findings in the log" until_true 15 some_dozen
+check "the monitor is alive" kill -0 "$monitor"
+
+# === and nowhere to be found ===
+
+# Every answer there is, into files.
+for verb in status "status --json" threats "threats --json" "threats --format jsonl" verify export "config show" doctor; do
+    # shellcheck disable=SC2086  # a verb and its flags
+    htg $verb >"$said/${verb// /_}" 2>&1 || true
+done
+printf '%s\n' "POST /x?k=$key HTTP/1.1" "Host: h.example" "" "$key" | htg scan --direction outbound >"$said/scan" 2>&1 || true
+check "scan saw it" grep -q ai_api_key "$said/scan"
+printf '%s\n' "$key" >"$work/bad.toml"
+HTG_ENV+=("HERMES_TRAFFIC_GUARDIAN_CONFIG=$work/bad.toml")
+htg config check >"$said/bad_config" 2>&1 || true
+HTG_ENV=("${HTG_ENV[@]:0:2}")
+
+mkdir "$work/process"
+for file in cmdline environ comm; do
+    for task in "/proc/$monitor" "/proc/$monitor"/task/*; do
+        [[ -r $task/$file ]] && cat "$task/$file" >"$work/process/$file-${task##*/}"
+    done
+done
+
+places() {
+    leaks "$home" "$said" "$work/monitor.out" "$work/monitor.err" "$work/process" < <(secrets)
+}
+check "while it runs, no eight characters anywhere" places
+printable 1 "$work/check.out"
+stop_monitor
+check "after it stopped, no eight characters anywhere" places
+at_least "log lines read" 10 "$(cat "$home"/findings*.jsonl | wc -l)"
+at_least "bytes of tracing read" 100 "$(cat "$work/monitor.err" "$work/monitor.out" | wc -c)"
+check "the proxy's token is in its own file alone" refuse grep -rqF "$(cat "$home/keys/proxy.token")" \
+    "$home" "$said" "$work/monitor.out" "$work/monitor.err" "$work/process" --exclude=proxy.token
+check "no panic was survived" refuse grep -q panicked "$work/monitor.err"
+finish
