@@ -29,29 +29,57 @@ const fn of_path(b: u8) -> bool {
         )
 }
 
-/// The path around `keyword`. Answers where it ends.
-pub(super) fn find(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) -> usize {
-    let floor = keyword.start.saturating_sub(REACH);
-    let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
-    let cap = text.len().min(keyword.end + REACH);
-    let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| of_path(**b)).count();
-    // What is left of an escaped line end is no folder.
-    if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', ..])
-        && text.get(start + 2).is_some_and(|b| matches!(b, b'/' | b'~' | b'.' | b'$'))
-    {
-        start += 2;
+/// The path looked at last: one keyword often brings several rules, and one path has several keywords.
+#[derive(Default)]
+pub(super) struct Last {
+    span: Range<usize>,
+    path: Vec<u8>,
+    /// The path with the ends of the lines beside it, when a line breaks in its midst.
+    whole: Option<Vec<u8>>,
+    tried: Vec<usize>,
+}
+
+/// The path around `keyword`, judged by the rule of that index once.
+pub(super) fn find(
+    rule: &Rule,
+    index: usize,
+    text: &[u8],
+    keyword: Range<usize>,
+    last: &mut Last,
+    report: &mut dyn FnMut(Found<'_>),
+) {
+    if !last.span.contains(&keyword.start) {
+        *last = Last::around(text, keyword);
     }
-    // `context().env` is a member, not a file.
-    if text[start..end].starts_with(b".") && start.checked_sub(1).is_some_and(|n| text[n] == b')') {
-        return end;
+    if last.tried.contains(&index) {
+        return;
     }
-    let path = resolve(trim(&text[start..end]));
-    if takes(rule, &path) {
-        report(Found { severity: rule.severity(), span: start..end, matched: Cow::Owned(path) });
-    } else if let Some(path) = broken(text, start..end).map(|whole| resolve(trim(&whole))).filter(|p| takes(rule, p)) {
-        report(Found { severity: rule.severity(), span: start..end, matched: Cow::Owned(path) });
+    last.tried.push(index);
+    for path in [Some(&last.path), last.whole.as_ref()].into_iter().flatten() {
+        if takes(rule, path) {
+            return report(Found { severity: rule.severity(), span: last.span.clone(), matched: Cow::Borrowed(path) });
+        }
     }
-    end
+}
+
+impl Last {
+    fn around(text: &[u8], keyword: Range<usize>) -> Self {
+        let floor = keyword.start.saturating_sub(REACH);
+        let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
+        let cap = text.len().min(keyword.end + REACH);
+        let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| of_path(**b)).count();
+        // What is left of an escaped line end is no folder.
+        if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', b'/' | b'~' | b'.' | b'$', ..]) {
+            start += 2;
+        }
+        let span = start..end;
+        // `context().env` is a member, not a file.
+        if text[start..].starts_with(b".") && start.checked_sub(1).is_some_and(|n| text[n] == b')') {
+            return Self { span, ..Self::default() };
+        }
+        let whole = broken(text, start..end).map(|whole| resolve(trim(&whole)));
+        Self { path: resolve(trim(&text[start..end])), span, whole, tried: Vec::new() }
+    }
 }
 
 fn takes(rule: &Rule, path: &[u8]) -> bool {
