@@ -27,6 +27,10 @@ use std::{
 const LINE_BEFORE: usize = 1 << 10;
 /// How far after a keyword a command may end, on its line.
 const LINE_AFTER: usize = 4 << 10;
+/// Commands tried one by one, before their whole line is searched at once.
+const MAX_TRIES: u8 = 8;
+/// The longest first word of a command, its folder included.
+const MAX_WORD: usize = 128;
 const BLOCK_BEFORE: usize = 768;
 const BLOCK_AFTER: usize = 1536;
 /// The longest command or path kept of a match.
@@ -37,6 +41,10 @@ const MAX_SPACED: usize = 512;
 /// The longest member name that gives its value a context.
 const MAX_NAME: usize = 64;
 const MAX_NAMED_VALUE: usize = 512;
+/// The shortest value that only its name tells: no key without a shape is shorter.
+const MIN_NAMED_VALUE: usize = 24;
+/// The shortest keyword.
+const MIN_TEXT: usize = 3;
 
 /// What a rule found in a view.
 pub struct Match<'a> {
@@ -83,6 +91,14 @@ struct Pass<'a> {
     raw: &'a [u8],
 }
 
+/// How far a rule that looks at whole stretches has looked.
+#[derive(Clone, Copy, Default)]
+struct Looked {
+    to: usize,
+    /// Commands tried one by one since.
+    tries: u8,
+}
+
 /// What was reported of a view.
 #[derive(Default)]
 struct Seen {
@@ -109,6 +125,9 @@ impl Matcher {
             Direction::Outbound => &self.outbound,
             Direction::Inbound => &self.inbound,
         };
+        if view.text.len() < MIN_TEXT {
+            return;
+        }
         let mut seen = Seen::default();
         let folded = unicode::fold(view.text);
         let extra = matches!(folded, Cow::Owned(_)).then_some(Encoding::Unicode);
@@ -129,9 +148,8 @@ impl Matcher {
 
     /// A value whose vendor stands in its member's name.
     fn in_name(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen, on: &mut dyn FnMut(Match<'_>)) {
-        let Some(name) = view.name.filter(|n| n.len() <= MAX_NAME && view.text.len() <= MAX_NAMED_VALUE) else {
-            return;
-        };
+        let fits = (MIN_NAMED_VALUE..=MAX_NAMED_VALUE).contains(&view.text.len());
+        let Some(name) = view.name.filter(|n| fits && n.len() <= MAX_NAME) else { return };
         if gate.keywords.find(name).is_some() {
             let text = [name, b"=", view.text].concat();
             let pass = Pass { text: &text, extra: None, raw: b"" };
@@ -154,7 +172,8 @@ impl Matcher {
     ) {
         let rules = self.rules.rules();
         // How far each rule that looks at whole stretches has looked.
-        let mut looked: HashMap<usize, usize> = HashMap::new();
+        let mut looked: Vec<Looked> = Vec::new();
+        let mut paths = path::Last::default();
         let mut spaced_to = 0;
         let mut closed_up = Vec::new();
         for hit in gate.keywords.find_overlapping_iter(pass.text) {
@@ -188,16 +207,25 @@ impl Matcher {
                     Find::Prefix => token::prefix(rule, pass.text, hit.range(), &mut report),
                     Find::Near => token::near(rule, pass.text, hit.range(), &mut report),
                     Find::Pem => pem::find(rule, pass.text, hit.start(), &mut report),
-                    Find::Inside | Find::Path | Find::Line | Find::Block => {
-                        let to = looked.entry(index).or_insert(0);
-                        if hit.start() < *to {
+                    Find::Path => path::find(rule, index, pass.text, hit.range(), &mut paths, &mut report),
+                    Find::Inside | Find::Command | Find::Line | Find::Block => {
+                        if looked.is_empty() {
+                            looked.resize(rules.len(), Looked::default());
+                        }
+                        let looked = &mut looked[index];
+                        if hit.start() < looked.to {
                             continue;
                         }
-                        *to = match rule.find() {
-                            Find::Inside => token::inside(rule, pass.text, hit.range(), &mut report),
-                            Find::Path => path::find(rule, pass.text, hit.range(), &mut report),
-                            _ => stretch(rule, pass.text, hit.start(), &mut report),
-                        };
+                        match rule.find() {
+                            Find::Inside => looked.to = token::inside(rule, pass.text, hit.range(), &mut report),
+                            Find::Command if looked.tries < MAX_TRIES => {
+                                looked.tries += 1;
+                                if let Some(to) = at_word(rule, pass.text, hit.start(), &mut report) {
+                                    *looked = Looked { to, tries: 0 };
+                                }
+                            }
+                            _ => *looked = Looked { to: stretch(rule, pass.text, hit.start(), &mut report), tries: 0 },
+                        }
                     }
                 }
             }
@@ -215,7 +243,8 @@ impl Gate {
         for (index, rule) in rules.rules().iter().enumerate().filter(|(_, r)| r.family().direction() == direction) {
             for keyword in rule.keywords() {
                 by_keyword.entry(keyword.clone()).or_default().push(index);
-                let apart = matches!(rule.find(), Find::Prefix | Find::Path) && !keyword.contains(' ');
+                let apart = matches!(rule.find(), Find::Prefix | Find::Path | Find::Pem)
+                    && !keyword.trim_end().contains([' ', '\t']);
                 if apart && keyword.is_ascii() {
                     let letters: Vec<String> = keyword.chars().take(SPACED_KEYWORD + 1).map(String::from).collect();
                     by_keyword.entry(letters.join(" ")).or_default();
@@ -233,9 +262,28 @@ impl Gate {
     }
 }
 
+/// Tries a command whose first word stands at `at`; answers where a match ends.
+fn at_word(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> Option<usize> {
+    let of_word = |b: &u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'~' | b'-' | b'/' | b'@' | b':' | b'%' | b'\\')
+    };
+    let floor = at.saturating_sub(MAX_WORD);
+    let word = text[floor..at].iter().rposition(|b| !of_word(b)).map_or(floor, |n| floor + n + 1);
+    let cap = text.len().min(at + LINE_AFTER);
+    let end = memchr::memchr(b'\n', &text[at..cap]).map_or(cap, |n| at + n);
+    let begins = |word: usize| {
+        let start = word.saturating_sub(1);
+        let window = text[start..end].strip_prefix(b"\n").unwrap_or(&text[start..end]);
+        rule.at_start().is_some_and(|regex| regex.is_match(window))
+    };
+    // A word may be glued to another by what no file's name ends in: `x:rm`, `\rm`.
+    let glued = || at > word && matches!(text[at - 1], b':' | b'\\' | b'%');
+    (begins(word) || (glued() && begins(at))).then(|| stretch(rule, text, at, report))
+}
+
 /// Searches the line, or the lines, around `at`; answers how far it has looked.
 fn stretch(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> usize {
-    let (start, end, next) = if rule.find() == Find::Line {
+    let (start, end, next) = if rule.find() != Find::Block {
         let floor = at.saturating_sub(LINE_BEFORE);
         let start = memchr::memrchr(b'\n', &text[floor..at]).map_or(floor, |n| floor + n + 1);
         let cap = text.len().min(at + LINE_AFTER);
@@ -249,7 +297,7 @@ fn stretch(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>
         (at.saturating_sub(BLOCK_BEFORE), end, if end == text.len() { end } else { end - BLOCK_BEFORE })
     };
     let window = &text[start..end];
-    if rule.data().names_again() {
+    if rule.names_again() {
         for groups in rule.regex().captures_iter(window) {
             let (Some(whole), Some(again)) = (groups.get(0), groups.name("again")) else { continue };
             let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();

@@ -77,7 +77,17 @@ pub struct Rule {
     family: Family,
     data: RuleData,
     regex: Regex,
+    /// The regex where it must begin, for a command.
+    at_start: Option<Regex>,
     except: Option<Regex>,
+    groups: Groups,
+}
+
+/// The groups of a regex that mean something.
+#[derive(Clone, Copy)]
+struct Groups {
+    secret: bool,
+    again: bool,
 }
 
 impl Rule {
@@ -133,6 +143,20 @@ impl Rule {
 
     pub(crate) fn except(&self) -> Option<&Regex> {
         self.except.as_ref()
+    }
+
+    pub(crate) fn at_start(&self) -> Option<&Regex> {
+        self.at_start.as_ref()
+    }
+
+    /// Whether the group `secret` is what matters of a token.
+    pub(crate) fn names_secret(&self) -> bool {
+        self.groups.secret
+    }
+
+    /// Whether what the group `again` names must stand earlier in the match too: a file that is fetched, then run.
+    pub(crate) fn names_again(&self) -> bool {
+        self.groups.again
     }
 
     pub(crate) fn data(&self) -> &RuleData {
@@ -242,7 +266,7 @@ fn compile(file_name: &str, file: &RuleFile, data: &RuleData, vendors: &BTreeSet
     let anchored = |text: &str| match data.find {
         Find::Prefix => format!(r"\A(?:{text})"),
         Find::Near | Find::Path | Find::Inside => format!(r"\A(?:{text})\z"),
-        Find::Line | Find::Block | Find::Pem => text.to_owned(),
+        Find::Command | Find::Line | Find::Block | Find::Pem => text.to_owned(),
     };
     let build = |field, text: &str| {
         let text = file.with_parts(text).map_err(|p| wrong(field, p))?;
@@ -253,8 +277,12 @@ fn compile(file_name: &str, file: &RuleFile, data: &RuleData, vendors: &BTreeSet
             .map_err(|e| wrong(field, e.to_string()))
     };
     let regex = build("regex", &anchored(&data.regex))?;
+    let at_start =
+        (data.find == Find::Command).then(|| build("regex", &format!(r"\A(?:{})", data.regex))).transpose()?;
+    let has = |group| regex.capture_names().flatten().any(|name| name == group);
+    let groups = Groups { secret: has("secret"), again: has("again") };
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
-    Ok(Rule { id, family: file.family, data: data.clone(), regex, except })
+    Ok(Rule { id, family: file.family, data: data.clone(), regex, at_start, except, groups })
 }
 
 /// SHA-256 over the canonical form (RFC 8785).

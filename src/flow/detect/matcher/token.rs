@@ -132,7 +132,7 @@ fn judge(rule: &Rule, text: &[u8], span: Range<usize>, fixed: usize, report: &mu
 
 /// The part of a token that is the secret: its group of that name, or all of it.
 fn secret<'t>(rule: &Rule, token: &'t [u8]) -> &'t [u8] {
-    if !rule.data().regex.contains("?P<secret>") {
+    if !rule.names_secret() {
         return token;
     }
     rule.regex().captures(token).and_then(|c| c.name("secret")).map_or(token, |m| m.as_bytes())

@@ -91,10 +91,21 @@ const fn in_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/' | b'.' | b'-' | b'~' | b'*' | b'?')
 }
 
+/// The bytes a shell reads as more than themselves, of those rewritten here.
+const SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let (mut n, bytes) = (0, b"\\'\"${^");
+    while n < bytes.len() {
+        table[bytes[n] as usize] = true;
+        n += 1;
+    }
+    table
+};
+
 /// Whether the line holds a spelling worth rewriting: the cheap test.
 fn spelt(line: &[u8], variables: &Variables) -> bool {
     let at = |i: usize| line.get(i).copied().unwrap_or(b' ');
-    line.iter().enumerate().any(|(i, &b)| {
+    line.iter().enumerate().filter(|(_, b)| SPECIAL[usize::from(**b)]).any(|(i, &b)| {
         let before = if i == 0 { b' ' } else { line[i - 1] };
         let next = at(i + 1);
         match b {
@@ -130,11 +141,9 @@ fn closing(text: &[u8], quote: u8) -> Option<&[u8]> {
 
 /// A quoted text that means the same without its quotes.
 fn simple(text: &[u8]) -> bool {
-    text.len() <= 64
-        && !text.iter().any(|b| {
-            b.is_ascii_whitespace()
-                || matches!(b, b';' | b'|' | b'&' | b'<' | b'>' | b'(' | b')' | b'"' | b'\'' | b'`' | b',' | b':')
-        })
+    const MEANT: &[u8] = b";|&<>()\"'`,:";
+    let plain = |b: &u8| !b.is_ascii_whitespace() && !MEANT.contains(b);
+    text.len() <= 64 && text.iter().all(plain) && !text.windows(3).any(|w| w == b"IFS")
 }
 
 /// Notes every `name=value` of the line.

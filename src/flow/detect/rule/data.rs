@@ -81,13 +81,6 @@ pub(crate) struct RuleData {
     pub(crate) counter_examples: Vec<String>,
 }
 
-impl RuleData {
-    /// Whether what the group `again` names must stand earlier in the match too: a file that is fetched, then run.
-    pub(crate) fn names_again(&self) -> bool {
-        self.regex.contains("?P<again>")
-    }
-}
-
 /// How a rule's regex is applied around one of its keywords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +91,9 @@ pub enum Find {
     Inside,
     /// A token within 20 characters of a name that holds the keyword and says it is a secret.
     Near,
-    /// A command on one line.
+    /// A command on one line; the keyword stands in its first word.
+    Command,
+    /// A command on one line, the keyword anywhere in it.
     Line,
     /// A text over several lines.
     Block,
