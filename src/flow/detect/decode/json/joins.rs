@@ -8,7 +8,7 @@ use memchr::{memchr, memmem, memrchr2};
 use std::ops::Range;
 
 /// Longer strings are matched alone; only their beginning joins in.
-const PIECE: usize = 256;
+const PIECE: usize = 128;
 /// A join is shown when it reaches this, and begun anew.
 const LONGEST: usize = 64 << 10;
 /// A text put together from pieces is no longer than this.
