@@ -115,6 +115,13 @@ const fn names_a_file(family: Family) -> bool {
     matches!(family, Family::SshKeyPath | Family::SensitiveUnixPath | Family::DotenvOrCloudCredentialPath)
 }
 
+impl Default for Audience {
+    /// The embedded vendor table alone.
+    fn default() -> Self {
+        Self::new(RuleSet::embedded(), &[])
+    }
+}
+
 /// Without the root's dot. Case is settled by [`Route`], whose hosts are in lower case.
 fn normal(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)

@@ -215,7 +215,8 @@ impl Gate {
         for (index, rule) in rules.rules().iter().enumerate().filter(|(_, r)| r.family().direction() == direction) {
             for keyword in rule.keywords() {
                 by_keyword.entry(keyword.clone()).or_default().push(index);
-                let apart = matches!(rule.find(), Find::Prefix | Find::Path) && !keyword.contains(' ');
+                let apart = matches!(rule.find(), Find::Prefix | Find::Path | Find::Pem)
+                    && !keyword.trim_end().contains([' ', '\t']);
                 if apart && keyword.is_ascii() {
                     let letters: Vec<String> = keyword.chars().take(SPACED_KEYWORD + 1).map(String::from).collect();
                     by_keyword.entry(letters.join(" ")).or_default();

@@ -46,11 +46,34 @@ pub(super) fn find(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         return end;
     }
     let path = resolve(trim(&text[start..end]));
-    let taken = rule.regex().is_match(&path) || rule.data().targets.iter().any(|t| stands_for(&path, t));
-    if taken && !rule.except().is_some_and(|e| e.is_match(&path)) {
+    if takes(rule, &path) {
+        report(Found { severity: rule.severity(), span: start..end, matched: Cow::Owned(path) });
+    } else if let Some(path) = broken(text, start..end).map(|whole| resolve(trim(&whole))).filter(|p| takes(rule, p)) {
         report(Found { severity: rule.severity(), span: start..end, matched: Cow::Owned(path) });
     }
     end
+}
+
+fn takes(rule: &Rule, path: &[u8]) -> bool {
+    let taken = rule.regex().is_match(path) || rule.data().targets.iter().any(|t| stands_for(path, t));
+    taken && !rule.except().is_some_and(|e| e.is_match(path))
+}
+
+/// The token put together with the ends of the lines beside it, when a line breaks in the midst of its path.
+fn broken(text: &[u8], token: Range<usize>) -> Option<Vec<u8>> {
+    let before = text[token.start.saturating_sub(REACH)..token.start].strip_suffix(b"\n").map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        &line[line.iter().rposition(|b| !of_path(*b)).map_or(0, |n| n + 1)..]
+    });
+    let after = &text[token.end..text.len().min(token.end + REACH)];
+    let after = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n")).map(|line| {
+        let end = line.iter().position(|b| !of_path(*b)).unwrap_or(line.len());
+        &line[..end]
+    });
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    let parted = |part: &[u8]| part.iter().any(|b| matches!(b, b'/' | b'\\'));
+    let joins = parted(before) || (!after.is_empty() && parted(&text[token.clone()]));
+    joins.then(|| [before, &text[token], after].concat())
 }
 
 /// The token without the punctuation of the sentence or list around it.
@@ -120,8 +143,14 @@ fn stands_for(path: &[u8], target: &str) -> bool {
     let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
     let wanted: Vec<&[u8]> = target.as_bytes().split(|b| *b == b'/').collect();
     let Some(skip) = parts.len().checked_sub(wanted.len()) else { return false };
-    let said =
-        |part: &[u8]| part.iter().filter(|b| b.is_ascii_alphanumeric() || **b == b'.').count() >= 2 && part[0] != b'*';
+    let said = |part: &[u8]| {
+        let mut in_set = false;
+        let plain = part.iter().filter(|b| {
+            in_set = (in_set || **b == b'[') && **b != b']';
+            !in_set && (b.is_ascii_alphanumeric() || **b == b'.')
+        });
+        plain.count() >= 2 && part[0] != b'*'
+    };
     parts[skip..].iter().zip(&wanted).all(|(p, w)| said(p) && glob(p, w))
 }
 
@@ -208,5 +237,6 @@ mod tests {
         assert!(stands_for(b"/etc/sh*dow", "etc/shadow"));
         assert!(!stands_for(b"/etc/*", "etc/shadow"));
         assert!(!stands_for(b"*/*", "etc/shadow"));
+        assert!(!stands_for(b"[a-z]*/[a-z]*", "etc/shadow"));
     }
 }
