@@ -52,6 +52,8 @@ fn strong(text: &[u8], at: usize) -> Option<Encoding> {
     match text {
         [b'%', ..] => Some(Encoding::Url),
         [_, b'x' | b'0'..=b'3', ..] => Some(Encoding::Hex),
+        // A letter after an `n` that is none: what begins a line seems to stand in the middle of a word.
+        [_, b'n', next, ..] if !(next.is_ascii_alphanumeric() || b"/~.$-_\\".contains(next)) => None,
         // The last: JSON within a text that is none itself.
         [_, b'u' | b'U' | b'n' | b'/', ..] | [_, b'\\', b'\\', b'"', ..] => Some(Encoding::Json),
         [_, b'"', ..] if matches!(before, Some(b'{' | b'[')) => Some(Encoding::Json),

@@ -5,7 +5,7 @@ use memchr::memchr_iter;
 use posture::Encoding;
 
 /// What is percent-encoded has no blanks: little beside it belongs to it.
-const CONTEXT: usize = 128;
+const CONTEXT: usize = 32;
 
 /// Shows `text` with its percent-encoding undone once; the next round is the next decoding's.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
