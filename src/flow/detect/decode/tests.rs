@@ -275,3 +275,17 @@ fn a_truncated_string_is_still_seen() {
         assert!(!chains(&text[..end]).is_empty(), "{end}");
     }
 }
+
+#[test]
+fn many_small_bombs_share_one_budget() {
+    let bomb = BASE64.encode(&gzip(&vec![b'a'; 1 << 20]));
+    let text = format!("{bomb} ").repeat(200);
+    let limits = Limits::default();
+    let mut budget = Budget::new(&limits);
+    budget.earn(text.len());
+    let mut shown = 0;
+    let mut on = |view: &View<'_>| shown += view.text.len();
+    body(&mut Unwrap::new(&limits, &mut budget, Placement::Body, &mut on), text.as_bytes(), b"", Direction::Outbound);
+    assert!(shown > 1 << 18, "some of it is looked at");
+    assert!(shown <= (1 << 20) + 16 * text.len());
+}

@@ -127,6 +127,11 @@ impl<'a> Unwrap<'a> {
         self.budget.spend(bytes)
     }
 
+    /// Bytes that may be decoded still.
+    pub(super) fn affordable(&self) -> usize {
+        self.budget.left
+    }
+
     pub(super) fn buffer(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()
     }
