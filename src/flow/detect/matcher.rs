@@ -297,6 +297,9 @@ fn stretch(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>
         (at.saturating_sub(BLOCK_BEFORE), end, if end == text.len() { end } else { end - BLOCK_BEFORE })
     };
     let window = &text[start..end];
+    if !rule.may_match(window) {
+        return next;
+    }
     if rule.names_again() {
         for groups in rule.regex().captures_iter(window) {
             let (Some(whole), Some(again)) = (groups.get(0), groups.name("again")) else { continue };

@@ -9,6 +9,7 @@ pub use data::{Alphabet, Class, Find, Vendor};
 pub(crate) use example::expand;
 
 use data::{RuleData, RuleFile, VendorFile};
+use memchr::memmem::Finder;
 use posture::{Family, PatternSet, Severity, Sha256Hex, Word};
 use regex::bytes::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
@@ -80,6 +81,7 @@ pub struct Rule {
     /// The regex where it must begin, for a command.
     at_start: Option<Regex>,
     except: Option<Regex>,
+    needs: Vec<Finder<'static>>,
     groups: Groups,
 }
 
@@ -143,6 +145,11 @@ impl Rule {
 
     pub(crate) fn except(&self) -> Option<&Regex> {
         self.except.as_ref()
+    }
+
+    /// Whether `line` holds one of the literals the rule needs besides a keyword.
+    pub(crate) fn may_match(&self, line: &[u8]) -> bool {
+        self.needs.is_empty() || self.needs.iter().any(|n| n.find(line).is_some())
     }
 
     pub(crate) fn at_start(&self) -> Option<&Regex> {
@@ -279,10 +286,11 @@ fn compile(file_name: &str, file: &RuleFile, data: &RuleData, vendors: &BTreeSet
     let regex = build("regex", &anchored(&data.regex))?;
     let at_start =
         (data.find == Find::Command).then(|| build("regex", &format!(r"\A(?:{})", data.regex))).transpose()?;
+    let needs = data.needs.iter().map(|n| Finder::new(n).into_owned()).collect();
     let has = |group| regex.capture_names().flatten().any(|name| name == group);
     let groups = Groups { secret: has("secret"), again: has("again") };
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
-    Ok(Rule { id, family: file.family, data: data.clone(), regex, at_start, except, groups })
+    Ok(Rule { id, family: file.family, data: data.clone(), regex, at_start, except, needs, groups })
 }
 
 /// SHA-256 over the canonical form (RFC 8785).

@@ -111,12 +111,7 @@ fn spelt(line: &[u8], variables: &Variables) -> bool {
         match b {
             b'\\' => next.is_ascii_alphanumeric() || matches!(next, b'/' | b'-' | b'.'),
             b'\'' | b'"' => {
-                (in_word(before) || matches!(before, b'\'' | b'"')) && (in_word(next) || matches!(next, b'\'' | b'"'))
-                    || before == b'$'
-                    || {
-                        // A short quoted word, such as `"rm" -rf`.
-                        in_word(next) && !in_word(before) && closing(&line[i + 1..], b).is_some_and(simple)
-                    }
+                before == b'$' || breaks_word(before, next, &line[i + 1..]) || quotes_word(before, &line[i..])
             }
             b'$' => {
                 next == b'('
@@ -131,6 +126,25 @@ fn spelt(line: &[u8], variables: &Variables) -> bool {
             _ => false,
         }
     })
+}
+
+/// A quote in the midst of a word, as in `r''m`, but for the apostrophes of English.
+fn breaks_word(before: u8, next: u8, after: &[u8]) -> bool {
+    let joins = |b| in_word(b) || matches!(b, b'\'' | b'"');
+    let end = after.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(after.len());
+    let closed = matches!(after.get(end), Some(b'\'' | b'"'));
+    let english = matches!(after[..end], [b't' | b's' | b'd' | b'm'] | [b'r', b'e'] | [b'l', b'l'] | [b'v', b'e']);
+    joins(before) && joins(next) && !(before.is_ascii_alphabetic() && english && !closed)
+}
+
+/// A word in quotes it does not need, as in `"rm" -rf`.
+fn quotes_word(before: u8, quoted: &[u8]) -> bool {
+    let opens = before.is_ascii_whitespace() || matches!(before, b';' | b'|' | b'&' | b'(' | b'`');
+    opens
+        && closing(&quoted[1..], quoted[0]).is_some_and(|inner| {
+            let blank = |b: Option<&u8>| b.is_none_or(u8::is_ascii_whitespace);
+            !inner.is_empty() && simple(inner) && blank(quoted.get(inner.len() + 2))
+        })
 }
 
 /// What stands before the closing quote.
