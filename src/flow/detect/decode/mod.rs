@@ -6,13 +6,12 @@
 mod binary;
 mod coding;
 mod delta;
-mod entity;
 mod escape;
 mod form;
 mod head;
+mod html;
 mod json;
 mod kept;
-mod markup;
 mod multipart;
 mod packed;
 mod patch;

