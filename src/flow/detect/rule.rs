@@ -1,4 +1,4 @@
-//! Rule files → RuleSet: rules are data, checked once when they are read.
+//! Rule files → `RuleSet`: rules are data, checked once when they are read.
 //!
 //! A rule's text is the product's or, later, an operator's: one loader serves both. An error names file, rule and field.
 
@@ -55,7 +55,7 @@ pub struct Source<'a> {
 
 /// What is wrong with a rule file, and where.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {}{problem}", place(.rule.as_deref(), .field))]
+#[error("{file}: {}{problem}", place(.rule.as_deref(), *.field))]
 pub struct RuleError {
     file: String,
     rule: Option<String>,
@@ -63,7 +63,7 @@ pub struct RuleError {
     problem: String,
 }
 
-fn place(rule: Option<&str>, field: &Option<&'static str>) -> String {
+fn place(rule: Option<&str>, field: Option<&'static str>) -> String {
     match (rule, field) {
         (Some(rule), Some(field)) => format!("rule {rule}, field {field}: "),
         (Some(rule), None) => format!("rule {rule}: "),

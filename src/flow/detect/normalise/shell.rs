@@ -133,7 +133,7 @@ fn breaks_word(before: u8, next: u8, after: &[u8]) -> bool {
     let joins = |b| in_word(b) || matches!(b, b'\'' | b'"');
     let end = after.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(after.len());
     let closed = matches!(after.get(end), Some(b'\'' | b'"'));
-    let english = matches!(after[..end], [b't' | b's' | b'd' | b'm'] | [b'r', b'e'] | [b'l', b'l'] | [b'v', b'e']);
+    let english = matches!(after[..end], [b't' | b's' | b'd' | b'm'] | [b'r' | b'v', b'e'] | [b'l', b'l']);
     joins(before) && joins(next) && !(before.is_ascii_alphabetic() && english && !closed)
 }
 
@@ -175,15 +175,11 @@ fn assignments(line: &[u8], variables: &mut Variables) {
             return;
         }
         let rest = &line[at + 1..];
-        let value = match rest.first() {
-            Some(&q @ (b'"' | b'\'')) => closing(&rest[1..], q).unwrap_or(b""),
-            _ => {
-                let end = rest.iter().position(|b| {
-                    b.is_ascii_whitespace()
-                        || matches!(b, b';' | b'&' | b'|' | b')' | b'"' | b'\'' | b'`' | b'<' | b'>')
-                });
-                &rest[..end.unwrap_or(rest.len())]
-            }
+        let value = if let Some(&q @ (b'"' | b'\'')) = rest.first() {
+            closing(&rest[1..], q).unwrap_or(b"")
+        } else {
+            let ends = |b: &u8| b.is_ascii_whitespace() || b";&|)\"'`<>".contains(b);
+            &rest[..rest.iter().position(ends).unwrap_or(rest.len())]
         };
         if value.is_empty() || value.len() > MAX_VALUE || value.starts_with(b"=") {
             continue;
@@ -329,20 +325,22 @@ fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> u
     let mut quoted = None;
     let mut end = None;
     for (i, &b) in window.iter().enumerate() {
-        match (quoted, b) {
-            (Some(q), _) if q == b => quoted = None,
-            (Some(_), _) => {}
-            (None, b'\'' | b'"') => quoted = Some(b),
-            (None, b'{') => level += 1,
-            (None, b'}') => {
+        if let Some(q) = quoted {
+            quoted = (b != q).then_some(q);
+            continue;
+        }
+        match b {
+            b'\'' | b'"' => quoted = Some(b),
+            b'{' => level += 1,
+            b'}' => {
                 level -= 1;
                 if level == 0 {
                     end = Some(i);
                     break;
                 }
             }
-            (None, b',') if level == 1 => commas.push(i),
-            (None, b) if b.is_ascii_whitespace() || b == b':' => return 0,
+            b',' if level == 1 => commas.push(i),
+            b if b.is_ascii_whitespace() || b == b':' => return 0,
             _ => {}
         }
     }
