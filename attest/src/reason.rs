@@ -259,7 +259,9 @@ impl Reason {
             Self::LogLine { .. } | Self::LogCut { .. } | Self::LogHead { .. } | Self::LogPrefix { .. } => {
                 "signed records were altered or lost; keep the folder as it is and compare it with a backup"
             }
-            Self::RolledBack { .. } => "someone set `current` back, or an export was cut short; `export` makes a new one",
+            Self::RolledBack { .. } => {
+                "someone set `current` back, or an export was cut short; `export` makes a new one"
+            }
             Self::Stopped { .. } => "start the monitor; for one stopped on purpose, --accept-stopped",
             Self::ClockAhead { .. } | Self::ClockSpan { .. } => "compare the clocks of the two machines",
             Self::Expired { .. } => "the monitor is dead or cannot export; for a copy of a folder, --max-age",

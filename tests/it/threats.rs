@@ -187,3 +187,14 @@ fn follow_shows_what_is_appended_and_ends_with_its_reader() {
     file.write_all(next.finding(Severity::High, Family::AiApiKey, 4).text().as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "a reader that leaves is no error");
 }
+
+#[test]
+fn a_pipe_in_the_place_of_the_log_makes_nobody_wait() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.home()).unwrap();
+    let path = place.home().join("findings.jsonl");
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    let said = place.run(&["threats"]);
+    assert_eq!(said.code, 74, "{}", said.err);
+    assert!(said.err.contains("not a regular file"), "{}", said.err);
+}
