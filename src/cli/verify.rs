@@ -6,7 +6,7 @@ use crate::{
     clock, config,
     home::{self, Home},
 };
-use attest::{Anchor, Baseline, Folder, Options, Reason, Report, report};
+use attest::{Anchor, Baseline, Folder, Options, Reason, Report, folder::FolderError, report};
 use clap::ValueHint;
 use posture::{Sha256Hex, VerdictResult};
 use std::{
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a monitor at work gets to replace a posture that has just expired.
+/// How long a monitor at work gets to replace a posture that has just expired, or is of the run before.
 const FRESH_WITHIN: Duration = Duration::from_secs(10);
 /// No verdict is longer.
 const MAX_VERDICT_BYTES: u64 = 64 << 10;
@@ -84,8 +84,12 @@ fn verify(args: &Args, place: &Place) -> Result<Report, Trouble> {
     let deadline = Instant::now() + FRESH_WITHIN;
     loop {
         let report = attest::verify(&folder, &options(anchor.clone()));
-        let expired = matches!(report.reason, Some(Reason::Expired { .. }));
-        if !expired || home.running().is_none() || Instant::now() >= deadline {
+        // The last run's word stands until this run has made its first.
+        let stale = matches!(
+            report.reason,
+            Some(Reason::Expired { .. } | Reason::Stopped { .. } | Reason::Folder(FolderError::NoExport { .. }))
+        );
+        if !stale || home.running().is_none() || Instant::now() >= deadline {
             return Ok(report);
         }
         std::thread::sleep(LOOK_EVERY);

@@ -137,6 +137,18 @@ fn commands_that_begin_together_lean_on_one_monitor() {
 }
 
 #[test]
+fn a_monitor_that_is_ready_is_not_taken_for_the_stopped_one_before_it() {
+    let place = Watched::new();
+    for _ in 0..3 {
+        assert_eq!(place.run(&["start", "--background"]).code, 0);
+        let said = place.run(&["verify"]);
+        assert_eq!(said.code, 0, "{}", said.out);
+        assert_eq!(place.run(&["stop"]).code, 0);
+        assert_eq!(place.run(&["verify"]).code, 3);
+    }
+}
+
+#[test]
 fn an_interrupt_reaches_the_command_and_not_the_monitor() {
     let place = Watched::new();
     let script = "trap 'exit 9' INT; echo up; while :; do sleep 0.1; done";
