@@ -137,6 +137,16 @@ fn commands_that_begin_together_lean_on_one_monitor() {
 }
 
 #[test]
+fn a_start_that_only_writes_the_anchor_again_is_no_first_start() {
+    let place = Watched::new();
+    assert!(place.run(&["start", "--background"]).err.contains("first start"));
+    assert_eq!(place.run(&["stop"]).code, 0);
+    fs::remove_file(place.0.home().join("signing.pub.pem")).unwrap();
+    let again = place.run(&["start", "--background"]);
+    assert_eq!((again.code, again.err.as_str()), (0, ""));
+}
+
+#[test]
 fn a_monitor_that_is_ready_is_not_taken_for_the_stopped_one_before_it() {
     let place = Watched::new();
     for _ in 0..3 {

@@ -140,12 +140,12 @@ fn a_record_cannot_write_to_the_terminal() {
     let Record::Finding(mut finding) = attest::chain::read_line(log.text().trim_end().as_bytes()).unwrap() else {
         panic!("a finding")
     };
-    finding.dest = "\u{1b}]0;owned\u{7}".to_owned();
+    finding.dest = "\u{1b}]0;owned\u{7}\u{202e}\u{200b}".to_owned();
     let line = serde_json::to_string(&finding).unwrap() + "\n";
     let place = Place::new();
     place.file("findings.jsonl", &line, 0o600);
     let said = place.run(&["threats"]);
-    assert!(said.out.contains("owned") && !said.out.contains('\u{1b}'), "{:?}", said.out);
+    assert!(said.out.contains("owned") && !said.out.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{:?}", said.out);
 }
 
 #[test]
