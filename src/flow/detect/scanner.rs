@@ -163,7 +163,11 @@ impl Scanner {
             decode::fields(w, &fields);
             if let StartLine::Request { method, target } = &start {
                 decode::method(w, method);
-                decode::target(w, target);
+                if method[..] == b"CONNECT"[..] {
+                    decode::host(w, target);
+                } else {
+                    decode::target(w, target);
+                }
                 decode::host(w, route.host.as_bytes());
             }
         });

@@ -84,6 +84,7 @@ pub(in crate::flow::detect) fn fields(w: &mut Unwrap<'_>, fields: &[Field]) {
 
 /// Shows a host, and its labels put together but for the last two: a lookup alone can carry data out.
 pub(in crate::flow::detect) fn host(w: &mut Unwrap<'_>, host: &[u8]) {
+    w.place(Placement::Host);
     w.text(host, None, Voice::Unknown);
     let labels: Vec<&[u8]> = host.split(|&b| b == b'.').collect();
     if labels.len() > 3 {

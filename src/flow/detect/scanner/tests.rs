@@ -293,6 +293,16 @@ fn a_key_may_be_the_method_or_a_fields_name() {
 }
 
 #[test]
+fn a_key_may_be_the_name_of_a_tunnels_end() {
+    for target in ["AKIAXJC6FNDMTURWMQ55.evil.test:443", "AKIAXJC6FN.DMTURWMQ55.evil.test:443"] {
+        let mut head = head(Direction::Outbound, &[]);
+        head.start = StartLine::Request { method: Bytes::from_static(b"CONNECT"), target: target.to_owned().into() };
+        let (hits, _) = scan_pieces(&detector(), head, []);
+        assert_eq!(hits, ["host [] AKIAXJC6FNDMTURWMQ55"], "{target}");
+    }
+}
+
+#[test]
 fn every_line_of_an_event_is_looked_at() {
     for line in ["event: AKIAXJC6FNDMTURWMQ55", "id: AKIAXJC6FNDMTURWMQ55", ": AKIAXJC6FNDMTURWMQ55"] {
         let (hits, _) = scan(Direction::Outbound, &[], format!("data: hello\n{line}\n\ndata: more\n\n").as_bytes());
