@@ -208,6 +208,54 @@ fn an_unknown_coding_is_looked_at_as_it_is() {
 }
 
 #[test]
+fn a_lie_about_the_coding_hides_nothing() {
+    let body = format!("{COMMAND} && echo done");
+    for name in ["gzip", "deflate", "br", "zstd", "gzip, br"] {
+        for step in [1, 7, body.len()] {
+            let head = head(Direction::Inbound, &[("content-encoding", name)]);
+            let (hits, scanned) = scan_pieces(&detector(), head, body.as_bytes().chunks(step));
+            assert_eq!(hits.len(), 1, "{name}, {step} at a time");
+            assert_eq!(scanned, Scanned { bytes: 0, unscanned: Some(UnscannedReason::Undecodable) }, "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_coding_that_has_ended_is_looked_at_and_not_held() {
+    for (name, coded) in [
+        ("gzip", gzip(b"nothing to see")),
+        ("deflate", zlib(b"nothing to see")),
+        ("deflate", deflate(b"nothing to see")),
+        ("br", brotli(b"nothing to see")),
+        ("zstd", zstd(b"nothing to see")),
+    ] {
+        let hidden = [&coded[..], format!("\n{COMMAND}\n").as_bytes(), &[b'x'; 4 << 10]].concat();
+        for step in [1, 7, hidden.len()] {
+            let head = head(Direction::Inbound, &[("content-encoding", name)]);
+            let (hits, scanned) = scan_pieces(&detector(), head, hidden.chunks(step));
+            assert_eq!(hits.len(), 1, "{name}, {step} at a time");
+            assert_eq!(scanned.unscanned, Some(UnscannedReason::Undecodable), "{name}, {step} at a time");
+            assert!(scanned.bytes <= coded.len() as u64 + 12, "{name}: {}", scanned.bytes);
+        }
+    }
+}
+
+#[test]
+fn codings_are_undone_however_many_fields_name_them() {
+    let twice = zlib(&deflate(COMMAND.as_bytes()));
+    for fields in [
+        &[("content-encoding", "deflate"), ("Content-Encoding", "deflate")][..],
+        &[("content-encoding", "identity"), ("content-encoding", "deflate, deflate")],
+        &[("transfer-encoding", "Deflate, chunked"), ("content-encoding", "deflate")],
+        &[("transfer-encoding", "deflate"), ("transfer-encoding", "deflate, chunked")],
+    ] {
+        let (hits, scanned) = scan(Direction::Inbound, fields, &twice);
+        assert_eq!(hits, [format!("body [deflate deflate] {COMMAND}")], "{fields:?}");
+        assert_eq!(scanned.unscanned, None);
+    }
+}
+
+#[test]
 fn both_ends_of_a_long_body_are_looked_at() {
     let limits = Limits { max_scan_bytes: 64 << 10, ..Limits::default() };
     let detector = Detector::new(limits, &[], None);
@@ -233,6 +281,33 @@ fn parts_of_a_head_are_placed() {
     };
     let (hits, _) = scan_pieces(&detector(), head, []);
     assert_eq!(hits, ["header [url] /etc/shadow", "query [url] AKIAXJC6FNDMTURWMQ55"]);
+}
+
+#[test]
+fn a_key_may_be_the_method_or_a_fields_name() {
+    let mut head = head(Direction::Outbound, &[("x-akiaxjc6fndmturwmq55", "1")]);
+    head.start =
+        StartLine::Request { method: Bytes::from_static(b"AKIAYDB2OPQ4WKZLNR7C"), target: Bytes::from_static(b"/") };
+    let (hits, _) = scan_pieces(&detector(), head, []);
+    assert_eq!(hits, ["header [] AKIAXJC6FNDMTURWMQ55", "request_line [] AKIAYDB2OPQ4WKZLNR7C"]);
+}
+
+#[test]
+fn a_key_may_be_the_name_of_a_tunnels_end() {
+    for target in ["AKIAXJC6FNDMTURWMQ55.evil.test:443", "AKIAXJC6FN.DMTURWMQ55.evil.test:443"] {
+        let mut head = head(Direction::Outbound, &[]);
+        head.start = StartLine::Request { method: Bytes::from_static(b"CONNECT"), target: target.to_owned().into() };
+        let (hits, _) = scan_pieces(&detector(), head, []);
+        assert_eq!(hits, ["host [] AKIAXJC6FNDMTURWMQ55"], "{target}");
+    }
+}
+
+#[test]
+fn every_line_of_an_event_is_looked_at() {
+    for line in ["event: AKIAXJC6FNDMTURWMQ55", "id: AKIAXJC6FNDMTURWMQ55", ": AKIAXJC6FNDMTURWMQ55"] {
+        let (hits, _) = scan(Direction::Outbound, &[], format!("data: hello\n{line}\n\ndata: more\n\n").as_bytes());
+        assert_eq!(hits, ["body [sse] AKIAXJC6FNDMTURWMQ55"], "{line}");
+    }
 }
 
 #[test]
