@@ -62,6 +62,14 @@ fn a_signature_with_the_group_order_added_is_refused() {
 }
 
 #[test]
+fn what_only_a_lenient_verifier_takes_is_refused() {
+    for v in vectors(include_str!("vectors/lenient_signatures.txt")) {
+        let signature = Signature::from_bytes(&hex(v[1]));
+        assert!(key(1).public().verify(b"posture", &signature).is_err(), "{}", v[0]);
+    }
+}
+
+#[test]
 fn the_private_key_is_written_as_pkcs8_version_1() {
     assert_eq!(*key(7).to_pem(), pem(&[7; 32]));
     assert!(SigningKey::from_pem(&SigningKey::generate().unwrap().to_pem()).is_ok());

@@ -11,8 +11,10 @@ mod guardian_policy;
 mod keys;
 mod logging;
 mod man;
+mod patterns;
 mod place;
 mod run;
+mod scan;
 mod show;
 mod spawn;
 mod start;
@@ -63,9 +65,11 @@ enum Verb {
     Run(run::Args),
     Env(env::Args),
     Threats(threats::Args),
+    Scan(scan::Args),
     Export(export::Args),
     Verify(verify::Args),
     Keys(keys::Args),
+    Patterns(patterns::Args),
     Config(config::Args),
     GuardianPolicy(guardian_policy::Args),
     Completions(completions::Args),
@@ -96,9 +100,11 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Env(args) => env::run(&args, &place),
         Verb::Threats(args) => threats::run(&args, &place),
         Verb::Export(args) => export::run(&args, &place),
+        Verb::Scan(args) => scan::run(&args, &place),
         Verb::Verify(args) => verify::run(&args, &place),
         Verb::Keys(args) => keys::run(&args, &place),
         Verb::GuardianPolicy(args) => guardian_policy::run(&args, &place),
+        Verb::Patterns(args) => patterns::run(&args),
         Verb::Config(args) => config::run(&args, &place),
         Verb::Completions(args) => completions::run(&args, Line::command()),
         Verb::Man(args) => man::run(args, Line::command()),

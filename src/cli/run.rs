@@ -1,21 +1,32 @@
 //! `run -- CMD…`: one command and its children behind the proxy, nothing else.
 
 use super::place::{Json, Place};
-use super::start::Flags;
-use super::{Answer, Trouble, YES, env, show, spawn};
+use super::{Answer, Trouble, YES, env, show, spawn, status};
 use crate::{
-    config::Config,
-    control::{self, Status},
+    config::{Config, FlagValues},
+    control::{self, ControlError, Lease, Status},
     home::Home,
     platform::{contract, dotenv},
 };
+use posture::UnscannedReason;
 use serde::Serialize;
-use std::{ffi::OsString, net::SocketAddr, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    os::unix::process::ExitStatusExt,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
 use tokio::{
     process::{Child, Command},
     signal::unix::{Signal, SignalKind, signal},
 };
 
+/// A monitor that is ending is gone within this, drain included, and another can begin.
+const LEAN_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What passed last is scanned within this, or is told of by the next `status`.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// A monitor answers within this, or it does not.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -28,8 +39,9 @@ pub(super) struct Args {
     /// Shows what the command's environment would be and runs nothing
     #[arg(long)]
     dry_run: bool,
-    #[command(flatten)]
-    flags: Flags,
+    /// Where a monitor started for this listens; port 0 picks a free one [default: 127.0.0.1:8790]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
     #[command(flatten)]
     json: Json,
     /// The command and its arguments
@@ -52,7 +64,7 @@ struct Pair {
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
-    let flags = args.flags.values();
+    let flags = FlagValues { listen: args.listen.clone(), ..FlagValues::default() };
     let config = place.load(flags.clone())?.config;
     let home = Home::of(&config);
     if args.dry_run {
@@ -61,21 +73,45 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     if args.json.json {
         return Err(Trouble::usage("--json goes with --dry-run: the command's own output is its own"));
     }
-    let listen = match home.running() {
-        Some(running) => running.listen,
-        None => match spawn::monitor(place, &flags, &config, true) {
-            Ok(ready) => ready.listen,
-            // Another `run` was quicker.
-            Err(trouble) => home.running().map(|running| running.listen).ok_or(trouble)?,
-        },
-    };
     warn_of_overrides(&config);
-    let lease = control::lease(&home, ANSWER_WITHIN)?;
-    let before = status(&home)?;
+    let (listen, _lease) = lean(place, &flags, &config, &home)?;
+    let before = status::of(&home)?;
     let code = behind(&args.command, &config, listen)?;
     conclude(&home, &before);
-    drop(lease);
     Ok(code)
+}
+
+/// A monitor that stays at least as long as the lease: the one that runs, or a new one.
+fn lean(place: &Place, flags: &FlagValues, config: &Config, home: &Home) -> Result<(SocketAddr, Lease), Trouble> {
+    let deadline = Instant::now() + LEAN_WITHIN;
+    loop {
+        let trouble = match home.running() {
+            Some(running) if elsewhere(flags, config, running.listen) => {
+                return Err(Trouble::no(format!("a monitor runs already, on {}", running.listen))
+                    .hint("leave out --listen to use it, or `stop` it first"));
+            }
+            Some(running) => match control::lease(home, ANSWER_WITHIN) {
+                Ok(lease) => return Ok((running.listen, lease)),
+                // It is just ending, or has just begun.
+                Err(e) => e.into(),
+            },
+            None => match spawn::monitor(place, flags, config, true) {
+                Ok(_) => continue,
+                // Another `run` may have been quicker.
+                Err(trouble) if home.running().is_some() => trouble,
+                Err(trouble) => return Err(trouble),
+            },
+        };
+        if Instant::now() >= deadline {
+            return Err(trouble);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Whether the command line asks for another address than the monitor has.
+fn elsewhere(flags: &FlagValues, config: &Config, listen: SocketAddr) -> bool {
+    flags.listen.is_some() && config.listen != listen && config.listen.port() != 0
 }
 
 /// Runs the command behind the proxy at `listen` and returns the code it ended with.
@@ -196,13 +232,22 @@ fn dry_run(config: &Config, home: &Home, json: bool) -> Answer {
     Ok(YES)
 }
 
-fn status(home: &Home) -> Result<Status, Trouble> {
-    Ok(control::status(home, ANSWER_WITHIN)?)
+/// How the monitor is once it has looked at everything that passed, or after a while.
+fn settled(home: &Home) -> Result<Status, ControlError> {
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    loop {
+        let status = status::of(home)?;
+        let in_progress = status.coverage.unscanned(UnscannedReason::InProgress).messages;
+        if (in_progress == 0 && status.queue_used_bytes == 0) || Instant::now() >= deadline {
+            return Ok(status);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// One line of what was seen meanwhile: of this command, unless others ran beside it.
 fn conclude(home: &Home, before: &Status) {
-    let Ok(after) = control::status(home, ANSWER_WITHIN) else {
+    let Ok(after) = settled(home) else {
         show::note("warning: the monitor did not answer at the end; `status` and `verify` tell what holds");
         return;
     };

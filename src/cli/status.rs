@@ -8,6 +8,7 @@ use crate::{
 };
 use posture::{Coverage, NamedCount};
 use serde::Serialize;
+use std::time::{Duration, Instant};
 
 /// Show how the monitor is
 ///
@@ -27,7 +28,7 @@ struct Stopped {
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let home = Home::of(&place.config()?);
-    match control::status(&home, ANSWER_WITHIN) {
+    match of(&home) {
         Ok(status) if args.json.json => show::json(&status)?,
         Ok(status) => screen(&status)?,
         Err(ControlError::NoMonitor) => {
@@ -42,6 +43,17 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         Err(e) => return Err(e.into()),
     }
     Ok(YES)
+}
+
+/// How the monitor is; one that is still starting gets the time to.
+pub(super) fn of(home: &Home) -> Result<Status, ControlError> {
+    let deadline = Instant::now() + ANSWER_WITHIN;
+    loop {
+        match control::status(home, ANSWER_WITHIN) {
+            Err(ControlError::Refused(_)) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            other => return other,
+        }
+    }
 }
 
 fn screen(status: &Status) -> Result<(), Trouble> {

@@ -12,12 +12,12 @@ pub use error::{ConfigError, Origin};
 pub use settings::{SETTINGS, Setting};
 pub use value::{Shown, UpstreamProxy};
 
-pub use crate::flow::capture::Timeouts;
+pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntry};
 
 use crate::flow::detect::Limits;
 use error::Reason;
 use file::Raw;
-use posture::{Protocol, Retention, Sha256Hex};
+use posture::{Retention, Sha256Hex};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
@@ -78,19 +78,6 @@ pub struct Config {
     pub proxy_url: Option<UpstreamProxy>,
     /// Roots trusted upstream beside the platform's: a PEM file.
     pub ca_bundle: Option<PathBuf>,
-}
-
-/// A server of the operator's own to which a vendor's key may go: an `[[audience]]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AudienceEntry {
-    /// `http` or `https`.
-    pub scheme: Protocol,
-    /// Its host: lower case, no trailing dot, an IPv6 literal without brackets.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Whose keys it may get: names the rules know.
-    pub vendors: Vec<String>,
 }
 
 /// Where settings come from. The process' own are [`Sources::process`].
@@ -251,9 +238,6 @@ impl Loaded {
         let refuse = |key: &'static str, reason: &str| Err(Reason::new(reason).of(key, self.origin_of(key)));
         if !config.listen.ip().is_loopback() && !config.allow_remote {
             return refuse("listen", "other hosts can reach this address: say --allow-remote if they are meant to");
-        }
-        if config.retention.segment_bytes > config.retention.max_bytes / 2 {
-            return refuse("retention.segment_bytes", "must be at most half of retention.max_bytes");
         }
         if config.scan.max_decoded_bytes < config.scan.max_scan_bytes {
             return refuse("scan.max_decoded_bytes", "must not be below scan.max_scan_bytes");

@@ -4,6 +4,7 @@ use super::error::Reason;
 use super::file::Raw;
 use super::value::{self, Shown};
 use super::{Config, UpstreamProxy, within};
+use crate::flow::detect::rule::RuleSet;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -117,17 +118,19 @@ pub static SETTINGS: &[Setting] = &[
     .security(),
     Setting::new("keys.dir", "folder of the private keys", keys_dir, |c| place(&c.home, &c.keys_dir))
         .env("CREDENTIALS_DIRECTORY"),
-    Setting::new("proxy_url", "proxy that everything but loopback is sent through", proxy_url, |c| {
+    Setting::new("proxy_url", "not in this version: a proxy to go through", proxy_url, |c| {
         c.proxy_url.as_ref().map_or(Shown::Nothing, |p: &UpstreamProxy| Shown::Text(p.masked()))
     })
     .env("HERMES_TRAFFIC_GUARDIAN_PROXY_URL")
     .security(),
-    Setting::new("ca_bundle", "roots trusted upstream beside the platform's", ca_bundle, |c| {
+    Setting::new("ca_bundle", "not in this version: more roots to trust upstream", ca_bundle, |c| {
         c.ca_bundle.as_ref().map_or(Shown::Nothing, |p| Shown::Path(p.clone()))
     })
     .env("HERMES_TRAFFIC_GUARDIAN_CA_BUNDLE")
     .security(),
-    Setting::new("inspect_https", "HTTPS is not decrypted in this version", inspect_https, |_| Shown::Bool(false)),
+    Setting::new("inspect_https", "not in this version: HTTPS is relayed unopened", inspect_https, |_| {
+        Shown::Bool(false)
+    }),
     Setting::new(
         "scan.max_scan_bytes",
         "bytes looked at of one message",
@@ -178,26 +181,18 @@ pub static SETTINGS: &[Setting] = &[
         |c| number(c.fold_open_max),
     ),
     Setting::new(
-        "retention.max_age_days",
-        "age at which findings may go",
-        |c, raw| put(&mut c.retention.max_age_days, value::number(raw, 7, 3650)),
-        |c| Shown::Number(c.retention.max_age_days),
-    )
-    .security(),
-    Setting::new(
         "retention.max_bytes",
-        "bytes of the log, all segments together",
-        |c, raw| put(&mut c.retention.max_bytes, value::bytes(raw, 128 * KIB, 1024 * 1024 * MIB)),
+        "bytes of the log; when it is full, findings are counted and not recorded",
+        |c, raw| put(&mut c.retention.max_bytes, value::bytes(raw, MIB, 1024 * 1024 * MIB)),
         |c| Shown::Bytes(c.retention.max_bytes),
     )
     .security(),
-    Setting::new(
-        "retention.segment_bytes",
-        "bytes of one segment of the log",
-        |c, raw| put(&mut c.retention.segment_bytes, value::bytes(raw, 64 * KIB, 1024 * MIB)),
-        |c| Shown::Bytes(c.retention.segment_bytes),
-    )
-    .security(),
+    Setting::new("retention.max_age_days", "not in this version, which prunes nothing", never_pruned, |_| {
+        Shown::Nothing
+    }),
+    Setting::new("retention.segment_bytes", "not in this version, which prunes nothing", never_pruned, |_| {
+        Shown::Nothing
+    }),
     Setting::new(
         "timeouts.dial",
         "connecting to an upstream server",
@@ -309,6 +304,12 @@ fn ca_bundle(_: &mut Config, _: &Raw) -> Result<(), Reason> {
     Err(Reason::new("this version opens no TLS connection of its own and would not use it"))
 }
 
+fn never_pruned(_: &mut Config, _: &Raw) -> Result<(), Reason> {
+    Err(Reason::new(
+        "this version keeps every record it admits and would not use it; `retention.max_bytes` bounds the log",
+    ))
+}
+
 fn inspect_https(_: &mut Config, raw: &Raw) -> Result<(), Reason> {
     if value::boolean(raw)? {
         return Err(Reason::new("this version relays HTTPS unopened: only its size and destination are seen"));
@@ -329,7 +330,6 @@ fn audiences(config: &Config) -> Shown {
     Shown::List(shown.collect())
 }
 
-// The rules are not here yet: any well-formed name passes until they are.
 fn vendor_known(name: &str) -> bool {
-    name.parse::<posture::Word>().is_ok()
+    name == "*" || RuleSet::embedded().vendors().iter().any(|vendor| vendor.name == name)
 }

@@ -84,8 +84,9 @@ fn a_bad_file_is_refused_with_key_and_line() {
         ("attestation_output = \".\"", "line 1: attestation_output: must be a folder of its own"),
         ("a = 1\na = 2", "HOME/config.toml line 2: duplicate key"),
         ("mode", "HOME/config.toml line 1: "),
-        ("[retention]\nmax_age_days = 1", "line 2: retention.max_age_days: expected a number from 7"),
-        ("[retention]\nmax_bytes = \"4MiB\"", "retention.segment_bytes: must be at most half"),
+        ("[retention]\nmax_age_days = 9", "line 2: retention.max_age_days: this version keeps every record"),
+        ("[retention]\nsegment_bytes = \"1MiB\"", "line 2: retention.segment_bytes: this version keeps"),
+        ("[retention]\nmax_bytes = \"4KiB\"", "line 2: retention.max_bytes: expected a size from 1MiB"),
         ("[[audience]]\nscheme=\"http\"\nhost=\"h\"\nport=1", "line 1: audience: lacks `vendors`"),
         ("audience = 1", "line 1: audience: expected tables"),
         (
@@ -206,7 +207,7 @@ fn the_attested_hash_moves_with_security_alone() {
         assert_eq!(hash(same), plain, "{same}");
     }
     for other in
-        ["export_every = \"61s\"", "[scan]\nmax_depth = 4", "log_dir = \"logs\"", "[retention]\nmax_age_days = 31"]
+        ["export_every = \"61s\"", "[scan]\nmax_depth = 4", "log_dir = \"logs\"", "[retention]\nmax_bytes = \"1MiB\""]
     {
         assert_ne!(hash(other), plain, "{other}");
     }

@@ -99,7 +99,9 @@ async fn serve(mut client: UnixStream, ears: &Ears) -> io::Result<()> {
         return say(&mut client, &Response::failed("not a request of this version")).await;
     };
     if request == Request::Lease {
-        let _held = Held::new(ears.leases.clone());
+        let Some(_held) = Held::new(ears.leases.clone()) else {
+            return say(&mut client, &Response::failed("the monitor is ending")).await;
+        };
         say(&mut client, &Response::done()).await?;
         // Until the other side lets go: whatever else it sends means nothing.
         while client.read(&mut [0; 64]).await? > 0 {}
@@ -116,9 +118,11 @@ async fn serve(mut client: UnixStream, ears: &Ears) -> io::Result<()> {
 struct Held(watch::Sender<usize>);
 
 impl Held {
-    fn new(leases: watch::Sender<usize>) -> Self {
+    /// `None` once the monitor no longer looks at its leases: it is ending.
+    fn new(leases: watch::Sender<usize>) -> Option<Self> {
         leases.send_modify(|held| *held += 1);
-        Self(leases)
+        let this = Self(leases);
+        (!this.0.is_closed()).then_some(this)
     }
 }
 

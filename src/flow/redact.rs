@@ -1,39 +1,152 @@
 //! Hit<'_> → Finding: the only door. Raw bytes cannot pass it.
+//!
+//! What leaves is closed words, a keyed fingerprint, the rule's own template, and a destination checked label by label.
+
+mod dest;
 
 use crate::flow::detect::Hit;
-use posture::{Fingerprint, Sha256Hex, Timestamp};
+use hmac::{Hmac, KeyInit, Mac};
+use posture::{
+    Direction, Encoding, FINDING_SCHEMA, Family, FindingRecord, Fingerprint, Placement, Platform, Protocol, Severity,
+    Sha256Hex, Timestamp, Word,
+};
+use sha2::Sha256;
+use std::fmt;
+
+const FINGERPRINT_BYTES: usize = 8;
 
 /// Makes findings; holds the key of the fingerprints.
-pub struct Redactor {}
+pub struct Redactor {
+    keyed: Hmac<Sha256>,
+}
 
 /// A hit without anything of the wire in it. It cannot be made elsewhere, nor read back from a file.
-pub struct Finding {}
+#[derive(Clone, PartialEq, Eq)]
+pub struct Finding {
+    rule: Word,
+    family: Family,
+    severity: Severity,
+    direction: Direction,
+    protocol: Protocol,
+    placement: Placement,
+    encoding: Vec<Encoding>,
+    fingerprint: Fingerprint,
+    snippet: String,
+    source: String,
+    dest: String,
+    timestamp: Timestamp,
+}
 
 impl Redactor {
     /// A redactor whose fingerprints are keyed with `key`.
-    pub fn new(_key: &[u8; 32]) -> Self {
-        todo!()
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self { keyed: Hmac::new_from_slice(key).expect("HMAC takes a key of any length") }
     }
 
     /// The finding of a hit.
-    pub fn finding(&self, _hit: &Hit<'_>, _now: Timestamp) -> Finding {
-        todo!()
+    pub fn finding(&self, hit: &Hit<'_>, now: Timestamp) -> Finding {
+        Finding {
+            rule: hit.rule.id().clone(),
+            family: hit.rule.family(),
+            severity: hit.severity,
+            direction: hit.direction,
+            protocol: hit.route.protocol,
+            placement: hit.placement,
+            encoding: hit.encoding.to_vec(),
+            fingerprint: self.fingerprint(hit.matched),
+            snippet: snippet(hit),
+            source: hit.route.source.to_string(),
+            dest: dest::of(&hit.route.host, hit.route.port),
+            timestamp: now,
+        }
+    }
+
+    /// One value has one fingerprint, whatever rule, family or encoding it was found by.
+    fn fingerprint(&self, matched: &[u8]) -> Fingerprint {
+        let mut keyed = self.keyed.clone();
+        keyed.update(matched);
+        let whole = keyed.finalize().into_bytes();
+        let cut: &[u8; FINGERPRINT_BYTES] = whole.first_chunk().expect("SHA-256 has 32 bytes");
+        Fingerprint::from_bytes(cut)
     }
 }
 
 /// The snippet of a hit: from its rule alone, such as `[REDACTED ai_api_key.openai]`.
-pub fn snippet(_hit: &Hit<'_>) -> String {
-    todo!()
+pub fn snippet(hit: &Hit<'_>) -> String {
+    hit.rule.snippet()
 }
 
 impl Finding {
     /// The record this finding becomes at `seq`, after the line whose hash is `prev`.
-    pub fn record(&self, _seq: u64, _prev: Sha256Hex) -> posture::FindingRecord {
-        todo!()
+    pub fn record(&self, seq: u64, prev: Sha256Hex) -> FindingRecord {
+        FindingRecord {
+            dest: self.dest.clone(),
+            direction: self.direction,
+            encoding: self.encoding.clone(),
+            fingerprint: self.fingerprint.clone(),
+            pattern: self.family.into(),
+            placement: self.placement,
+            platform: Platform::Hermes,
+            prev_sha256: prev,
+            protocol: self.protocol,
+            rule: self.rule.clone(),
+            schema_version: FINDING_SCHEMA.to_owned(),
+            seq,
+            severity: self.severity,
+            snippet: self.snippet.clone(),
+            source: self.source.clone(),
+            threat_type: self.family.threat_type(),
+            timestamp: self.timestamp,
+        }
     }
 
     /// The keyed fingerprint of what was matched.
     pub fn fingerprint(&self) -> &Fingerprint {
-        todo!()
+        &self.fingerprint
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &Word {
+        &self.rule
+    }
+
+    /// The family.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// How urgent it is.
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// Which way the bytes went.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// `host:port`, with `[redacted]` for a label that may be a secret.
+    pub fn dest(&self) -> &str {
+        &self.dest
+    }
+
+    /// When it was seen.
+    pub fn timestamp(&self) -> Timestamp {
+        self.timestamp
     }
 }
+
+impl fmt::Debug for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finding").field("rule", &self.rule).field("severity", &self.severity).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+#[cfg(test)]
+mod tests;

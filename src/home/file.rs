@@ -13,6 +13,8 @@ pub const PRIVATE: u32 = 0o600;
 pub const PUBLIC: u32 = 0o644;
 
 const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+// Means nothing to a file. A pipe in its place must not make us wait for its other end.
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 
 /// Makes a file that must not exist yet.
 ///
@@ -44,7 +46,7 @@ pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
 /// What the system says; `ELOOP` (as `FilesystemLoop`) for a link.
 pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).create(true).mode(mode).custom_flags(NOFOLLOW);
+    options.read(true).create(true).mode(mode).custom_flags(NOFOLLOW | NONBLOCK);
     if append {
         options.append(true)
     } else {

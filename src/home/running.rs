@@ -49,9 +49,12 @@ impl Running {
         let this: Self = serde_json::from_slice(&fs::read(home.monitor_json()).ok()?).ok()?;
         let mut lock = fs::File::open(home.lock_file()).ok()?;
         let stamp = Stamp::read(&mut lock)?;
-        let held = matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock));
-        let same = stamp.pid == this.pid && stamp.nonce == this.nonce;
-        (held && same && process_start_time(this.pid) == this.start_time).then_some(this)
+        let alive = match this.start_time {
+            Some(began) => process_start_time(this.pid) == Some(began),
+            // Trying the lock could be in the way of someone who takes it: only where nothing else tells.
+            None => matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)),
+        };
+        (alive && stamp.pid == this.pid && stamp.nonce == this.nonce).then_some(this)
     }
 }
 

@@ -1,12 +1,10 @@
 //! The recorder's thread: what is found and what is asked come in, in a bounded queue each; time passes by itself.
 
-use super::{
-    recorder::{Parts, Recorder},
-    scanners::Found,
-};
+use super::recorder::{Parts, Recorder};
 use crate::{
     clock,
     control::{Exported, Status},
+    flow::redact::Finding,
 };
 use posture::{DegradedReason, Ended, MonitorStatus, SelfTest};
 use std::{
@@ -47,13 +45,13 @@ pub(super) struct Desk {
 
 /// The recorder's own ends of its queues.
 pub(super) struct Inbox {
-    found: mpsc::Receiver<Found>,
+    found: mpsc::Receiver<Finding>,
     commands: mpsc::Receiver<Command>,
     last: Arc<Mutex<Option<Status>>>,
 }
 
 /// The queues, before there is a recorder: what comes in waits for it.
-pub(super) fn open() -> (Desk, mpsc::Sender<Found>, Inbox) {
+pub(super) fn open() -> (Desk, mpsc::Sender<Finding>, Inbox) {
     let (found_sender, found) = mpsc::channel(FOUND);
     let (command_sender, commands) = mpsc::channel(COMMANDS);
     let last = Arc::default();
@@ -78,8 +76,8 @@ impl Inbox {
                 biased;
                 Some(command) = self.commands.recv() => match command {
                     Command::End(ended, reply) => {
-                        while let Ok(found) = self.found.try_recv() {
-                            recorder.found(&found.finding, found.severity, clock::now(), Instant::now());
+                        while let Ok(finding) = self.found.try_recv() {
+                            recorder.found(&finding, clock::now(), Instant::now());
                         }
                         let _ = reply.send(recorder.end(ended, clock::now(), Instant::now()));
                         return;
@@ -96,8 +94,8 @@ impl Inbox {
                     let _ = recorder.export(clock::now(), Instant::now());
                 }
                 1.. = self.found.recv_many(&mut batch, BATCH) => {
-                    for found in batch.drain(..) {
-                        recorder.found(&found.finding, found.severity, clock::now(), Instant::now());
+                    for finding in batch.drain(..) {
+                        recorder.found(&finding, clock::now(), Instant::now());
                     }
                 }
                 else => return,
@@ -157,3 +155,47 @@ impl Desk {
 }
 
 const DEAD: &str = "the recorder does not answer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::recorder::tests::Rig;
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(work)
+    }
+
+    fn reasons(status: &Status) -> Vec<&str> {
+        status.degraded_reasons.iter().map(posture::Word::as_str).collect()
+    }
+
+    #[test]
+    fn a_recorder_that_hangs_or_died_is_told_from_what_it_said_last() {
+        let rig = Rig::new();
+        let recorder = rig.begin();
+        let (desk, _found, inbox) = open();
+        assert_eq!(block_on(desk.status()), None, "it never said anything");
+        *inbox.last.lock().unwrap() = Some(recorder.status(rig.now, rig.at));
+        let hangs = block_on(desk.status()).unwrap();
+        assert_eq!((hangs.monitor_status, reasons(&hangs)), (MonitorStatus::Degraded, vec!["writer_stalled"]));
+        drop(inbox);
+        let died = block_on(desk.status()).unwrap();
+        assert_eq!(reasons(&died), ["writer_stalled"]);
+        assert!(block_on(desk.export()).is_err() && block_on(desk.end(Ended::Signal)).is_err());
+    }
+
+    #[test]
+    fn a_recorder_answers_and_ends() {
+        let rig = Rig::new();
+        let (desk, found, inbox) = open();
+        let thread = spawn(rig.parts(), inbox).unwrap();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let status = runtime.block_on(desk.status()).unwrap();
+        assert_eq!((status.monitor_status, reasons(&status)), (MonitorStatus::Running, vec![]));
+        runtime.block_on(desk.export()).unwrap();
+        let last = runtime.block_on(desk.end(Ended::Signal)).unwrap();
+        assert_eq!(rig.posture().sequence, last.sequence);
+        thread.join().unwrap();
+        assert!(found.is_closed());
+    }
+}

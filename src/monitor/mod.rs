@@ -8,32 +8,30 @@
 //! Nothing downstream can make anything upstream wait, and no panic, full disk or hanging scanner ends the proxy.
 
 mod desk;
+mod ending;
 mod offline;
 mod panics;
 mod recorder;
 mod scanners;
 mod schedule;
 mod signs;
-mod standin;
 
 pub use offline::{offline_export, offline_stop};
 
 use crate::{
     clock,
     config::Config,
-    control::{
-        Request, Response,
-        server::{self, Asked, Ears, Server},
-    },
+    control::server::Server,
     flow::{
-        capture::{Intake, Meter, Proxy, ProxySettings, Tap, Timeouts},
+        capture::{Intake, Meter, Proxy, ProxySettings, Tap},
         detect::Detector,
         redact::Redactor,
         vouch::{Settings, Vouch, VouchError},
     },
-    home::{Home, HomeError, Lock, Running},
+    home::{Home, HomeError, Running},
 };
 use desk::{Desk, Inbox};
+use ending::RunningMonitor;
 use keys::{KeyError, KeyFolder};
 use posture::{Ended, InstallId, RunId, SelfTest, SelfTestResult};
 use recorder::Parts;
@@ -49,23 +47,14 @@ use std::{
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, oneshot, watch},
-    time::{sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 /// Threads of the proxy.
 const WORKERS: usize = 2;
 /// Threads that scan, at most.
 const MAX_SCANNERS: usize = 4;
-/// A monitor started for runs ends when none has leaned on it after this time.
-const FIRST_LEASE_WITHIN: Duration = Duration::from_secs(30);
-/// What is left in the queue when the proxy is gone is scanned within this time.
-const SCAN_WITHIN: Duration = Duration::from_secs(10);
-/// The last export is made within this time.
-const END_WITHIN: Duration = Duration::from_secs(30);
-
 /// How to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
@@ -164,7 +153,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
     let run_id = RunId::from_bytes(&random()?);
     let new_install_id = InstallId::from_bytes(&random()?);
-    let detector = Detector::new(config.scan, Some(keys.proxy_token.expose()));
+    let detector = Detector::new(config.scan, &config.audience, Some(keys.proxy_token.expose()));
     let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()));
 
     let runtime = runtime::Builder::new_multi_thread()
@@ -199,7 +188,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
 
     let parts = Parts {
         settings: Settings::of(&config, detector.pattern_set()),
-        vectors_sha256: detector.vectors_sha256(),
+        vectors_sha256: detector.vectors_sha256().clone(),
         home: home.clone(),
         vouch,
         last,
@@ -221,16 +210,8 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
 }
 
 fn proxy_settings(config: &Config, token: Zeroizing<String>) -> ProxySettings {
-    let limits = &config.timeouts;
-    let timeouts = Timeouts {
-        dial: limits.dial,
-        handshake: limits.handshake,
-        head: limits.head,
-        keep_alive_idle: limits.keep_alive_idle,
-        tunnel_idle: limits.tunnel_idle,
-        drain: limits.drain,
-    };
-    ProxySettings { timeouts, max_connections: config.max_connections, ..ProxySettings::new(token) }
+    let (timeouts, max_connections) = (config.timeouts, config.max_connections);
+    ProxySettings { timeouts, max_connections, ..ProxySettings::new(token) }
 }
 
 fn start_scanners(intakes: Vec<Intake>, bench: &Bench) -> Result<Vec<JoinHandle<()>>, MonitorError> {
@@ -247,7 +228,7 @@ fn self_test(detector: Arc<Detector>, desk: Desk) {
     let test = move || {
         let result = if detector.selftest().passed() { SelfTestResult::Passed } else { SelfTestResult::Failed };
         let last_run_at = Some(clock::now());
-        desk.self_tested(SelfTest { last_run_at, result, vectors_sha256: detector.vectors_sha256() });
+        desk.self_tested(SelfTest { last_run_at, result, vectors_sha256: detector.vectors_sha256().clone() });
     };
     // Without a thread for it, the posture keeps saying that it has not run.
     if let Err(error) = thread::Builder::new().name("guardian-selftest".to_owned()).spawn(test) {
@@ -282,110 +263,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-}
-
-/// All that has to end before the monitor has.
-struct RunningMonitor {
-    home: Home,
-    lock: Lock,
-    desk: Desk,
-    serving: tokio::task::JoinHandle<()>,
-    shutdown: CancellationToken,
-    scanners: Vec<JoinHandle<()>>,
-    recorder: JoinHandle<()>,
-    drain: Duration,
-}
-
-impl RunningMonitor {
-    async fn until_the_end(mut self, mut signals: Signals, control: Server, options: Options) -> Ended {
-        let (asked, requests) = mpsc::channel(16);
-        let (leases, held) = watch::channel(0);
-        let answering = TaskTracker::new();
-        let ears = Ears { asked, leases, answering: answering.clone() };
-        let listening = tokio::spawn(async move { control.serve(ears).await });
-        let (stop, stopped) = oneshot::channel();
-        tokio::spawn(answer(requests, self.desk.clone(), stop));
-
-        let (ended, reply) = tokio::select! {
-            biased;
-            Ok(reply) = stopped => (Ended::OperatorStop, Some(reply)),
-            () = signals.end() => (Ended::Signal, None),
-            () = last_lease(held), if options.until_last_lease => (Ended::RunFinished, None),
-            _ = &mut self.serving => {
-                tracing::error!("the proxy ended by itself");
-                (Ended::Unclean, None)
-            }
-        };
-        let response = self.end(ended).await;
-        listening.abort();
-        let ended = response.ended.unwrap_or(Ended::Unclean);
-        if let Some(reply) = reply {
-            let _ = reply.send(response);
-        }
-        answering.close();
-        let _ = timeout(Duration::from_secs(1), answering.wait()).await;
-        ended
-    }
-
-    /// Ends every stage in the order of the data, and lets go of the state folder.
-    async fn end(self, ended: Ended) -> Response {
-        self.shutdown.cancel();
-        let mut serving = self.serving;
-        if !serving.is_finished() && timeout(self.drain + Duration::from_secs(5), &mut serving).await.is_err() {
-            tracing::warn!("the proxy did not end in time");
-            serving.abort();
-        }
-        if timeout(SCAN_WITHIN, over(&self.scanners)).await.is_err() {
-            tracing::warn!("what was left to scan could not be scanned in time");
-        }
-        let exported = timeout(END_WITHIN, self.desk.end(ended)).await;
-        let exported = exported.unwrap_or_else(|_| Err("the recorder did not end in time".to_owned()));
-        let _ = timeout(Duration::from_secs(1), over(std::slice::from_ref(&self.recorder))).await;
-        Running::remove(&self.home);
-        server::unlink(&self.home);
-        drop(self.lock);
-        match exported {
-            Ok(export) => Response { ended: Some(ended), export: Some(export), ..Response::done() },
-            Err(why) => Response::failed(why),
-        }
-    }
-}
-
-/// Answers what is asked, one after the other, until the operator asks for the end.
-async fn answer(mut requests: mpsc::Receiver<Asked>, desk: Desk, stop: oneshot::Sender<oneshot::Sender<Response>>) {
-    while let Some(Asked { request, reply }) = requests.recv().await {
-        let response = match request {
-            Request::Stop => {
-                let _ = stop.send(reply);
-                return;
-            }
-            Request::Status => match desk.status().await {
-                Some(status) => Response { status: Some(Box::new(status)), ..Response::done() },
-                None => Response::failed("the monitor is still starting"),
-            },
-            Request::Export => match desk.export().await {
-                Ok(export) => Response { export: Some(export), ..Response::done() },
-                Err(why) => Response::failed(why),
-            },
-            // The server keeps these itself.
-            Request::Lease => Response::done(),
-        };
-        let _ = reply.send(response);
-    }
-}
-
-/// Returns when the last lease was let go, or none was ever taken.
-async fn last_lease(mut held: watch::Receiver<usize>) {
-    let first = timeout(FIRST_LEASE_WITHIN, async { held.wait_for(|held| *held > 0).await.is_ok() }).await;
-    if first == Ok(true) {
-        let _ = held.wait_for(|held| *held == 0).await;
-    }
-}
-
-async fn over(threads: &[JoinHandle<()>]) {
-    while !threads.iter().all(JoinHandle::is_finished) {
-        sleep(Duration::from_millis(5)).await;
     }
 }
 

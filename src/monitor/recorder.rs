@@ -117,9 +117,9 @@ impl Recorder {
         this
     }
 
-    pub(super) fn found(&mut self, finding: &Finding, severity: Severity, now: Timestamp, at: Instant) {
+    pub(super) fn found(&mut self, finding: &Finding, now: Timestamp, at: Instant) {
         self.store.record(finding, now, at);
-        if severity >= Severity::High {
+        if finding.severity() >= Severity::High {
             self.schedule.urgent(at);
         }
     }
@@ -290,4 +290,4 @@ impl Recorder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

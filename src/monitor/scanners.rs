@@ -11,7 +11,6 @@ use crate::{
         redact::{Finding, Redactor},
     },
 };
-use posture::Severity;
 use std::{
     collections::HashMap,
     io,
@@ -21,19 +20,13 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// A finding on its way to the recorder.
-pub(super) struct Found {
-    pub(super) finding: Finding,
-    pub(super) severity: Severity,
-}
-
 /// What all scanner threads share.
 #[derive(Clone)]
 pub(super) struct Bench {
     pub(super) detector: Arc<Detector>,
     pub(super) redactor: Arc<Redactor>,
     pub(super) signs: Arc<Signs>,
-    pub(super) found: mpsc::Sender<Found>,
+    pub(super) found: mpsc::Sender<Finding>,
 }
 
 /// Starts the thread that scans what falls to `shard`. It ends when the queue does.
@@ -107,7 +100,7 @@ impl Bench {
             return self.signs.expected();
         }
         let finding = self.redactor.finding(hit, clock::now());
-        if self.found.try_send(Found { finding, severity: hit.severity }).is_err() {
+        if self.found.try_send(finding).is_err() {
             self.signs.lost();
         }
     }

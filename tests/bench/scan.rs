@@ -83,7 +83,7 @@ fn text(body: &str) -> Vec<u8> {
 
 fn scan(bencher: Bencher, body: &str, direction: Direction) {
     let text = text(body);
-    let detector = Detector::new(Limits::default(), None);
+    let detector = Detector::new(Limits::default(), &[], None);
     let route = Arc::new(Route {
         protocol: Protocol::Https,
         host: "api.vendor.test".into(),

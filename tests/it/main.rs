@@ -1,6 +1,11 @@
 //! One binary of integration tests.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod cli;
+mod lifecycle;
+mod monitor;
 mod place;
 mod proxy;
+mod scan;
 mod threats;

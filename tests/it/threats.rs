@@ -35,17 +35,17 @@ impl Log {
             threat_type: family.threat_type(),
             timestamp: time(day),
         });
-        self.append(framed.unwrap())
+        self.append(&framed.unwrap())
     }
 
     fn event(&mut self, event: EventBody) -> &mut Self {
         let framed = self.chain.event(time(1), event).unwrap();
-        self.append(framed)
+        self.append(&framed)
     }
 
-    fn append(&mut self, framed: attest::Framed) -> &mut Self {
+    fn append(&mut self, framed: &attest::Framed) -> &mut Self {
         self.bytes.extend_from_slice(&framed.line);
-        self.chain.advance(&framed);
+        self.chain.advance(framed);
         self
     }
 
@@ -86,7 +86,7 @@ fn jsonl_gives_the_records_of_the_log_byte_for_byte() {
     let place = Place::new();
     let log = three();
     place.file("findings.jsonl", log.text(), 0o600);
-    let records: String = log.text().lines().filter(|l| !l.contains("\"event\"")).map(|l| format!("{l}\n")).collect();
+    let records: String = log.text().lines().filter(|l| !l.contains("\"event\"")).flat_map(|l| [l, "\n"]).collect();
     assert_eq!(place.run(&["threats", "--format", "jsonl"]).out, records);
 }
 

@@ -1,24 +1,158 @@
-//! Which hosts a vendor's key may go to, and in which places of a request.
+//! Match → Judgement: a key on its way to its own vendor is the agent working; the same key elsewhere is a finding.
 
-use super::{decode::View, matcher::Match};
+use super::{
+    decode::{View, Voice},
+    matcher::Match,
+    rule::{Rule, RuleSet, Vendor},
+};
 use crate::flow::capture::Route;
-use posture::Severity;
+use posture::{Family, Placement, Protocol, Severity};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+};
 
-/// The hosts.
-#[derive(Default)]
-pub struct Audience {}
+const HTTPS_PORT: u16 = 443;
+/// Header fields an operator's own server may take a key in.
+const USUAL_HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+/// Audiences of which the first credential is remembered.
+const MAX_REMEMBERED: usize = 1024;
 
-/// What a match means here.
+/// A server the operator trusts with the keys of some vendors: one `[[audience]]` of our own configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The scheme it is reached by.
+    pub scheme: Protocol,
+    /// Its host: lower case, no trailing dot, exact.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whose keys it may see: names of the vendor table. `*` stands for any.
+    pub vendors: Vec<String>,
+}
+
+/// What a match means where it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
-    /// Worth a finding.
+    /// A finding, this urgent.
     Finding(Severity),
-    /// The agent working.
+    /// The agent working as it should: counted, no finding.
     Expected,
 }
 
+/// Who may see which key, and the first credential each of them saw.
+pub struct Audience {
+    rules: Arc<RuleSet>,
+    entries: Vec<Entry>,
+    /// By vendor and host: a keyed hash of the first credential. In memory only.
+    first: Mutex<HashMap<(String, String), u64>>,
+    hasher: RandomState,
+}
+
 impl Audience {
-    /// Judges.
-    pub fn judge(&self, m: &Match<'_>, _view: &View<'_>, _route: &Route) -> Judgement {
-        Judgement::Finding(m.severity)
+    /// The vendor table of `rules` and the operator's own entries.
+    pub fn new(rules: Arc<RuleSet>, entries: &[Entry]) -> Self {
+        let entries = entries.iter().map(|e| Entry { host: normal(&e.host).to_owned(), ..e.clone() }).collect();
+        Self { rules, entries, first: Mutex::default(), hasher: RandomState::new() }
+    }
+
+    /// Judges one match in its view, on its way.
+    pub fn judge(&self, found: &Match<'_>, view: &View<'_>, route: &Route) -> Judgement {
+        let rule = found.rule;
+        if view.voice == Voice::System && names_a_file(rule.family()) {
+            return Judgement::Expected;
+        }
+        let Some(vendor) = self.own_vendor(rule, view, route) else { return Judgement::Finding(found.severity) };
+        if self.is_first(&vendor, &route.host, found.matched) {
+            Judgement::Expected
+        } else {
+            Judgement::Finding(Severity::Low)
+        }
+    }
+
+    /// The vendor whose key this is, when the key stands in its own place on a proven way to it.
+    fn own_vendor(&self, rule: &Rule, view: &View<'_>, route: &Route) -> Option<String> {
+        if rule.vendors().is_empty() || !route.names_agree {
+            return None;
+        }
+        let host = normal(&route.host);
+        let known = self.rules.vendors().iter().filter(|v| rule.vendors().contains(&v.name));
+        let proven =
+            matches!(route.protocol, Protocol::Https | Protocol::Wss) && route.verified_tls && route.port == HTTPS_PORT;
+        if proven {
+            let own = known.clone().find(|v| v.hosts.iter().any(|h| host_fits(h, host)) && in_place(v, view));
+            if let Some(vendor) = own {
+                return Some(vendor.name.clone());
+            }
+        }
+        let entry =
+            self.entries.iter().find(|e| e.scheme == route.protocol && e.host == host && e.port == route.port)?;
+        let trusted = |v: &&Vendor| entry.vendors.iter().any(|n| n == "*" || *n == v.name);
+        let placed = |v: &&Vendor| in_place(v, view) || in_header(USUAL_HEADERS, view);
+        known.clone().find(|v| trusted(v) && placed(v)).map(|v| v.name.clone())
+    }
+
+    /// Whether no other credential went to this vendor's host before: a second one may be an upload under someone
+    /// else's account.
+    fn is_first(&self, vendor: &str, host: &str, credential: &[u8]) -> bool {
+        let hash = self.hasher.hash_one(credential);
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (vendor.to_owned(), normal(host).to_owned());
+        match first.get(&key) {
+            Some(known) => *known == hash,
+            None => {
+                if first.len() < MAX_REMEMBERED {
+                    first.insert(key, hash);
+                }
+                true
+            }
+        }
     }
 }
+
+const fn names_a_file(family: Family) -> bool {
+    matches!(family, Family::SshKeyPath | Family::SensitiveUnixPath | Family::DotenvOrCloudCredentialPath)
+}
+
+impl Default for Audience {
+    /// The embedded vendor table alone.
+    fn default() -> Self {
+        Self::new(RuleSet::embedded(), &[])
+    }
+}
+
+/// Without the root's dot. Case is settled by [`Route`], whose hosts are in lower case.
+fn normal(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// Label by label: `*` stands for exactly one.
+fn host_fits(pattern: &str, host: &str) -> bool {
+    let mut labels = host.split('.');
+    let fits = pattern
+        .split('.')
+        .all(|p| labels.next().is_some_and(|l| !l.is_empty() && (p == "*" || p.eq_ignore_ascii_case(l))));
+    fits && labels.next().is_none()
+}
+
+fn in_place(vendor: &Vendor, view: &View<'_>) -> bool {
+    let named =
+        |names: &[String]| view.name.is_some_and(|n| names.iter().any(|h| n.eq_ignore_ascii_case(h.as_bytes())));
+    match view.placement {
+        Placement::Header => named(&vendor.headers),
+        Placement::Query => named(&vendor.query),
+        // A request line is seen whole as well: the key in it is the one its query was judged by.
+        Placement::RequestLine | Placement::Path => vendor.path,
+        Placement::Body | Placement::Websocket => named(&vendor.body),
+        Placement::Trailer | Placement::Host => false,
+    }
+}
+
+fn in_header(names: &[&str], view: &View<'_>) -> bool {
+    view.placement == Placement::Header
+        && view.name.is_some_and(|n| names.iter().any(|h| n.eq_ignore_ascii_case(h.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,41 +1,290 @@
-//! View → matches: one cheap gate, then the exact rule.
+//! View → Match: one gate over all keywords, then the exact rule where a keyword stands.
+//!
+//! Every rule looks at a bounded stretch around a keyword, and no stretch twice: adversarial input stays linear.
+
+mod gates;
+mod path;
+mod pem;
+mod token;
 
 use super::{
     decode::View,
-    rule::{Rule, RuleSet},
+    normalise::{join, shell, unicode},
+    rule::{Find, Rule, RuleSet},
 };
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem;
 use posture::{Direction, Encoding, Severity};
-use std::sync::Arc;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
+    ops::Range,
+    sync::Arc,
+};
 
-/// A match.
-pub struct Match<'m> {
+/// How far before a keyword a command may begin, on its line.
+const LINE_BEFORE: usize = 1 << 10;
+/// How far after a keyword a command may end, on its line.
+const LINE_AFTER: usize = 4 << 10;
+const BLOCK_BEFORE: usize = 768;
+const BLOCK_AFTER: usize = 1536;
+/// The longest command or path kept of a match.
+const MAX_MATCHED: usize = 1 << 10;
+/// Characters of a keyword that, set apart by blanks, are looked for.
+const SPACED_KEYWORD: usize = 3;
+const MAX_SPACED: usize = 512;
+/// The longest member name that gives its value a context.
+const MAX_NAME: usize = 64;
+const MAX_NAMED_VALUE: usize = 512;
+
+/// What a rule found in a view.
+pub struct Match<'a> {
     /// The rule.
-    pub rule: &'m Rule,
-    /// What it matched.
-    pub matched: &'m [u8],
-    /// A normalisation that was needed.
+    pub rule: &'a Rule,
+    /// The whole secret, or the command or path as normalised.
+    pub matched: &'a [u8],
+    /// The normalisation it took to see it: [`Encoding::Unicode`] or [`Encoding::Shell`].
     pub extra: Option<Encoding>,
-    /// How severe.
+    /// The rule's severity, or a lower one for what was matched.
     pub severity: Severity,
+    /// Where it stands in the view's text, when that text was matched as it is.
+    pub span: Option<Range<usize>>,
 }
 
-/// The rules, compiled.
-pub struct Matcher(Arc<RuleSet>);
+/// The rules, compiled for search. Made once and shared.
+pub struct Matcher {
+    rules: Arc<RuleSet>,
+    outbound: Gate,
+    inbound: Gate,
+    hasher: RandomState,
+}
+
+/// What a rule's own search hands on: the stretch, and what to keep of it where that differs.
+struct Found<'a> {
+    severity: Severity,
+    span: Range<usize>,
+    matched: Cow<'a, [u8]>,
+}
+
+/// The keywords of one direction's rules.
+struct Gate {
+    keywords: AhoCorasick,
+    /// By keyword: the rules it brings into play, or none for one set apart by blanks.
+    rules: Vec<Vec<usize>>,
+}
+
+/// One pass over one text.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    text: &'a [u8],
+    extra: Option<Encoding>,
+    /// The view's own text, to tell what only folding showed.
+    raw: &'a [u8],
+}
+
+/// What was reported of a view.
+#[derive(Default)]
+struct Seen {
+    values: HashSet<(usize, u64)>,
+    rules: HashSet<usize>,
+}
 
 impl Matcher {
-    /// Compiles.
+    /// Compiles the gates over `rules`.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self(rules)
+        let gate = |direction| Gate::new(&rules, direction);
+        let (outbound, inbound) = (gate(Direction::Outbound), gate(Direction::Inbound));
+        Self { rules, outbound, inbound, hasher: RandomState::new() }
     }
 
-    /// Finds.
+    /// The rules searched.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// Reports each match of `direction`'s rules in the view, once, in order of position for each way of reading it.
     pub fn find(&self, direction: Direction, view: &View<'_>, on: &mut dyn FnMut(Match<'_>)) {
-        for rule in self.0.rules.iter().filter(|r| r.direction == direction) {
-            if let Some(at) = memmem::find(view.text, rule.literal.as_bytes()) {
-                let matched = &view.text[at..at + rule.literal.len()];
-                on(Match { rule, matched, extra: None, severity: Severity::High });
+        let gate = match direction {
+            Direction::Outbound => &self.outbound,
+            Direction::Inbound => &self.inbound,
+        };
+        let mut seen = Seen::default();
+        let folded = unicode::fold(view.text);
+        let extra = matches!(folded, Cow::Owned(_)).then_some(Encoding::Unicode);
+        let pass = Pass { text: &folded, extra, raw: view.text };
+        self.scan(gate, pass, &mut seen, true, on);
+        if direction == Direction::Outbound {
+            self.in_name(gate, view, &mut seen, on);
+            if let Some(joined) = join::literals(&folded) {
+                let pass = Pass { text: &joined, extra: Some(Encoding::Shell), raw: view.text };
+                self.scan(gate, pass, &mut seen, false, on);
             }
+        }
+        if let Some(plain) = shell::plain(&folded) {
+            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text };
+            self.scan(gate, pass, &mut seen, false, on);
+        }
+    }
+
+    /// A value whose vendor stands in its member's name.
+    fn in_name(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen, on: &mut dyn FnMut(Match<'_>)) {
+        let Some(name) = view.name.filter(|n| n.len() <= MAX_NAME && view.text.len() <= MAX_NAMED_VALUE) else {
+            return;
+        };
+        if gate.keywords.find(name).is_some() {
+            let text = [name, b"=", view.text].concat();
+            let pass = Pass { text: &text, extra: None, raw: b"" };
+            self.scan_for(gate, pass, seen, false, &|rule| rule.find() == Find::Near, on);
+        }
+    }
+
+    fn scan(&self, gate: &Gate, pass: Pass<'_>, seen: &mut Seen, first: bool, on: &mut dyn FnMut(Match<'_>)) {
+        self.scan_for(gate, pass, seen, first, &|_| true, on);
+    }
+
+    fn scan_for(
+        &self,
+        gate: &Gate,
+        pass: Pass<'_>,
+        seen: &mut Seen,
+        first: bool,
+        wanted: &dyn Fn(&Rule) -> bool,
+        on: &mut dyn FnMut(Match<'_>),
+    ) {
+        let rules = self.rules.rules();
+        // How far each rule that looks at whole stretches has looked.
+        let mut looked: HashMap<usize, usize> = HashMap::new();
+        let mut spaced_to = 0;
+        let mut closed_up = Vec::new();
+        for hit in gate.keywords.find_overlapping_iter(pass.text) {
+            let by_keyword = &gate.rules[hit.pattern().as_usize()];
+            if by_keyword.is_empty() {
+                if hit.start() >= spaced_to {
+                    let whole = join::spaced(pass.text, hit.start(), MAX_SPACED);
+                    spaced_to = hit.start() + whole.len();
+                    closed_up.push(whole);
+                }
+                continue;
+            }
+            for &index in by_keyword {
+                let rule = &rules[index];
+                if !wanted(rule) || (!first && rule.find() != Find::Prefix && seen.rules.contains(&index)) {
+                    continue;
+                }
+                let mut report = |found: Found<'_>| {
+                    let key = (index, self.hasher.hash_one(&found.matched));
+                    if found.matched.is_empty() || !seen.values.insert(key) {
+                        return;
+                    }
+                    seen.rules.insert(index);
+                    let extra = pass.extra.filter(|&e| {
+                        e != Encoding::Unicode || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none()
+                    });
+                    let span = (first && pass.extra.is_none()).then(|| found.span.clone());
+                    on(Match { rule, matched: &found.matched, extra, severity: found.severity, span });
+                };
+                match rule.find() {
+                    Find::Prefix => token::prefix(rule, pass.text, hit.range(), &mut report),
+                    Find::Near => token::near(rule, pass.text, hit.range(), &mut report),
+                    Find::Pem => pem::find(rule, pass.text, hit.start(), &mut report),
+                    Find::Inside | Find::Path | Find::Line | Find::Block => {
+                        let to = looked.entry(index).or_insert(0);
+                        if hit.start() < *to {
+                            continue;
+                        }
+                        *to = match rule.find() {
+                            Find::Inside => token::inside(rule, pass.text, hit.range(), &mut report),
+                            Find::Path => path::find(rule, pass.text, hit.range(), &mut report),
+                            _ => stretch(rule, pass.text, hit.start(), &mut report),
+                        };
+                    }
+                }
+            }
+        }
+        for whole in closed_up {
+            let pass = Pass { text: &whole, extra: Some(Encoding::Shell), raw: pass.raw };
+            self.scan_for(gate, pass, seen, false, wanted, on);
         }
     }
 }
+
+impl Gate {
+    fn new(rules: &RuleSet, direction: Direction) -> Self {
+        let mut by_keyword: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, rule) in rules.rules().iter().enumerate().filter(|(_, r)| r.family().direction() == direction) {
+            for keyword in rule.keywords() {
+                by_keyword.entry(keyword.clone()).or_default().push(index);
+                let apart = matches!(rule.find(), Find::Prefix | Find::Path) && !keyword.contains(' ');
+                if apart && keyword.is_ascii() {
+                    let letters: Vec<String> = keyword.chars().take(SPACED_KEYWORD + 1).map(String::from).collect();
+                    by_keyword.entry(letters.join(" ")).or_default();
+                }
+            }
+        }
+        let (keywords, rules): (Vec<_>, Vec<_>) = by_keyword.into_iter().unzip();
+        let keywords = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&keywords)
+            .expect("some hundred short keywords are far below the automaton's limits");
+        Self { keywords, rules }
+    }
+}
+
+/// Searches the line, or the lines, around `at`; answers how far it has looked.
+fn stretch(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> usize {
+    let (start, end, next) = if rule.find() == Find::Line {
+        let floor = at.saturating_sub(LINE_BEFORE);
+        let start = memchr::memrchr(b'\n', &text[floor..at]).map_or(floor, |n| floor + n + 1);
+        let cap = text.len().min(at + LINE_AFTER);
+        match memchr::memchr(b'\n', &text[at..cap]) {
+            Some(n) => (start, at + n, at + n),
+            None if cap == text.len() => (start, cap, cap),
+            None => (start, cap, cap - LINE_BEFORE),
+        }
+    } else {
+        let end = text.len().min(at + BLOCK_AFTER);
+        (at.saturating_sub(BLOCK_BEFORE), end, if end == text.len() { end } else { end - BLOCK_BEFORE })
+    };
+    let window = &text[start..end];
+    if rule.data().names_again() {
+        for groups in rule.regex().captures_iter(window) {
+            let (Some(whole), Some(again)) = (groups.get(0), groups.name("again")) else { continue };
+            let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();
+            if !file.is_empty() && memmem::find(&window[whole.start()..again.start()], file).is_some() {
+                command(rule, window, start, whole.range(), report);
+            }
+        }
+    } else {
+        for whole in rule.regex().find_iter(window) {
+            command(rule, window, start, whole.range(), report);
+        }
+    }
+    next
+}
+
+/// Reports one command: its blanks made single, what stands around it left out.
+fn command(rule: &Rule, window: &[u8], offset: usize, range: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
+    let mut whole = &window[range.clone()];
+    if rule.except().is_some_and(|e| e.is_match(whole)) {
+        return;
+    }
+    whole = &whole[..whole.len().min(MAX_MATCHED)];
+    let edge = |b: &u8| b.is_ascii_whitespace() || matches!(b, b';' | b'&' | b'|' | b'"' | b'\'' | b'`' | b'(' | b')');
+    let from = whole.iter().position(|b| !edge(b)).unwrap_or(0);
+    let to = whole.iter().rposition(|b| !edge(b)).map_or(0, |n| n + 1);
+    let mut matched = Vec::with_capacity(to.saturating_sub(from));
+    for word in whole[from.min(to)..to].split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()) {
+        if !matched.is_empty() {
+            matched.push(b' ');
+        }
+        matched.extend_from_slice(word);
+    }
+    let span = offset + range.start..offset + range.end;
+    report(Found { severity: rule.severity(), span, matched: Cow::Owned(matched) });
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,11 @@
 pub mod audience;
 pub mod decode;
 pub mod matcher;
+mod normalise;
 pub mod offline;
 pub mod rule;
 mod scanner;
+pub mod selftest;
 
 pub use scanner::{Detector, Limits, Scanned, Scanner};
 

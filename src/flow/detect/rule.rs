@@ -1,38 +1,267 @@
-//! Rules are data: `rules/*.toml`, parsed, checked, versioned and hashed.
+//! Rule files → RuleSet: rules are data, checked once when they are read.
+//!
+//! A rule's text is the product's or, later, an operator's: one loader serves both. An error names file, rule and field.
 
-use posture::{Direction, Word};
-use std::sync::Arc;
+mod data;
+mod example;
 
-/// One rule.
+pub use data::{Alphabet, Class, Find, Vendor};
+pub(crate) use example::expand;
+
+use data::{RuleData, RuleFile, VendorFile};
+use posture::{Family, PatternSet, Severity, Sha256Hex, Word};
+use regex::bytes::{Regex, RegexBuilder};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
+
+/// The version of the embedded rules, `MAJOR.MINOR.PATCH`.
+const VERSION: &str = "1.0.0";
+/// A regex may not compile to more than this: a rule is short, and a large repetition is a slow one.
+const MAX_COMPILED_BYTES: usize = 1 << 21;
+
+macro_rules! embedded {
+    ($($name:literal),+ $(,)?) => {
+        &[$(Source { name: concat!($name, ".toml"), text: include_str!(concat!("rules/", $name, ".toml")) }),+]
+    };
+}
+
+const FILES: &[Source<'static>] = embedded![
+    "ai_api_key",
+    "aws_access_key_id",
+    "private_key_pem",
+    "ssh_key_path",
+    "sensitive_unix_path",
+    "dotenv_or_cloud_credential_path",
+    "pipe_to_shell",
+    "shell_exec_flag",
+    "reverse_shell",
+    "destructive_remove",
+    "ssh_authorized_keys",
+];
+const VENDORS: Source<'static> = Source { name: "vendors.toml", text: include_str!("rules/vendors.toml") };
+
+/// A rule file's text, and the name errors give it.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// TOML.
+    pub text: &'a str,
+}
+
+/// What is wrong with a rule file, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {}{problem}", place(.rule.as_deref(), .field))]
+pub struct RuleError {
+    file: String,
+    rule: Option<String>,
+    field: Option<&'static str>,
+    problem: String,
+}
+
+fn place(rule: Option<&str>, field: &Option<&'static str>) -> String {
+    match (rule, field) {
+        (Some(rule), Some(field)) => format!("rule {rule}, field {field}: "),
+        (Some(rule), None) => format!("rule {rule}: "),
+        (None, Some(field)) => format!("field {field}: "),
+        (None, None) => String::new(),
+    }
+}
+
+/// One rule: what to look for, and what finding it means.
 pub struct Rule {
     id: Word,
-    pub(super) literal: &'static str,
-    pub(super) direction: Direction,
+    family: Family,
+    data: RuleData,
+    regex: Regex,
+    except: Option<Regex>,
 }
 
 impl Rule {
-    /// Its identifier.
+    /// Its identifier under its family, such as `ai_api_key.openai`.
     pub fn id(&self) -> &Word {
         &self.id
     }
+
+    /// The `pattern` of its findings.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// How urgent a match is, unless its context says otherwise.
+    pub fn severity(&self) -> Severity {
+        self.data.severity
+    }
+
+    /// What a finding shows in place of the matched text: the rule's template or its identifier, never the wire.
+    pub fn snippet(&self) -> String {
+        self.data.snippet.clone().unwrap_or_else(|| format!("[REDACTED {}]", self.id))
+    }
+
+    /// Whose key it is: names in the vendor table. More than one where vendors share a shape.
+    pub fn vendors(&self) -> &[String] {
+        &self.data.vendors
+    }
+
+    /// Texts that hold a match, with generated parts still as templates.
+    pub fn examples(&self) -> &[String] {
+        &self.data.examples
+    }
+
+    /// Texts in which this rule must find nothing.
+    pub fn counter_examples(&self) -> &[String] {
+        &self.data.counter_examples
+    }
+
+    /// How it is looked for.
+    pub fn find(&self) -> Find {
+        self.data.find
+    }
+
+    /// What brings the exact rule into play, in lower case.
+    pub fn keywords(&self) -> &[String] {
+        &self.data.keywords
+    }
+
+    /// The exact rule.
+    pub fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
+    pub(crate) fn except(&self) -> Option<&Regex> {
+        self.except.as_ref()
+    }
+
+    pub(crate) fn data(&self) -> &RuleData {
+        &self.data
+    }
 }
 
-/// All rules.
+/// Every rule in force, and the table of vendors they refer to.
 pub struct RuleSet {
-    pub(super) rules: Vec<Rule>,
+    version: String,
+    rules: Vec<Rule>,
+    vendors: Vec<Vendor>,
+    sha256: Sha256Hex,
+    vectors_sha256: Sha256Hex,
 }
 
 impl RuleSet {
-    /// The rules built in.
+    /// The rules this build carries.
     pub fn embedded() -> Arc<Self> {
-        let rule = |id: &str, literal, direction| Rule { id: id.parse().expect("a word"), literal, direction };
-        Arc::new(Self {
-            rules: vec![
-                rule("out.a", "sk-proj-ABCDEFGHIJKLMNOPQRST", Direction::Outbound),
-                rule("out.b", "/etc/shadow", Direction::Outbound),
-                rule("in.a", "curl http://x.test | sh", Direction::Inbound),
-                rule("in.b", "rm -rf /", Direction::Inbound),
-            ],
-        })
+        static EMBEDDED: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
+            Arc::new(RuleSet::load(VERSION, FILES, VENDORS).expect("the embedded rules are tested with every build"))
+        });
+        Arc::clone(&EMBEDDED)
+    }
+
+    /// Reads rule files and the vendor table.
+    ///
+    /// # Errors
+    /// Where a file is no TOML, has a field we do not know, or a rule cannot work: see [`RuleError`].
+    pub fn load(version: &str, files: &[Source<'_>], vendors: Source<'_>) -> Result<Self, RuleError> {
+        let vendors: Vec<Vendor> = parse::<VendorFile>(vendors)?.vendor;
+        let names: BTreeSet<&str> = vendors.iter().map(|v| v.name.as_str()).collect();
+        let mut parsed = Vec::with_capacity(files.len());
+        let mut rules: Vec<Rule> = Vec::new();
+        for source in files {
+            let file: RuleFile = parse(*source)?;
+            for data in &file.rule {
+                let rule = compile(source.name, &file, data, &names)?;
+                if rules.iter().any(|r| r.id == rule.id) {
+                    return Err(error(source.name, Some(&data.id), Some("id"), "stands twice"));
+                }
+                rules.push(rule);
+            }
+            parsed.push(file);
+        }
+        let vectors: Vec<_> = rules.iter().map(|r| (r.id.as_str(), r.examples(), r.counter_examples())).collect();
+        let (sha256, vectors_sha256) = (hash(&(version, &parsed, &vendors)), hash(&vectors));
+        Ok(Self { version: version.to_owned(), rules, vendors, sha256, vectors_sha256 })
+    }
+
+    /// Every rule, family by family.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The vendors and where their keys belong.
+    pub fn vendors(&self) -> &[Vendor] {
+        &self.vendors
+    }
+
+    /// What a posture says of the set.
+    pub fn pattern_set(&self) -> PatternSet {
+        PatternSet { rules: self.rules.len() as u64, sha256: self.sha256.clone(), version: self.version.clone() }
+    }
+
+    /// SHA-256 over the canonical form of every example and counter-example.
+    pub fn vectors_sha256(&self) -> &Sha256Hex {
+        &self.vectors_sha256
     }
 }
+
+fn parse<T: serde::de::DeserializeOwned>(source: Source<'_>) -> Result<T, RuleError> {
+    toml::from_str(source.text).map_err(|e| {
+        let line = e.span().map_or(0, |s| source.text[..s.start].matches('\n').count() + 1);
+        let rule = e.span().and_then(|s| last_id(&source.text[..s.start]));
+        error(source.name, rule, None, format!("line {line}: {}", e.message()))
+    })
+}
+
+/// The last `id = "…"` before an error, so that it can name the rule.
+fn last_id(before: &str) -> Option<&str> {
+    before.lines().rev().find_map(|l| l.strip_prefix("id = \"")?.strip_suffix('"'))
+}
+
+fn error(file: &str, rule: Option<&str>, field: Option<&'static str>, problem: impl Into<String>) -> RuleError {
+    RuleError { file: file.to_owned(), rule: rule.map(str::to_owned), field, problem: problem.into() }
+}
+
+fn compile(file_name: &str, file: &RuleFile, data: &RuleData, vendors: &BTreeSet<&str>) -> Result<Rule, RuleError> {
+    let wrong = |field, problem: String| error(file_name, Some(&data.id), Some(field), problem);
+    let id = format!("{}.{}", file.family, data.id).parse().map_err(|_| wrong("id", "is not a word".into()))?;
+    if data.keywords.is_empty() {
+        return Err(wrong("keywords", "none given: nothing would ever bring the rule into play".into()));
+    }
+    if let Some(bad) = data.keywords.iter().find(|k| k.len() < 3 || k.bytes().any(|b| b.is_ascii_uppercase())) {
+        return Err(wrong("keywords", format!("{bad:?} is shorter than 3 bytes or not in lower case")));
+    }
+    if data.examples.is_empty() {
+        return Err(wrong("examples", "none given: nothing would prove the rule".into()));
+    }
+    if let Some(unknown) = data.vendors.iter().find(|v| !vendors.contains(v.as_str())) {
+        return Err(wrong("vendors", format!("{unknown:?} is not in the vendor table")));
+    }
+    if !data.min_entropy.is_finite() || !(0.0..=8.0).contains(&data.min_entropy) {
+        return Err(wrong("min_entropy", "is not between 0 and 8 bits a byte".into()));
+    }
+    let anchored = |text: &str| match data.find {
+        Find::Prefix => format!(r"\A(?:{text})"),
+        Find::Near | Find::Path | Find::Inside => format!(r"\A(?:{text})\z"),
+        Find::Line | Find::Block | Find::Pem => text.to_owned(),
+    };
+    let build = |field, text: &str| {
+        let text = file.with_parts(text).map_err(|p| wrong(field, p))?;
+        RegexBuilder::new(&text)
+            .unicode(false)
+            .size_limit(MAX_COMPILED_BYTES)
+            .build()
+            .map_err(|e| wrong(field, e.to_string()))
+    };
+    let regex = build("regex", &anchored(&data.regex))?;
+    let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
+    Ok(Rule { id, family: file.family, data: data.clone(), regex, except })
+}
+
+/// SHA-256 over the canonical form (RFC 8785).
+fn hash<T: serde::Serialize>(value: &T) -> Sha256Hex {
+    let bytes = serde_jcs::to_vec(value).expect("finite numbers, strings and string-keyed maps have a canonical form");
+    Sha256Hex::from_bytes(&Sha256::digest(bytes).into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,20 @@
 //! One message's state: fed in order, it reports each hit once.
 
+mod judge;
+
 use super::{
     Hit,
-    audience::{Audience, Judgement},
+    audience::{self, Audience},
     decode::{self, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View},
     matcher::Matcher,
     rule::RuleSet,
+    selftest::{self, SelftestReport},
 };
 use crate::flow::capture::{Field, Head, Route, StartLine};
+use judge::Judge;
 use memchr::memmem::Finder;
-use posture::{Direction, Encoding, Placement, UnscannedReason};
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
-
-/// Different matches remembered of one message; beyond it, a repetition is reported again.
-const MAX_SEEN: usize = 4096;
+use posture::{Encoding, PatternSet, Placement, Sha256Hex, UnscannedReason};
+use std::sync::Arc;
 
 /// The bounds of scanning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +47,21 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A detector with the rules and the audience built in.
-    pub fn new(limits: Limits, own_token: Option<&str>) -> Arc<Self> {
+    /// A detector with the rules built in, the operator's own audiences, and the token that opens our proxy.
+    pub fn new(limits: Limits, audience: &[audience::Entry], own_token: Option<&str>) -> Arc<Self> {
         let rules = RuleSet::embedded();
         Arc::new(Self {
             limits,
             matcher: Matcher::new(Arc::clone(&rules)),
+            audience: Audience::new(Arc::clone(&rules), audience),
             rules,
-            audience: Audience::default(),
             own_token: own_token.filter(|t| !t.is_empty()).map(|t| Finder::new(t).into_owned()),
         })
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The rules.
@@ -67,9 +69,19 @@ impl Detector {
         &self.rules
     }
 
-    /// The bounds.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    /// The version and hash of the rules, as posture documents carry them.
+    pub fn pattern_set(&self) -> PatternSet {
+        self.rules.pattern_set()
+    }
+
+    /// The hash of the rules' examples and counter-examples.
+    pub fn vectors_sha256(&self) -> &Sha256Hex {
+        self.rules.vectors_sha256()
+    }
+
+    /// Runs every example and counter-example through the matcher.
+    pub fn selftest(&self) -> SelftestReport {
+        selftest::run(&self.matcher)
     }
 }
 
@@ -318,64 +330,6 @@ fn unwrapped(
 ) {
     let limits = judge.detector.limits;
     work(&mut Unwrap::new(&limits, budget, placement, &mut |view| judge.view(view, on)));
-}
-
-// === impl Judge ===
-
-/// Views → hits, each once a message.
-struct Judge {
-    detector: Arc<Detector>,
-    direction: Direction,
-    route: Arc<Route>,
-    seen: HashSet<u64>,
-    hasher: RandomState,
-    token_seen: bool,
-}
-
-impl Judge {
-    fn new(detector: Arc<Detector>, direction: Direction, route: Arc<Route>) -> Self {
-        Self { detector, direction, route, seen: HashSet::new(), hasher: RandomState::new(), token_seen: false }
-    }
-
-    fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) {
-        let Self { detector, direction, route, seen, hasher, token_seen } = self;
-        let token = detector.own_token.as_ref();
-        *token_seen |= token.is_some_and(|t| t.find(view.text).is_some());
-        detector.matcher.find(*direction, view, &mut |m| {
-            if token.is_some_and(|t| t.find(m.matched).is_some()) {
-                return;
-            }
-            let (severity, expected) = match detector.audience.judge(&m, view, route) {
-                Judgement::Finding(severity) => (severity, false),
-                Judgement::Expected => (m.severity, true),
-            };
-            let any = hasher.hash_one((m.rule.id().as_str(), m.matched));
-            // A part of the request line was judged with its own name already.
-            if view.placement == Placement::RequestLine && seen.contains(&any) {
-                return;
-            }
-            let this = hasher.hash_one((any, severity, expected));
-            if seen.len() < MAX_SEEN {
-                seen.insert(any);
-                if !seen.insert(this) {
-                    return;
-                }
-            } else if seen.contains(&this) {
-                return;
-            }
-            let chain: Vec<Encoding> = view.encoding.iter().copied().chain(m.extra).collect();
-            on(&Hit {
-                rule: m.rule,
-                matched: m.matched,
-                severity,
-                direction: *direction,
-                placement: view.placement,
-                encoding: &chain,
-                route,
-                expected,
-            });
-        });
-    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,12 @@ impl Log {
         let folder = folder_of(path)?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let file = file::open(path, file::PRIVATE, true)?;
-        let len = file.metadata()?.len();
+        let found = file.metadata()?;
+        if !found.is_file() {
+            // A device in its place might never end.
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let len = found.len();
         if len == 0 {
             file::sync_folder(folder)?;
         }

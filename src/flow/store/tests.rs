@@ -1,5 +1,5 @@
 use super::*;
-use posture::{Direction, Family, Fingerprint, Placement, Protocol, RunId, Severity, Word};
+use posture::{Direction, Ended, Family, Fingerprint, Placement, Protocol, RunId, Severity, Word};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 fn now() -> Timestamp {
@@ -303,7 +303,7 @@ fn a_full_log_keeps_room_for_what_is_grave_and_counts_the_rest() {
         store.event(EventBody::Start { run_id: run_id.clone() }, now(), home.at);
     }
     assert!(store.bytes() <= max_bytes, "nothing passes the bound: {}", store.bytes());
-    assert_eq!(store.standing().0.next_seq as usize, home.records("findings.jsonl").len() + 1);
+    assert_eq!(store.standing().0.next_seq, home.records("findings.jsonl").len() as u64 + 1);
 }
 
 #[test]
@@ -360,6 +360,56 @@ fn what_cannot_be_written_waits_and_is_written_later_in_order() {
     store.close_windows(now(), home.at);
     assert_eq!(store.standing().2.findings, 3);
     assert_eq!(home.events("findings.jsonl"), [EventBody::Fold { count: 2, finding_seq: 3 }]);
+}
+
+#[test]
+fn a_pipe_in_the_logs_place_is_no_log() {
+    let home = Home::new();
+    let made = std::process::Command::new("mkfifo").env_clear().env("PATH", "/usr/bin:/bin").arg(home.log()).status();
+    assert!(made.unwrap().success());
+    let mut store = home.open(None);
+    home.put(&mut store, high(0));
+    assert_eq!((trouble(&store), store.waiting()), (vec![DegradedReason::LogWrite], 1));
+    fs::remove_file(home.log()).unwrap();
+    home.tick(&mut store, 1);
+    assert_eq!((trouble(&store), home.records("findings.jsonl").len()), (vec![], 1));
+}
+
+/// Runs the test below in a process whose files may not pass 8 KiB or so: to the kernel, a disk that is full.
+#[test]
+fn a_disk_that_is_full_tears_no_line_and_loses_none_once_there_is_room() {
+    let script = "trap '' XFSZ; ulimit -S -f 8; exec \"$0\" --exact --ignored flow::store::tests::on_a_full_disk";
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", script]).arg(std::env::current_exe().unwrap()).env_clear().env("PATH", "/usr/bin:/bin");
+    let output = child.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "needs a process of its own: the test above starts it"]
+fn on_a_full_disk() {
+    let home = Home::new();
+    let mut store = home.open(None);
+    let mut n = 0;
+    while trouble(&store).is_empty() {
+        n += 1;
+        home.put(&mut store, high(n));
+        assert!(n < 1000, "the limit does not hold");
+    }
+    home.put(&mut store, high(n + 1));
+    assert_eq!((trouble(&store), store.waiting(), store.not_recorded()), (vec![DegradedReason::LogWrite], 2, 0));
+    assert_eq!(home.records("findings.jsonl").len() as u64, n - 1, "whole lines alone");
+    home.tick(&mut store, 1);
+    assert_eq!(store.waiting(), 2);
+
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Fsize);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
+    home.tick(&mut store, 2);
+    assert_eq!((trouble(&store), store.waiting()), (vec![], 0));
+    assert_eq!(home.records("findings.jsonl").len() as u64, n + 1);
+    assert_eq!((home.damaged(), home.events("findings.jsonl")), (vec![], vec![]));
 }
 
 #[test]

@@ -5,17 +5,17 @@ use keys::KeyFolder;
 use posture::{MonitorStatus, Posture, State, VerdictResult};
 use std::{fs, io, path::PathBuf, time::Duration};
 
-struct Rig {
+pub(crate) struct Rig {
     _dir: tempfile::TempDir,
     config: Config,
-    now: Timestamp,
-    at: Instant,
+    pub(crate) now: Timestamp,
+    pub(crate) at: Instant,
     meter: Meter,
     signs: Arc<Signs>,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = crate::home::tests::config(&dir.path().join("home"));
         let mut this = Self {
@@ -41,11 +41,15 @@ impl Rig {
         self.now = self.now.plus(chrono::Duration::seconds(seconds.cast_signed()));
     }
 
-    fn begin(&self) -> Recorder {
+    pub(in crate::monitor) fn begin(&self) -> Recorder {
+        Recorder::begin(self.parts(), self.now, self.at)
+    }
+
+    pub(in crate::monitor) fn parts(&self) -> Parts {
         let home = Home::open(&self.config).unwrap();
         let keys = KeyFolder::open_or_create(home.keys_dir(), &home.public_key()).unwrap().0;
         let (vouch, last) = Vouch::open(&home, keys.signing_key).unwrap();
-        let parts = Parts {
+        Parts {
             config: self.config.clone(),
             home,
             vouch,
@@ -57,8 +61,7 @@ impl Rig {
             vectors_sha256: attest::digest::sha256("vectors"),
             meter: self.meter.clone(),
             signs: Arc::clone(&self.signs),
-        };
-        Recorder::begin(parts, self.now, self.at)
+        }
     }
 
     fn export(&self, recorder: &mut Recorder) -> Posture {
@@ -70,7 +73,7 @@ impl Rig {
         fs::read(self.config.export_dir.join("current").join(name)).unwrap()
     }
 
-    fn posture(&self) -> Posture {
+    pub(crate) fn posture(&self) -> Posture {
         attest::canonical::read(&self.current("posture.json")).unwrap()
     }
 
@@ -286,9 +289,10 @@ fn a_clock_that_was_set_is_in_the_log_and_exported_at_once() {
     let mut rig = Rig::new();
     let mut recorder = rig.begin();
     rig.export(&mut recorder);
+    let next = rig.at + rig.config.export_every;
     rig.pass(1);
     recorder.tick(rig.now, rig.at);
-    assert_eq!(recorder.due(), rig.at - Duration::from_secs(1) + rig.config.export_every);
+    assert_eq!(recorder.due(), next);
     rig.pass(1);
     rig.now = rig.now.plus(chrono::Duration::hours(-2));
     recorder.tick(rig.now, rig.at);
@@ -311,9 +315,10 @@ fn a_scanner_that_is_gone_is_signed_soon_and_fails_verification() {
     let posture = rig.export(&mut recorder);
     assert_eq!(posture.degraded_reasons, [DegradedReason::ScannerStalled.into()]);
     assert_eq!(rig.result(false), VerdictResult::Degraded);
+    let next = rig.at + rig.config.export_every;
     rig.pass(1);
     recorder.tick(rig.now, rig.at);
-    assert_eq!(recorder.due(), rig.at - Duration::from_secs(1) + rig.config.export_every, "said once");
+    assert_eq!(recorder.due(), next, "said once");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{
     stream::Stream,
 };
 use posture::Encoding;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// Texts put together at the same time; the oldest gives way, one of unsure pieces first.
 const MAX_STREAMS: usize = 64;
@@ -19,11 +19,15 @@ const MAX_STREAMS: usize = 64;
 const LONGEST_PIECE: usize = 1 << 10;
 /// Nodes of one event that are looked at for pieces.
 const MAX_NODES: usize = 4096;
+/// Members of one object that tell its pieces apart.
+const MAX_MARKS: usize = 8;
 
 /// The texts a stream of events is putting together.
 pub(super) struct Deltas {
     streams: Vec<Stream>,
     paths: RandomState,
+    /// Hashes of what came beside the pieces of the last events.
+    recent: [u64; 16],
 }
 
 /// An object or array of an event.
@@ -34,9 +38,17 @@ struct Node<'t> {
     /// Its place in the array around it, or items so far when it is one.
     position: usize,
     items: usize,
-    /// The members that tell pieces apart, hashed.
-    marks: u64,
+    /// The members that tell pieces apart.
+    marks: Vec<(&'t [u8], &'t [u8])>,
     /// What it holds are pieces, not texts.
+    streamed: bool,
+}
+
+/// One event's strings.
+struct Event<'t> {
+    nodes: Vec<Node<'t>>,
+    leaves: Vec<Leaf<'t>>,
+    /// Some of them are pieces for certain.
     streamed: bool,
 }
 
@@ -50,7 +62,7 @@ struct Leaf<'t> {
 
 impl Deltas {
     pub(super) fn new() -> Self {
-        Self { streams: Vec::new(), paths: RandomState::new() }
+        Self { streams: Vec::new(), paths: RandomState::new(), recent: [0; 16] }
     }
 
     pub(super) fn held(&self) -> usize {
@@ -59,20 +71,19 @@ impl Deltas {
 
     /// One JSON event: its texts are shown, its pieces put to theirs.
     pub(super) fn event(&mut self, w: &mut Unwrap<'_>, event: &[u8]) {
-        let leaves = self.leaves(event);
-        if !leaves.iter().any(|(_, leaf)| leaf.streamed) {
+        let pieces = Event::read(event);
+        if !pieces.streamed {
             let clean = w.deeper(Encoding::Json, |w| json::walk(w, event, Voice::Unknown, false));
             if clean != Some(true) {
                 w.text(event, None, Voice::Unknown);
             }
         }
-        self.put(w, &leaves, true);
+        self.put(w, &pieces, true);
     }
 
     /// One JSON document whose texts were shown already: only its pieces.
     pub(super) fn pieces(&mut self, w: &mut Unwrap<'_>, document: &[u8]) {
-        let leaves = self.leaves(document);
-        self.put(w, &leaves, false);
+        self.put(w, &Event::read(document), false);
     }
 
     /// One event that is no JSON, shown already.
@@ -91,10 +102,9 @@ impl Deltas {
         self.streams.clear();
     }
 
-    fn put(&mut self, w: &mut Unwrap<'_>, leaves: &[(u64, Leaf<'_>)], show: bool) {
-        let any_streamed = leaves.iter().any(|(_, leaf)| leaf.streamed);
+    fn put(&mut self, w: &mut Unwrap<'_>, event: &Event<'_>, show: bool) {
         let mut ends = false;
-        for (key, leaf) in leaves {
+        for leaf in &event.leaves {
             let mut buffer = w.buffer();
             let text = if leaf.text.escaped && w.afford(leaf.text.raw.len()) {
                 json::undo(leaf.text.raw, &mut buffer);
@@ -103,13 +113,10 @@ impl Deltas {
                 leaf.text.raw
             };
             ends |= is_end(leaf, text);
-            if leaf.streamed || text.len() <= LONGEST_PIECE {
-                let stream = self.stream(w, *key, leaf.name, leaf.streamed);
-                let repeated = !stream.piece(w, text);
-                if show && any_streamed && !leaf.streamed && !repeated {
-                    w.within(Encoding::Json, |w| w.text(text, Some(leaf.name), Voice::Unknown));
-                }
-            } else if show && any_streamed {
+            if leaf.streamed || (!event.streamed && text.len() <= LONGEST_PIECE) {
+                let key = event.key(leaf, &self.paths);
+                self.stream(w, key, leaf.name, leaf.streamed).piece(w, text);
+            } else if show && event.streamed && self.is_new(text) {
                 w.within(Encoding::Json, |w| w.text(text, Some(leaf.name), Voice::Unknown));
             }
             w.give_back(buffer);
@@ -117,6 +124,17 @@ impl Deltas {
         if ends {
             self.settle(w);
         }
+    }
+
+    /// Whether a string beside the pieces, such as the model's name, did not come with one of the last events too.
+    fn is_new(&mut self, text: &[u8]) -> bool {
+        let hash = self.paths.hash_one(text);
+        let new = !self.recent.contains(&hash);
+        if new {
+            self.recent.rotate_right(1);
+            self.recent[0] = hash;
+        }
+        new
     }
 
     /// The stream of `key`, new when there is none.
@@ -135,26 +153,40 @@ impl Deltas {
         self.streams.push(Stream::new(key, name, streamed));
         self.streams.last_mut().expect("pushed above")
     }
+}
 
-    /// The strings of an event, each with the key of its path.
-    fn leaves<'t>(&self, event: &'t [u8]) -> Vec<(u64, Leaf<'t>)> {
-        let mut nodes =
-            vec![Node { parent: 0, name: b"", object: false, position: 0, items: 0, marks: 0, streamed: false }];
+// === impl Event ===
+
+impl<'t> Event<'t> {
+    /// The strings of an event and where they are.
+    fn read(event: &'t [u8]) -> Self {
+        let root =
+            Node { parent: 0, name: b"", object: false, position: 0, items: 0, marks: Vec::new(), streamed: false };
+        let mut nodes = vec![root];
         let mut open = vec![0_usize];
         let mut name: &[u8] = b"";
         let mut leaves = Vec::new();
         for token in Tokens::new(event) {
+            if nodes.len() == MAX_NODES {
+                break;
+            }
             let node = *open.last().unwrap_or(&0);
+            let around = &mut nodes[node];
             match token {
-                Token::Open(_) if nodes.len() == MAX_NODES => break,
                 Token::Open(b) => {
-                    let around = &mut nodes[node];
-                    let (own, position) = if around.object { (name, 0) } else { (around.name, around.items) };
-                    around.items += 1;
+                    let (own, position) = around.place(name);
                     let streamed = around.streamed || matches!(own, b"delta" | b"choices" | b"candidates");
                     open.push(nodes.len());
                     let object = b == b'{';
-                    nodes.push(Node { parent: node, name: own, object, position, items: 0, marks: 0, streamed });
+                    nodes.push(Node {
+                        parent: node,
+                        name: own,
+                        object,
+                        position,
+                        items: 0,
+                        marks: Vec::new(),
+                        streamed,
+                    });
                 }
                 Token::Close => {
                     if open.len() > 1 {
@@ -162,35 +194,50 @@ impl Deltas {
                     }
                 }
                 Token::Key(key) => name = key.raw,
-                Token::Word(word) => self.mark(&mut nodes[node], name, word),
+                Token::Word(word) => around.mark(name, word),
                 Token::Text(text) => {
-                    let around = &mut nodes[node];
-                    self.mark(around, name, text.raw);
-                    let own = if around.object { name } else { around.name };
-                    let streamed = (around.streamed && !matches!(own, b"role" | b"type" | b"id" | b"finish_reason"))
-                        || own == b"delta";
-                    let position = if around.object { 0 } else { around.items };
-                    around.items += 1;
+                    around.mark(name, text.raw);
+                    let (own, position) = around.place(name);
+                    let streamed = own == b"delta"
+                        || (around.streamed && !matches!(own, b"role" | b"type" | b"id" | b"finish_reason"));
                     leaves.push(Leaf { node, name: own, position, text, streamed });
                 }
             }
         }
-        // Marks may come after what they mark, so paths are made when all are known; parents come before children.
-        let mut keys: Vec<u64> = Vec::with_capacity(nodes.len());
-        for node in &nodes {
-            let parent = keys.get(node.parent).copied().unwrap_or(0);
-            let position = if node.marks == 0 { node.position } else { 0 };
-            keys.push(self.paths.hash_one((parent, node.name, position, node.marks)));
+        let streamed = leaves.iter().any(|l| l.streamed);
+        Self { nodes, leaves, streamed }
+    }
+
+    /// The key of a string's path. Marks may come after what they mark, so it is made when all are known.
+    fn key(&self, leaf: &Leaf<'_>, paths: &RandomState) -> u64 {
+        let mut hasher = paths.build_hasher();
+        (leaf.name, leaf.position).hash(&mut hasher);
+        let mut at = leaf.node;
+        while at != 0 {
+            let node = &self.nodes[at];
+            let position = if node.marks.is_empty() { node.position } else { 0 };
+            (node.name, position, &node.marks).hash(&mut hasher);
+            at = node.parent;
         }
-        leaves.into_iter().map(|l| (self.paths.hash_one((keys[l.node], l.name, l.position)), l)).collect()
+        hasher.finish()
+    }
+}
+
+impl<'t> Node<'t> {
+    /// The name and position of the next thing in it.
+    fn place(&mut self, key: &'t [u8]) -> (&'t [u8], usize) {
+        let place = if self.object { (key, 0) } else { (self.name, self.items) };
+        self.items += 1;
+        place
     }
 
     /// Notes a member that tells an item apart.
-    fn mark(&self, node: &mut Node<'_>, name: &[u8], value: &[u8]) {
-        if node.object && matches!(name, b"index" | b"output_index" | b"content_index" | b"summary_index" | b"item_id")
-        {
-            // The order of members does not matter.
-            node.marks ^= self.paths.hash_one((name, value)) | 1;
+    fn mark(&mut self, name: &'t [u8], value: &'t [u8]) {
+        let tells = matches!(name, b"index" | b"output_index" | b"content_index" | b"summary_index" | b"item_id");
+        if self.object && tells && self.marks.len() < MAX_MARKS {
+            let at = self.marks.partition_point(|mark| *mark < (name, value));
+            // Sorted: the order of members does not matter.
+            self.marks.insert(at, (name, value));
         }
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! Images, hashes and embeddings are runs too. A run's first bytes are decoded, and the rest only when they are plausible.
 
-use super::{Unwrap, Voice, binary, packed};
+use super::{Unwrap, Voice, binary, packed, percent::nibble};
 use data_encoding::{Encoding as Alphabet, HEXLOWER_PERMISSIVE, Specification};
+use memchr::{memchr_iter, memrchr};
 use posture::Encoding;
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
 /// Shorter runs are words.
 const SHORTEST: usize = 16;
 /// Characters of a run that are decoded to see whether the rest is worth it.
 const SAMPLE: usize = 32;
+/// Path segments of a run at which something may begin.
+const MAX_SEGMENTS: usize = 8;
 
 /// Both alphabets of RFC 4648 at once, without padding, and lenient about the last bits.
 static BASE64: LazyLock<Alphabet> = LazyLock::new(|| {
@@ -22,65 +25,124 @@ static BASE64: LazyLock<Alphabet> = LazyLock::new(|| {
     spec.encoding().expect("sixty-four distinct symbols and two translations to them")
 });
 
-static IN_ALPHABET: [bool; 256] = {
+/// The value of each character, as `BASE64` has it.
+static SEXTET: LazyLock<[u8; 256]> = LazyLock::new(|| {
+    let mut table = [0; 256];
+    for value in 0..64 {
+        let [_, _, _, last] = *BASE64.encode(&[0, 0, value]).as_bytes() else { continue };
+        table[usize::from(last)] = value;
+    }
+    (table[usize::from(b'-')], table[usize::from(b'_')]) = (62, 63);
+    table
+});
+
+type Table = [bool; 256];
+
+/// The characters of both base64 alphabets, and of hexadecimal.
+static IN_BASE64: Table = table(true);
+static IN_HEX: Table = table(false);
+
+const fn table(base64: bool) -> Table {
     let mut table = [false; 256];
     let mut b = 0;
     while b < 256 {
         #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
         let byte = b as u8;
-        table[b] = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+        table[b] = if base64 {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+        } else {
+            byte.is_ascii_hexdigit()
+        };
         b += 1;
     }
     table
-};
+}
+
+/// The next run of `SHORTEST` or more characters of `table`, from `after` on.
+fn next_run(text: &[u8], table: &Table, mut after: usize) -> Option<Range<usize>> {
+    // A run of sixteen must cover every sixteenth byte.
+    let mut at = after + SHORTEST - 1;
+    loop {
+        if !table[usize::from(*text.get(at)?)] {
+            at += SHORTEST;
+            continue;
+        }
+        let before = text[after..at].iter().rposition(|&b| !table[usize::from(b)]);
+        let start = before.map_or(after, |p| after + p + 1);
+        let end = at + run_len(&text[at..], table);
+        if end - start >= SHORTEST {
+            return Some(start..end);
+        }
+        after = end;
+        at = end + SHORTEST;
+    }
+}
+
+fn run_len(text: &[u8], table: &Table) -> usize {
+    text.iter().position(|&b| !table[usize::from(b)]).unwrap_or(text.len())
+}
 
 /// Shows what the runs of `text` decode to.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     let mut after = 0;
-    // A run of sixteen must cover every sixteenth byte.
-    let mut at = SHORTEST - 1;
-    while at < text.len() {
-        if !IN_ALPHABET[usize::from(text[at])] {
-            at += SHORTEST;
-            continue;
-        }
-        let before = text[after..at].iter().rposition(|&b| !IN_ALPHABET[usize::from(b)]);
-        let start = before.map_or(after, |p| after + p + 1);
-        let end = at + run_len(&text[at..]);
-        after = end;
-        if end - start >= SHORTEST {
-            after = run(w, text, start, end, name, voice);
-        }
-        at = after + SHORTEST;
+    while let Some(run) = next_run(text, &IN_BASE64, after) {
+        after = if hex(w, &text[run.clone()], name, voice) { run.end } else { base64(w, text, run, name, voice) };
     }
 }
 
-fn run_len(text: &[u8]) -> usize {
-    text.iter().position(|&b| !IN_ALPHABET[usize::from(b)]).unwrap_or(text.len())
+/// Shows the hexadecimal stretches of a run; `true` when they are most of it.
+fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
+    let (mut found, mut after) = (0, 0);
+    while let Some(stretch) = next_run(run, &IN_HEX, after) {
+        after = stretch.end;
+        let digits = &run[stretch];
+        let digits = &digits[..digits.len() & !1];
+        found += digits.len();
+        let mut sample = [0; SAMPLE / 2];
+        let mut sampled = 0;
+        for (byte, pair) in sample.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = nibble(pair[0]).unwrap_or(0) << 4 | nibble(pair[1]).unwrap_or(0);
+            sampled += 1;
+        }
+        if plausible(&sample[..sampled]) && w.afford(digits.len() / 2) {
+            let plain = HEXLOWER_PERMISSIVE.decode(digits).unwrap_or_default();
+            w.deeper(Encoding::Hex, |w| inside(w, &plain, name, voice));
+        }
+    }
+    found > run.len() / 2
 }
 
-/// Takes one run apart; gives the end of what it used.
-fn run(w: &mut Unwrap<'_>, text: &[u8], start: usize, end: usize, name: Option<&[u8]>, voice: Voice) -> usize {
+/// Shows what a run of base64 decodes to; gives the end of what it used.
+fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, voice: Voice) -> usize {
+    let Range { start, mut end } = run;
+    // A run may begin with what is not its own: a few characters, or path segments.
     let run = &text[start..end];
-    if hex(w, run, name, voice) {
-        return end;
-    }
-    // A run may begin with what is not its own: a path, a word and a slash.
-    let skip = (0..4).find(|&skip| {
+    let segments = memchr_iter(b'/', run).map(|at| at + 1).take(MAX_SEGMENTS);
+    let own = (0..4).chain(segments).find(|&skip| {
         let mut sample = [0; SAMPLE];
         let chars = &run[skip..run.len().min(skip + SAMPLE)];
-        chars.len() >= 12 && decoded(chars, &mut sample).is_some_and(plausible)
+        chars.len() >= 12 && promising(chars) && decoded(chars, &mut sample).is_some_and(plausible)
     });
-    let Some(skip) = skip else { return end };
+    let Some(skip) = own else { return end };
     let mut chars = w.buffer();
     chars.extend_from_slice(&run[skip..]);
-    let end = unwrap_lines(text, end, run.len(), &mut chars);
+    if skip < SHORTEST {
+        end = unwrap_lines(text, end, run.len(), &mut chars);
+    }
     if w.afford(chars.len()) {
         let url = chars.iter().any(|b| matches!(b, b'-' | b'_'));
         let mut plain = w.buffer();
         plain.resize(chars.len(), 0);
         let len = decoded(&chars, &mut plain).map_or(0, <[u8]>::len);
         plain.truncate(len);
+        // Nor does it always end with its own: what follows may be the next segment.
+        if !readable(&plain)
+            && !packed::is(&plain)
+            && let Some(slash) = memrchr(b'/', &chars)
+            && let Some(shorter) = decoded(&chars[..slash], &mut vec![0; slash]).filter(|p| readable(p))
+        {
+            plain.truncate(shorter.len());
+        }
         w.deeper(if url { Encoding::Base64url } else { Encoding::Base64 }, |w| inside(w, &plain, name, voice));
         w.give_back(plain);
     }
@@ -107,7 +169,7 @@ fn unwrap_lines(text: &[u8], mut end: usize, width: usize, chars: &mut Vec<u8>) 
         };
         let indent = rest[break_len..].iter().take(16).take_while(|b| matches!(b, b' ' | b'\t')).count();
         let line = &rest[break_len + indent..];
-        let len = run_len(&line[..line.len().min(width + 1)]);
+        let len = run_len(&line[..line.len().min(width + 1)], &IN_BASE64);
         let whole = matches!(line.get(len), None | Some(b'\r' | b'\n' | b'=' | b'"' | b'\'' | b'`' | b'<'));
         if len == 0 || len > width || !whole {
             return end;
@@ -120,24 +182,6 @@ fn unwrap_lines(text: &[u8], mut end: usize, width: usize, chars: &mut Vec<u8>) 
     }
 }
 
-/// Shows the hexadecimal stretches of a run; `true` when they are most of it.
-fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
-    let mut found = 0;
-    for digits in run.split(|b| !b.is_ascii_hexdigit()) {
-        let digits = &digits[..digits.len() & !1];
-        if digits.len() < SHORTEST {
-            continue;
-        }
-        found += digits.len();
-        let sample = HEXLOWER_PERMISSIVE.decode(&digits[..digits.len().min(SAMPLE)]);
-        if sample.is_ok_and(|s| plausible(&s)) && w.afford(digits.len() / 2) {
-            let plain = HEXLOWER_PERMISSIVE.decode(digits).unwrap_or_default();
-            w.deeper(Encoding::Hex, |w| inside(w, &plain, name, voice));
-        }
-    }
-    found > run.len() / 2
-}
-
 /// As much of `chars` as decodes, into `out`.
 fn decoded<'o>(chars: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
     // One character left over carries no byte.
@@ -147,18 +191,25 @@ fn decoded<'o>(chars: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
     Some(&out[..len])
 }
 
+/// Whether the first eight characters of a run can begin anything [`plausible`]. Most runs are neither text nor packed,
+/// and this look at their first six bytes is all they cost.
+fn promising(chars: &[u8]) -> bool {
+    let bits = chars[..8].iter().fold(0_u64, |sum, &c| sum << 6 | u64::from(SEXTET[usize::from(c)]));
+    let [_, _, six @ ..] = bits.to_be_bytes();
+    packed::is(&six) || six.contains(&0) || readable(&six)
+}
+
 /// Whether decoded bytes look like something a receiver would use: text, UTF-16 text, or compressed data.
 fn plausible(bytes: &[u8]) -> bool {
-    packed::is(bytes) || binary::utf16(bytes).is_some() || readable(bytes)
+    packed::is(bytes) || (bytes.len() >= 8 && readable(bytes)) || binary::utf16(bytes).is_some()
 }
 
 fn readable(bytes: &[u8]) -> bool {
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 => {
-            std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default()
-        }
-        Err(_) => return false,
-    };
-    bytes.len() >= 8 && text.chars().all(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r' | '\x1b'))
+    if bytes.iter().any(|&b| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r' | 0x1b) || b == 0x7f) {
+        return false;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(_) => true,
+        Err(e) => e.error_len().is_none() && e.valid_up_to() > 0,
+    }
 }

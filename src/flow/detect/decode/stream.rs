@@ -58,19 +58,20 @@ impl Stream {
         !self.cut && json::likely(&self.text)
     }
 
-    /// Appends a piece; `false` when it only repeats the last one.
-    pub(super) fn piece(&mut self, w: &mut Unwrap<'_>, piece: &[u8]) -> bool {
-        let last = BuildHasherDefault::<DefaultHasher>::default().hash_one(piece);
-        let repeated = std::mem::replace(&mut self.last, last) == last && piece.len() >= SHORTEST_CONSTANT;
-        if repeated && !self.streamed {
-            return false;
+    /// Appends a piece, unless it only repeats the last one.
+    pub(super) fn piece(&mut self, w: &mut Unwrap<'_>, piece: &[u8]) {
+        let repeated = !self.streamed && piece.len() >= SHORTEST_CONSTANT && {
+            let last = BuildHasherDefault::<DefaultHasher>::default().hash_one(piece);
+            std::mem::replace(&mut self.last, last) == last
+        };
+        if repeated {
+            return;
         }
         self.pieces += 1;
         for piece in piece.chunks(LONGEST) {
             self.text.extend_from_slice(piece);
             self.grow(w);
         }
-        !repeated
     }
 
     /// The text is whole, for now.

@@ -4,20 +4,26 @@
 //! the pieces of a text that was cut into array items are put back together.
 
 use super::{Unwrap, Voice};
+use memchr::{memchr, memmem, memrchr2};
 use std::ops::Range;
 
 /// Longer strings are matched alone; only their beginning joins in.
 const PIECE: usize = 256;
 /// A join is shown when it reaches this, and begun anew.
 const LONGEST: usize = 64 << 10;
-/// A text put together from array items is no longer than this.
+/// A text put together from pieces is no longer than this.
 const LONGEST_GLUED: usize = 16 << 10;
+/// A longer string is no piece, unless its name says that it is one.
+const LONGEST_UNNAMED: usize = 64;
 
 pub(super) struct Joins {
     /// The lines of every open object, the items of every open array: a stack of texts.
     lines: Vec<u8>,
-    /// The items of every open array without anything between them: a stack of texts.
+    /// The pieces of every open object or array without anything between them: a stack of texts.
     glued: Vec<u8>,
+    /// What the object now open, or the one inside it that ended last, adds to the array around it.
+    piece: Vec<u8>,
+    piece_is_named: bool,
     open: Vec<Open>,
 }
 
@@ -39,7 +45,8 @@ struct Open {
 
 impl Joins {
     pub(super) fn new(w: &mut Unwrap<'_>) -> Self {
-        Self { lines: w.buffer(), glued: w.buffer(), open: vec![Open::default()] }
+        let (lines, glued, piece) = (w.buffer(), w.buffer(), w.buffer());
+        Self { lines, glued, piece, piece_is_named: false, open: vec![Open::default()] }
     }
 
     /// An object or array begins. `apart` says that the items of an array are texts of their own, not pieces of one.
@@ -73,13 +80,9 @@ impl Joins {
             let end = self.line(key.unwrap_or_default(), piece);
             open.last = (piece.len() == text.len()).then_some(end - piece.len()..end);
             self.lines.push(b'\n');
-            if key
-                .is_some_and(|k| matches!(k, b"text" | b"content" | b"value" | b"data" | b"delta" | b"part" | b"chunk"))
-                && let Some(around) = self.open.last_mut()
-                && !around.object
-                && !around.apart
-            {
-                around.pieces += 1;
+            self.name_piece(key.unwrap_or_default(), text);
+            if key.is_some_and(is_numbered) {
+                open.pieces += 1;
                 self.glued.extend_from_slice(&text[..text.len().min(LONGEST_GLUED)]);
             }
         } else {
@@ -105,8 +108,17 @@ impl Joins {
             w.text(glued, None, voice);
         }
         let joined = joined.len();
-        if !open.object {
-            self.glued.truncate(open.glued);
+        self.glued.truncate(open.glued);
+        if let (true, Some(around)) = (open.object, self.open.last_mut())
+            && !around.object
+            && !self.piece.is_empty()
+        {
+            if !around.apart {
+                around.pieces += 1;
+                self.glued.extend_from_slice(&self.piece);
+            }
+            self.piece.clear();
+            self.piece_is_named = false;
         }
         if open.object || open.strings == 0 || joined > PIECE || self.open.is_empty() {
             self.lines.truncate(open.name);
@@ -117,6 +129,17 @@ impl Joins {
         if self.open.is_empty() {
             w.give_back(std::mem::take(&mut self.lines));
             w.give_back(std::mem::take(&mut self.glued));
+            w.give_back(std::mem::take(&mut self.piece));
+        }
+    }
+
+    /// Notes what an object would add to a text its array makes: the string its name calls a piece, else its last one.
+    fn name_piece(&mut self, key: &[u8], text: &[u8]) {
+        let named = matches!(key, b"text" | b"content" | b"value" | b"data" | b"delta" | b"part" | b"chunk");
+        if named || (!self.piece_is_named && text.len() <= LONGEST_UNNAMED) {
+            self.piece.clear();
+            self.piece.extend_from_slice(&text[..text.len().min(LONGEST_GLUED)]);
+            self.piece_is_named = named;
         }
     }
 
@@ -141,12 +164,19 @@ impl Joins {
     }
 }
 
-/// As much of `text` as joins in: whole words, and no part of a key block, which would look like another key.
+/// Whether a key is one of several that number the pieces of a text: `part1`, `a`.
+fn is_numbered(key: &[u8]) -> bool {
+    key.len() == 1 || key.last().is_some_and(u8::is_ascii_digit)
+}
+
+/// As much of `text` as joins in: whole words of its first line, and no part of a key block, which would look like
+/// another key.
 fn beginning(text: &[u8]) -> &[u8] {
     if text.len() <= PIECE {
         return text;
     }
-    let end = memchr::memrchr3(b' ', b'\n', b'\t', &text[..PIECE]).unwrap_or(0);
-    let piece = &text[..end];
-    if memchr::memmem::find(piece, b"-----BEGIN").is_some() { &[] } else { piece }
+    let piece = &text[..PIECE];
+    let end = memchr(b'\n', piece).or_else(|| memrchr2(b' ', b'\t', piece)).unwrap_or(0);
+    let piece = &piece[..end];
+    if piece.is_ascii() && memmem::find(piece, b"-----").is_none() { piece } else { &[] }
 }

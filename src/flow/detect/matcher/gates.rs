@@ -1,0 +1,96 @@
+//! Token → secret or not: entropy, kinds of character, placeholders.
+
+use crate::flow::detect::rule::{Class, Rule};
+
+/// Texts that no random token holds and every stand-in does.
+const STAND_INS: &[&[u8]] = &[
+    b"xxxx",
+    b"your",
+    b"example",
+    b"placeholder",
+    b"changeme",
+    b"change_me",
+    b"change-me",
+    b"redacted",
+    b"insert",
+    b"replace",
+    b"dummy",
+    b"sample",
+    b"....",
+    b"****",
+    b"abcdef",
+    b"123456",
+    b"00000",
+    b"secret",
+    b"apikey",
+    b"api_key",
+    b"api-key",
+    b"my_key",
+    b"goeshere",
+    b"goes-here",
+    b"goes_here",
+    b"fake",
+    b"masked",
+    b"hidden",
+];
+
+/// Whether a token can be a secret; its first `fixed` bytes are the same in every one.
+pub(super) fn pass(rule: &Rule, token: &[u8], fixed: usize) -> bool {
+    let data = rule.data();
+    if rule.except().is_some_and(|e| e.is_match(token)) {
+        return false;
+    }
+    let secret = token.get(fixed..).unwrap_or(token);
+    let gated = data.min_entropy > 0.0 || !data.classes.is_empty();
+    if !gated {
+        return true;
+    }
+    let has = |class: &Class| match class {
+        Class::Lower => secret.iter().any(u8::is_ascii_lowercase),
+        Class::Upper => secret.iter().any(u8::is_ascii_uppercase),
+        Class::Digit => secret.iter().any(u8::is_ascii_digit),
+    };
+    data.classes.iter().all(has) && entropy(secret) >= data.min_entropy && !stands_in(secret)
+}
+
+/// Shannon entropy, in bits a byte.
+#[expect(clippy::cast_precision_loss, reason = "a token has at most some thousand bytes")]
+pub(in crate::flow) fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for &b in bytes {
+        counts[usize::from(b)] += 1;
+    }
+    let total = bytes.len() as f64;
+    -counts.iter().filter(|&&n| n > 0).map(|&n| f64::from(n) / total).map(|p| p * p.log2()).sum::<f64>()
+}
+
+/// A placeholder: it says so, or its characters repeat or count up.
+fn stands_in(secret: &[u8]) -> bool {
+    let lower = secret.to_ascii_lowercase();
+    if STAND_INS.iter().any(|s| memchr::memmem::find(&lower, s).is_some()) {
+        return true;
+    }
+    let steps = secret.windows(2).filter(|w| w[1] == w[0] || w[1] == w[0].wrapping_add(1)).count();
+    steps * 5 >= secret.len() * 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{entropy, stands_in};
+
+    #[test]
+    fn entropy_is_zero_for_one_letter_and_grows_with_variety() {
+        assert!(entropy(b"aaaaaaaa").abs() < 1e-9);
+        assert!((entropy(b"abcdefgh") - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn stand_ins_are_told_from_random_tokens() {
+        for fake in ["xxxxxxxxxxxx", "your-key-here", "abcdefghijklm", "1234567890", "aabbccddeeffgghh", "sk-EXAMPLE"] {
+            assert!(stands_in(fake.as_bytes()), "{fake}");
+        }
+        for real in ["d704484fb8b02d950eb67d6bffe650bc", "VjD4CeshKUbSkuI5J9Cpu0", "GGWOCC2V7YR47GEB"] {
+            assert!(!stands_in(real.as_bytes()), "{real}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Paths: the token around a keyword, resolved, then judged as a whole.
+
+use super::Found;
+use crate::flow::detect::rule::Rule;
+use std::{borrow::Cow, ops::Range};
+
+/// How far a path reaches from its keyword.
+const REACH: usize = 256;
+
+const fn of_path(b: u8) -> bool {
+    b.is_ascii_alphanumeric()
+        || matches!(
+            b,
+            b'_' | b'-'
+                | b'.'
+                | b'/'
+                | b'\\'
+                | b'~'
+                | b'$'
+                | b'%'
+                | b'{'
+                | b'}'
+                | b'@'
+                | b'+'
+                | b'*'
+                | b'?'
+                | b'['
+                | b']'
+        )
+}
+
+/// The path around `keyword`. Answers where it ends.
+pub(super) fn find(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) -> usize {
+    let floor = keyword.start.saturating_sub(REACH);
+    let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
+    let cap = text.len().min(keyword.end + REACH);
+    let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| of_path(**b)).count();
+    // What is left of an escaped line end is no folder.
+    if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', ..])
+        && text.get(start + 2).is_some_and(|b| matches!(b, b'/' | b'~' | b'.' | b'$'))
+    {
+        start += 2;
+    }
+    // `context().env` is a member, not a file.
+    if text[start..end].starts_with(b".") && start.checked_sub(1).is_some_and(|n| text[n] == b')') {
+        return end;
+    }
+    let path = resolve(trim(&text[start..end]));
+    let taken = rule.regex().is_match(&path) || rule.data().targets.iter().any(|t| stands_for(&path, t));
+    if taken && !rule.except().is_some_and(|e| e.is_match(&path)) {
+        report(Found { severity: rule.severity(), span: start..end, matched: Cow::Owned(path) });
+    }
+    end
+}
+
+/// The token without the punctuation of the sentence or list around it.
+fn trim(mut token: &[u8]) -> &[u8] {
+    while let Some((&last, head)) = token.split_last() {
+        let stray = match last {
+            b'.' | b'?' | b'\\' | b'+' | b'@' | b'$' | b'%' => true,
+            b'/' => head.len() > 1,
+            b'}' => !head.contains(&b'{'),
+            b']' => !head.contains(&b'['),
+            b'*' => head.ends_with(b"*"),
+            _ => false,
+        };
+        if !stray {
+            break;
+        }
+        token = if last == b'*' { &head[..head.len() - 1] } else { head };
+    }
+    while let Some((&first, tail)) = token.split_first() {
+        let stray = match first {
+            b'{' | b'}' | b']' | b'@' | b'+' | b'?' => true,
+            b'[' => !tail.contains(&b']'),
+            b'*' => tail.starts_with(b"*"),
+            _ => false,
+        };
+        if !stray {
+            break;
+        }
+        token = if first == b'*' { &tail[1..] } else { tail };
+    }
+    token
+}
+
+/// The path in lower case, its separators one kind, its dots and empty parts resolved.
+fn resolve(path: &[u8]) -> Vec<u8> {
+    let lower: Vec<u8> = path.iter().map(|b| if *b == b'\\' { b'/' } else { b.to_ascii_lowercase() }).collect();
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for (n, part) in lower.split(|b| *b == b'/').enumerate() {
+        match part {
+            b"" => {}
+            b"." if n > 0 => {}
+            b".."
+                if parts
+                    .last()
+                    .is_some_and(|p| *p != b"." && *p != b".." && !p.starts_with(b"~") && !p.starts_with(b"$")) =>
+            {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    let mut out = Vec::with_capacity(lower.len());
+    if lower.starts_with(b"/") {
+        out.push(b'/');
+    }
+    out.extend_from_slice(&parts.join(&b'/'));
+    out
+}
+
+/// Whether a path with wildcards can mean `target`, part by part from the end.
+///
+/// A part says at least two characters of its own and does not begin with `*`: `*/*` means everything and nothing.
+fn stands_for(path: &[u8], target: &str) -> bool {
+    if !path.iter().any(|b| matches!(b, b'*' | b'?' | b'[')) {
+        return false;
+    }
+    let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
+    let wanted: Vec<&[u8]> = target.as_bytes().split(|b| *b == b'/').collect();
+    let Some(skip) = parts.len().checked_sub(wanted.len()) else { return false };
+    let said =
+        |part: &[u8]| part.iter().filter(|b| b.is_ascii_alphanumeric() || **b == b'.').count() >= 2 && part[0] != b'*';
+    parts[skip..].iter().zip(&wanted).all(|(p, w)| said(p) && glob(p, w))
+}
+
+/// `*`, `?` and `[…]` of a shell, over one part of a path.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star = None;
+    loop {
+        let (width, fits) = match pattern.get(p) {
+            None if t == text.len() => return true,
+            None => (1, false),
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+                continue;
+            }
+            Some(b'?') => (1, t < text.len()),
+            Some(b'[') => match pattern[p..].iter().position(|b| *b == b']') {
+                Some(close) => {
+                    let set = &pattern[p + 1..p + close];
+                    let negated = set.first().is_some_and(|b| matches!(b, b'!' | b'^'));
+                    let inside = text.get(t).is_some_and(|c| {
+                        set.contains(c) || set.windows(3).any(|w| w[1] == b'-' && (w[0]..=w[2]).contains(c))
+                    });
+                    (close + 1, t < text.len() && inside != negated)
+                }
+                None => (1, false),
+            },
+            Some(b) => (1, text.get(t) == Some(b)),
+        };
+        if fits {
+            p += width;
+            t += 1;
+        } else if let Some((sp, st)) = star.filter(|(_, st)| *st < text.len()) {
+            star = Some((sp, st + 1));
+            p = sp + 1;
+            t = st + 1;
+        } else {
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{glob, resolve, stands_for, trim};
+
+    #[test]
+    fn spellings_of_one_path_resolve_to_it() {
+        for spelt in
+            ["/etc/shadow", "/etc//shadow", "/etc/./shadow", "/etc/ssh/../shadow", r"\etc\shadow", "/ETC/Shadow"]
+        {
+            assert_eq!(resolve(spelt.as_bytes()), b"/etc/shadow", "{spelt}");
+        }
+        assert_eq!(resolve(b"../../etc/passwd"), b"../../etc/passwd");
+        assert_eq!(resolve(b"~/../x"), b"~/../x");
+        assert_eq!(resolve(b"./x"), b"./x");
+    }
+
+    #[test]
+    fn a_sentences_punctuation_is_no_part_of_a_path() {
+        for token in ["/etc/passwd.", "/etc/passwd?", "{/etc/passwd", "**/etc/passwd**", "[/etc/passwd"] {
+            assert_eq!(trim(token.as_bytes()), b"/etc/passwd", "{token}");
+        }
+        assert_eq!(trim(b"${HOME}/x"), b"${HOME}/x");
+    }
+
+    #[test]
+    fn wildcards_stand_for_what_a_shell_would_find() {
+        for (pattern, text) in [
+            ("sh?dow", "shadow"),
+            ("s*w", "shadow"),
+            ("[s]hadow", "shadow"),
+            ("sh[a-c]dow", "shadow"),
+            ("*", ""),
+            ("a*b*c", "aXbXc"),
+        ] {
+            assert!(glob(pattern.as_bytes(), text.as_bytes()), "{pattern}");
+        }
+        for (pattern, text) in [("sh?dow", "shdow"), ("s*x", "shadow"), ("[!s]hadow", "shadow"), ("[s", "s"), ("", "a")]
+        {
+            assert!(!glob(pattern.as_bytes(), text.as_bytes()), "{pattern}");
+        }
+        assert!(stands_for(b"/etc/sh*dow", "etc/shadow"));
+        assert!(!stands_for(b"/etc/*", "etc/shadow"));
+        assert!(!stands_for(b"*/*", "etc/shadow"));
+    }
+}

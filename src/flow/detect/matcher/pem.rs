@@ -1,0 +1,110 @@
+//! Private keys: a header of any form, and the body that makes it critical.
+
+use super::Found;
+use crate::flow::detect::rule::Rule;
+use posture::Severity;
+use std::borrow::Cow;
+
+/// How far a header's begin and end stand from its words "private key".
+const HEADER_BEFORE: usize = 56;
+const HEADER_AFTER: usize = 32;
+/// How much of a body is kept as the key's identity.
+const MAX_BODY: usize = 8 << 10;
+/// How far after a header a body is looked for.
+const MAX_REACH: usize = 16 << 10;
+/// A line of a body is at least this long, and a word of prose is not.
+const MIN_RUN: usize = 20;
+
+/// The header around the words at `at`, and its body.
+pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) {
+    let start = at.saturating_sub(HEADER_BEFORE);
+    let window = &text[start..text.len().min(at + HEADER_AFTER)];
+    let Some(header) = rule.regex().find_iter(window).find(|m| start + m.end() > at) else { return };
+    let end = start + header.end();
+    let span = start + header.start()..end;
+    let body = body(&text[end..text.len().min(end + MAX_REACH)]);
+    if body.is_empty() {
+        let words = header.as_bytes().iter().filter(|b| **b != b'-').map(u8::to_ascii_uppercase).collect::<Vec<_>>();
+        report(Found { severity: Severity::High, span, matched: Cow::Owned(words.trim_ascii().to_vec()) });
+    } else {
+        report(Found { severity: rule.severity(), span, matched: Cow::Owned(body) });
+    }
+}
+
+/// The base64 after a header, however its lines are broken, escaped or indented; empty when there is none.
+fn body(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut run = 0;
+    let mut longest = 0;
+    let mut at = 0;
+    while at < text.len() && out.len() < MAX_BODY {
+        let rest = &text[at..];
+        let step = match rest[0] {
+            b'\\' => match rest.get(1) {
+                Some(b'n' | b'r' | b't' | b'\\' | b'\n' | b'"') => 2,
+                Some(b'/') => 1,
+                _ => break,
+            },
+            b if b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'|' | b'>' | b',' | b'*' | b'#' | b'.') => 1,
+            b if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=') => {
+                if let Some(skip) = header_line(rest) {
+                    at += skip;
+                    continue;
+                }
+                out.push(b);
+                run += 1;
+                longest = longest.max(run);
+                at += 1;
+                continue;
+            }
+            _ => break,
+        };
+        run = 0;
+        at += step;
+    }
+    if longest >= MIN_RUN { out } else { Vec::new() }
+}
+
+/// The length of an encapsulated header (RFC 1421), such as `Proc-Type: 4,ENCRYPTED`, at the start of `rest`.
+fn header_line(rest: &[u8]) -> Option<usize> {
+    const NAMES: &[&[u8]] =
+        &[b"Proc-Type:", b"DEK-Info:", b"Version:", b"Comment:", b"Subject:", b"X-", b"Hash:", b"Charset:"];
+    NAMES.iter().any(|n| rest.starts_with(n)).then(|| {
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        memchr::memmem::find(&rest[..end], b"\\n").unwrap_or(end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::body;
+
+    const LINE: &str = "MIIEowIBAAKCAQEAtcOmZDB1DZ";
+
+    #[test]
+    fn one_key_in_any_dress_has_one_body() {
+        for dressed in [
+            format!("\n{LINE}\n{LINE}\n-----END"),
+            format!("\\n{LINE}\\n{LINE}\\n-----END"),
+            format!("\r\n    {LINE}\r\n    {LINE}\r\n    -----END"),
+            format!(" {LINE} {LINE} -----END"),
+            format!("\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n{LINE}\n{LINE}"),
+            format!("\"\n + \"{LINE}\" \"{LINE}").replace(" + ", " "),
+        ] {
+            assert_eq!(body(dressed.as_bytes()), [LINE, LINE].concat().as_bytes(), "{dressed}");
+        }
+    }
+
+    #[test]
+    fn prose_after_a_header_is_no_body() {
+        for text in [
+            "",
+            " ...",
+            " is the header of such a file, and words follow it",
+            "\n-----END PRIVATE KEY-----",
+            "\n<base64>\n",
+        ] {
+            assert!(body(text.as_bytes()).is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Tokens: by what they begin with, by what they hold, or by the name beside them.
+
+use super::{Found, gates};
+use crate::flow::detect::{
+    normalise::join,
+    rule::{Alphabet, Rule},
+};
+use std::{borrow::Cow, ops::Range};
+
+/// The longest token of any rule: beyond, it is data.
+const MAX_TOKEN: usize = 4 << 10;
+/// How much of a token broken over lines is put together.
+const MAX_WRAPPED: usize = 512;
+/// How far a context reaches from its name.
+const NEAR: usize = 20;
+const MAX_NAME: usize = 48;
+const MAX_VALUE: usize = 160;
+/// What says that a name's value is a secret.
+const SECRET_WORDS: &[&[u8]] = &[b"key", b"token", b"secret", b"auth", b"passw", b"cred", b"bearer"];
+
+/// A token that begins at `start`.
+pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
+    let (start, fixed) = (keyword.start, keyword.len());
+    let alphabet = rule.data().alphabet;
+    if alphabet.holds(text[start]) && !clear_before(text, start, alphabet) {
+        return;
+    }
+    let window = &text[start..text.len().min(start + MAX_TOKEN)];
+    if let Some(whole) = whole_token(rule, window) {
+        judge(rule, text, start..start + whole, fixed, report);
+    } else if let Some(broken) = broken(rule, window) {
+        let Some(whole) = rule.regex().find(&broken) else { return };
+        let token = secret(rule, &broken[..whole.end()]);
+        if gates::pass(rule, token, fixed) {
+            let span = start..start + whole.end();
+            report(Found { severity: rule.severity(), span, matched: Cow::Owned(token.to_vec()) });
+        }
+    }
+}
+
+/// How long the token at the start of `window` is, when the rule takes it.
+fn whole_token(rule: &Rule, window: &[u8]) -> Option<usize> {
+    let data = rule.data();
+    let least = rule.regex().find(window)?.end();
+    let more = window[least..].iter().take_while(|b| data.alphabet.holds(**b)).count();
+    (least + more <= data.max_len.unwrap_or(MAX_TOKEN)).then_some(least + more)
+}
+
+/// The window with its lines put together, when its token ends at a line's end.
+fn broken(rule: &Rule, window: &[u8]) -> Option<Vec<u8>> {
+    rule.data().max_len?;
+    let run = window.iter().take_while(|b| rule.data().alphabet.holds(**b) || **b == b'.').count();
+    let wraps = run >= 4
+        && (matches!(window.get(run), Some(b'\n' | b'\r'))
+            || window[run..].starts_with(b"\\n")
+            || window[run..].starts_with(b"\\\n"));
+    wraps.then(|| join::unwrapped(&window[..window.len().min(MAX_WRAPPED)], MAX_WRAPPED))
+}
+
+/// A token that holds the keyword. Answers where it ends.
+pub(super) fn inside(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) -> usize {
+    let alphabet = rule.data().alphabet;
+    let floor = keyword.start.saturating_sub(MAX_VALUE);
+    let start = text[floor..keyword.start].iter().rposition(|b| !alphabet.holds(*b)).map_or(floor, |n| floor + n + 1);
+    let cap = text.len().min(keyword.end + MAX_VALUE);
+    let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| alphabet.holds(**b)).count();
+    if rule.regex().is_match(&text[start..end]) {
+        judge(rule, text, start..end, 0, report);
+    }
+    end
+}
+
+/// A token within reach of a name that holds the keyword, on either side of it.
+pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
+    let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let floor = keyword.start.saturating_sub(MAX_NAME);
+    let start = text[floor..keyword.start].iter().rposition(|b| !named(b)).map_or(floor, |n| floor + n + 1);
+    let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| named(b)).count();
+    // The keyword begins a word: `coherent` is not `cohere`, but `MY_COHERE_KEY` is.
+    if keyword.start > start
+        && text[keyword.start - 1].is_ascii_alphanumeric()
+        && !text[keyword.start].is_ascii_uppercase()
+    {
+        return;
+    }
+    let after = end..text.len().min(end + NEAR + MAX_VALUE);
+    if let Some(value) = values(rule, text, after).find(|v| v.start <= end + NEAR) {
+        if says_secret(&text[start..value.start]) {
+            return judge(rule, text, value, 0, report);
+        }
+    }
+    let before = start.saturating_sub(NEAR + MAX_VALUE)..start;
+    let value = values(rule, text, before).filter(|v| v.end + NEAR >= start).last();
+    if let Some(value) = value.filter(|_| says_secret(&text[start..end])) {
+        judge(rule, text, value, 0, report);
+    }
+}
+
+fn says_secret(context: &[u8]) -> bool {
+    let lower = context.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|w| memchr::memmem::find(&lower, w).is_some())
+}
+
+/// The whole runs of the rule's alphabet in `range` that its regex takes.
+fn values<'t>(rule: &'t Rule, text: &'t [u8], range: Range<usize>) -> impl Iterator<Item = Range<usize>> + 't {
+    let alphabet = rule.data().alphabet;
+    let mut at = range.start;
+    std::iter::from_fn(move || {
+        while at < range.end {
+            let start = at + text[at..range.end].iter().take_while(|b| !opens(**b, alphabet)).count();
+            let end = start + text[start..].iter().take(MAX_VALUE).take_while(|b| alphabet.holds(**b)).count();
+            at = end.max(start + 1);
+            if start < end && end <= range.end && rule.regex().is_match(&text[start..end]) {
+                return Some(start..end);
+            }
+        }
+        None
+    })
+}
+
+/// A byte of the alphabet that may begin a value: `=` is base64 only at its end.
+const fn opens(byte: u8, alphabet: Alphabet) -> bool {
+    alphabet.holds(byte) && byte != b'='
+}
+
+fn judge(rule: &Rule, text: &[u8], span: Range<usize>, fixed: usize, report: &mut dyn FnMut(Found<'_>)) {
+    let value = secret(rule, &text[span.clone()]);
+    if gates::pass(rule, value, fixed) {
+        report(Found { severity: rule.severity(), span, matched: Cow::Borrowed(value) });
+    }
+}
+
+/// The part of a token that is the secret: its group of that name, or all of it.
+fn secret<'t>(rule: &Rule, token: &'t [u8]) -> &'t [u8] {
+    if !rule.data().regex.contains("?P<secret>") {
+        return token;
+    }
+    rule.regex().captures(token).and_then(|c| c.name("secret")).map_or(token, |m| m.as_bytes())
+}
+
+/// Whether a token may begin at `start`: what stands before is no part of one, or ends an escape of one character.
+fn clear_before(text: &[u8], start: usize, alphabet: Alphabet) -> bool {
+    let Some(&before) = start.checked_sub(1).and_then(|n| text.get(n)) else { return true };
+    if !opens(before, alphabet) && before != b'_' && before != b'-' {
+        return true;
+    }
+    let back = |n: usize| start.checked_sub(n).map(|s| &text[s..start]);
+    let escaped = matches!(back(2), Some([b'\\', b'n' | b'r' | b't' | b'b' | b'f']));
+    let percent = matches!(back(3), Some([b'%', a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    let unicode = matches!(back(6), Some([b'\\', b'u', hex @ ..]) if hex.iter().all(u8::is_ascii_hexdigit));
+    let colour = matches!(back(2), Some([b'0'..=b'9', b'm'])) && back(8).is_some_and(|b| b.contains(&0x1b));
+    escaped || percent || unicode || colour
+}

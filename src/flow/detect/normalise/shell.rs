@@ -1,0 +1,398 @@
+//! Shell text → plain words: continuations, `$IFS`, quotes and backslashes inside words, braces, variables, `$'…'`.
+//!
+//! No shell: only the lines that hold such a spelling are rewritten, each one once, and what is unclear stays.
+
+use std::collections::HashMap;
+
+/// Longest line rewritten; the rest of a longer one is left out.
+const MAX_LINE: usize = 16 << 10;
+const MAX_VARIABLES: usize = 64;
+const MAX_VALUE: usize = 256;
+const MAX_BRACE: usize = 512;
+const MAX_DEPTH: usize = 3;
+
+/// What is written for each byte read, at most: a variable's value is longer than its name.
+const MAX_GROWTH: usize = 4;
+/// Braces looked into on one line.
+const MAX_BRACES: usize = 32;
+
+type Variables = HashMap<Vec<u8>, Vec<u8>>;
+
+/// The rewritten text, which stops growing at its limit.
+struct Plain {
+    bytes: Vec<u8>,
+    limit: usize,
+    braces: usize,
+}
+
+impl Plain {
+    fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), limit, braces: MAX_BRACES }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.extend_from_slice(&[byte]);
+    }
+
+    fn extend_from_slice(&mut self, bytes: &[u8]) {
+        let room = self.limit.saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn last(&self) -> Option<&u8> {
+        self.bytes.last()
+    }
+}
+
+/// The lines that spell something in a shell's way, rewritten plainly and in their order; `None` when no line does.
+pub(crate) fn plain(text: &[u8]) -> Option<Vec<u8>> {
+    let dollar = memchr::memchr(b'$', text).is_some();
+    if !dollar && memchr::memchr3(b'\\', b'\'', b'"', text).is_none() && memchr::memchr2(b'{', b'^', text).is_none() {
+        return None;
+    }
+    let mut out = Plain::new(text.len() * MAX_GROWTH + MAX_VALUE);
+    let mut variables = Variables::new();
+    let mut rest = text;
+    let mut joined = Vec::new();
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        let bare = line.strip_suffix(b"\n").unwrap_or(line);
+        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+        let continued =
+            bare.strip_suffix(b"\\").or_else(|| bare.strip_suffix(b" ^")).or_else(|| bare.strip_suffix(b" `"));
+        if let (Some(head), true) = (continued, joined.len() < MAX_LINE && !rest.is_empty()) {
+            joined.extend_from_slice(head);
+            continue;
+        }
+        let was_joined = !joined.is_empty();
+        let whole: &[u8] = if was_joined {
+            joined.extend_from_slice(bare);
+            &joined
+        } else {
+            bare
+        };
+        let whole = &whole[..whole.len().min(MAX_LINE)];
+        if dollar {
+            assignments(whole, &mut variables);
+        }
+        if was_joined || spelt(whole, &variables) {
+            out.braces = MAX_BRACES;
+            rewrite(whole, &variables, MAX_DEPTH, &mut out);
+            out.push(b'\n');
+        }
+        joined.clear();
+    }
+    (!out.bytes.is_empty()).then_some(out.bytes)
+}
+
+const fn in_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/' | b'.' | b'-' | b'~' | b'*' | b'?')
+}
+
+/// Whether the line holds a spelling worth rewriting: the cheap test.
+fn spelt(line: &[u8], variables: &Variables) -> bool {
+    let at = |i: usize| line.get(i).copied().unwrap_or(b' ');
+    line.iter().enumerate().any(|(i, &b)| {
+        let before = if i == 0 { b' ' } else { line[i - 1] };
+        let next = at(i + 1);
+        match b {
+            b'\\' => next.is_ascii_alphanumeric() || matches!(next, b'/' | b'-' | b'.'),
+            b'\'' | b'"' => {
+                (in_word(before) || matches!(before, b'\'' | b'"')) && (in_word(next) || matches!(next, b'\'' | b'"'))
+                    || before == b'$'
+                    || {
+                        // A short quoted word, such as `"rm" -rf`.
+                        in_word(next) && !in_word(before) && closing(&line[i + 1..], b).is_some_and(simple)
+                    }
+            }
+            b'$' => {
+                next == b'('
+                    || next == b'`'
+                    || line[i + 1..].starts_with(b"IFS")
+                    || line[i + 1..].starts_with(b"{IFS")
+                    || matches!(next, b'@' | b'*' | b'9')
+                    || !variables.is_empty()
+            }
+            b'{' => !in_word(before) && before != b'$' && in_word(next) || before == b'/',
+            b'^' => before.is_ascii_alphabetic() && next.is_ascii_alphabetic(),
+            _ => false,
+        }
+    })
+}
+
+/// What stands before the closing quote.
+fn closing(text: &[u8], quote: u8) -> Option<&[u8]> {
+    let window = &text[..text.len().min(MAX_VALUE)];
+    memchr::memchr(quote, window).map(|n| &window[..n])
+}
+
+/// A quoted text that means the same without its quotes.
+fn simple(text: &[u8]) -> bool {
+    text.len() <= 64
+        && !text.iter().any(|b| {
+            b.is_ascii_whitespace()
+                || matches!(b, b';' | b'|' | b'&' | b'<' | b'>' | b'(' | b')' | b'"' | b'\'' | b'`' | b',' | b':')
+        })
+}
+
+/// Notes every `name=value` of the line.
+fn assignments(line: &[u8], variables: &mut Variables) {
+    for at in memchr::memchr_iter(b'=', line) {
+        let name_start =
+            line[..at].iter().rposition(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).map_or(0, |n| n + 1);
+        let name = &line[name_start..at];
+        let clear = name_start == 0
+            || matches!(line[name_start - 1], b' ' | b'\t' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`');
+        if !clear || !name.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_') || name.len() > 32 {
+            continue;
+        }
+        if variables.len() == MAX_VARIABLES && !variables.contains_key(name) {
+            return;
+        }
+        let rest = &line[at + 1..];
+        let value = match rest.first() {
+            Some(&q @ (b'"' | b'\'')) => closing(&rest[1..], q).unwrap_or(b""),
+            _ => {
+                let end = rest.iter().position(|b| {
+                    b.is_ascii_whitespace()
+                        || matches!(b, b';' | b'&' | b'|' | b')' | b'"' | b'\'' | b'`' | b'<' | b'>')
+                });
+                &rest[..end.unwrap_or(rest.len())]
+            }
+        };
+        if value.is_empty() || value.len() > MAX_VALUE || value.starts_with(b"=") {
+            continue;
+        }
+        let mut plain = Plain::new(MAX_VALUE);
+        rewrite(value, variables, 1, &mut plain);
+        variables.insert(name.to_vec(), plain.bytes);
+    }
+}
+
+fn rewrite(line: &[u8], variables: &Variables, depth: usize, out: &mut Plain) {
+    let mut at = 0;
+    while at < line.len() {
+        let rest = &line[at..];
+        let used = match rest[0] {
+            b'\\' => backslash(rest, out),
+            b'\'' | b'"' => quote(rest, variables, depth, out),
+            b'$' => dollar(rest, variables, depth, out),
+            b'{' => brace(rest, variables, depth, out),
+            b'`' => command(rest, 1, b'`', variables, depth, out),
+            b'^' if out.last().is_some_and(u8::is_ascii_alphabetic)
+                && rest.get(1).is_some_and(u8::is_ascii_alphabetic) =>
+            {
+                1
+            }
+            _ => 0,
+        };
+        if used == 0 {
+            out.push(rest[0]);
+        }
+        at += used.max(1);
+    }
+}
+
+/// `\c` is `c`; `\x41`, `\101` and `\u0041` are `A`.
+fn backslash(rest: &[u8], out: &mut Plain) -> usize {
+    let number = |digits: Option<&[u8]>, radix| {
+        let value = u32::from_str_radix(std::str::from_utf8(digits?).ok()?, radix).ok()?;
+        u8::try_from(value).ok().filter(|b| b.is_ascii_graphic() || *b == b' ')
+    };
+    let (decoded, used) = match rest.get(1) {
+        Some(b'x') => (number(rest.get(2..4), 16), 4),
+        Some(b'u') => (number(rest.get(2..6), 16), 6),
+        Some(b'0'..=b'3') => (number(rest.get(1..4), 8), 4),
+        _ => (None, 2),
+    };
+    match (decoded, rest.get(1)) {
+        (Some(byte), _) => {
+            out.push(byte);
+            used
+        }
+        (None, Some(&c)) => {
+            out.push(c);
+            2
+        }
+        (None, None) => 0,
+    }
+}
+
+fn quote(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> usize {
+    let Some(inner) = closing(&rest[1..], rest[0]).filter(|i| simple(i)) else { return 0 };
+    if rest[0] == b'"' && depth > 0 {
+        rewrite(inner, variables, depth - 1, out);
+    } else {
+        out.extend_from_slice(inner);
+    }
+    inner.len() + 2
+}
+
+fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> usize {
+    let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphabetic);
+    match rest.get(1) {
+        Some(b'\'') => {
+            let Some(inner) = closing(&rest[2..], b'\'') else { return 0 };
+            let mut at = 0;
+            while at < inner.len() {
+                let used = if inner[at] == b'\\' { backslash(&inner[at..], out) } else { 0 };
+                if used == 0 {
+                    out.push(inner[at]);
+                }
+                at += used.max(1);
+            }
+            inner.len() + 3
+        }
+        Some(b'"') => 1,
+        Some(b'(') => command(rest, 2, b')', variables, depth, out),
+        // An empty parameter between two letters: `c$@url`.
+        Some(b'@' | b'*' | b'1'..=b'9') if letter(out.last()) && letter(rest.get(2)) => 2,
+        Some(b'{') => {
+            let Some(close) = memchr::memchr(b'}', &rest[..rest.len().min(64)]) else { return 0 };
+            let inner = &rest[2..close];
+            if inner.starts_with(b"IFS") {
+                out.push(b' ');
+            } else if matches!(inner, b"@" | b"*" | b"9") && letter(out.last()) && letter(rest.get(close + 1)) {
+            } else if let Some(value) = variables.get(inner) {
+                out.extend_from_slice(value);
+            } else {
+                return 0;
+            }
+            close + 1
+        }
+        Some(_) => {
+            let name = &rest[1..];
+            let name =
+                &name[..name.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).unwrap_or(name.len())];
+            if let Some(tail) = name.strip_prefix(b"IFS") {
+                out.push(b' ');
+                let nine = tail.is_empty() && rest[4..].starts_with(b"$9");
+                return 4 + if nine { 2 } else { 0 };
+            }
+            let Some(value) = variables.get(name) else { return 0 };
+            out.extend_from_slice(value);
+            name.len() + 1
+        }
+        None => 0,
+    }
+}
+
+/// `$(echo word)` is `word`.
+fn command(rest: &[u8], open: usize, close: u8, variables: &Variables, depth: usize, out: &mut Plain) -> usize {
+    let inner = &rest[open..rest.len().min(MAX_VALUE)];
+    let Some(end) = memchr::memchr(close, inner) else { return 0 };
+    let words = [&b"echo "[..], b"printf ", b"echo -n ", b"printf %s "]
+        .iter()
+        .rev()
+        .find_map(|p| inner[..end].strip_prefix(*p));
+    let Some(words) = words.filter(|w| depth > 0 && !w.iter().any(|b| matches!(b, b'|' | b';' | b'<' | b'>'))) else {
+        return 0;
+    };
+    rewrite(words, variables, depth - 1, out);
+    open + end + 1
+}
+
+/// `{rm,-rf,/}` is `rm -rf /`, and `/etc/{passwd,shadow}` is two words.
+fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> usize {
+    if out.braces == 0 {
+        return 0;
+    }
+    out.braces -= 1;
+    let window = &rest[..rest.len().min(MAX_BRACE)];
+    let mut level = 0_usize;
+    let mut commas = Vec::new();
+    let mut quoted = None;
+    let mut end = None;
+    for (i, &b) in window.iter().enumerate() {
+        match (quoted, b) {
+            (Some(q), _) if q == b => quoted = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quoted = Some(b),
+            (None, b'{') => level += 1,
+            (None, b'}') => {
+                level -= 1;
+                if level == 0 {
+                    end = Some(i);
+                    break;
+                }
+            }
+            (None, b',') if level == 1 => commas.push(i),
+            (None, b) if b.is_ascii_whitespace() || b == b':' => return 0,
+            _ => {}
+        }
+    }
+    let (Some(end), true) = (end, !commas.is_empty() && commas.len() < 16 && depth > 0) else { return 0 };
+    let stem_at = out.bytes.iter().rposition(|&b| !in_word(b)).map_or(0, |n| n + 1);
+    let stem = out.bytes[stem_at..].to_vec();
+    if stem.last().is_some_and(|b| *b != b'/') {
+        return 0;
+    }
+    let mut from = 1;
+    for (n, to) in commas.iter().copied().chain([end]).enumerate() {
+        if n > 0 {
+            out.push(b' ');
+            out.extend_from_slice(&stem);
+        }
+        rewrite(&window[from..to], variables, depth - 1, out);
+        from = to + 1;
+    }
+    end + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    fn is(spelt: &str, meant: &str) {
+        let plain = plain(spelt.as_bytes()).unwrap_or_default();
+        assert!(String::from_utf8_lossy(&plain).contains(meant), "{spelt}: {:?}", String::from_utf8_lossy(&plain));
+    }
+
+    #[test]
+    fn spellings_of_one_command_become_it() {
+        for spelt in [
+            "rm${IFS}-rf${IFS}/",
+            "rm$IFS$9-rf$IFS$9/",
+            "r''m -rf /",
+            "r\"m\" -rf /",
+            "\\rm -rf /",
+            "r\\m -rf /",
+            "{rm,-rf,/}",
+            "a=rm; $a -rf /",
+            "X='rm -rf'\n$X /",
+            "rm \\\n-rf \\\n /",
+            "r$@m -rf /",
+            "$'\\x72\\x6d' -rf /",
+            "$(echo rm) -rf /",
+            "\"rm\" -rf /",
+            "a=r;b=m;$a$b -rf /",
+            "a=r; ${a}m -rf /",
+            "\\x72\\x6d -rf /",
+            "r^m -rf /",
+        ] {
+            is(spelt, if spelt.contains("\\\n") { "rm -rf  /" } else { "rm -rf /" });
+        }
+        is("cat /etc/{passwd,shadow}", "/etc/passwd /etc/shadow");
+        is("bash -c {echo,aGk=}|{base64,-d}|{bash,-i}", "echo aGk=|base64 -d|bash -i");
+    }
+
+    #[test]
+    fn what_has_another_meaning_stays() {
+        for text in ["rm -rf \"$1/\"", "rm -rf \"/$DIR\"", "don't and can't", "plain words", "awk '{print $1}'"] {
+            let made = plain(text.as_bytes()).unwrap_or_default();
+            assert!(!String::from_utf8_lossy(&made).contains("rm -rf /\n"), "{text}");
+        }
+        assert_eq!(plain(b"plain words"), None);
+        assert_eq!(plain(b""), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_taken_and_the_answer_is_bounded(bytes in "[a={}$'\"\\\\,;x/ \n()`IFS9@^-]{0,300}") {
+            let made = plain(bytes.as_bytes()).unwrap_or_default();
+            proptest::prop_assert!(made.len() <= bytes.len() * super::MAX_GROWTH + super::MAX_VALUE);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The schema of a rule file and of the vendor table. Closed: a field we do not know is an error.
+
+use posture::{Family, Severity};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One family's rules.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleFile {
+    /// The family of every rule in the file; it implies the direction.
+    pub(super) family: Family,
+    /// Pieces of regex by name, for `(?&name)` in this file's rules and in later pieces.
+    #[serde(default)]
+    pub(super) parts: BTreeMap<String, String>,
+    /// The rules.
+    pub(super) rule: Vec<RuleData>,
+}
+
+impl RuleFile {
+    /// `text` with every `(?&name)` replaced by that part, in a group of its own.
+    pub(super) fn with_parts(&self, text: &str) -> Result<String, String> {
+        const MAX_DEPTH: usize = 8;
+        let mut text = text.to_owned();
+        for _ in 0..MAX_DEPTH {
+            let Some(first) = text.find("(?&") else { return Ok(text) };
+            let mut out = text[..first].to_owned();
+            for piece in text[first..].split("(?&").skip(1) {
+                let (name, rest) = piece.split_once(')').ok_or("a part's name is not closed")?;
+                let part = self.parts.get(name).ok_or_else(|| format!("no part is called {name:?}"))?;
+                out.push_str("(?:");
+                out.push_str(part);
+                out.push(')');
+                out.push_str(rest);
+            }
+            text = out;
+        }
+        Err("its parts refer to each other without end".into())
+    }
+}
+
+/// One rule as it stands in its file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleData {
+    /// Its name under the family.
+    pub(crate) id: String,
+    pub(crate) severity: Severity,
+    /// How the regex is applied around a keyword.
+    pub(crate) find: Find,
+    /// Lower-case literals, of which one stands in every match (without regard to case).
+    pub(crate) keywords: Vec<String>,
+    /// Bytes, not Unicode. Minimum quantifiers: the matcher extends a token over its alphabet.
+    pub(crate) regex: String,
+    /// A match in which this one matches too is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) except: Option<String>,
+    /// What a token is made of: bytes that may not stand beside it, and over which it extends.
+    #[serde(default)]
+    pub(crate) alphabet: Alphabet,
+    /// A longer token is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_len: Option<usize>,
+    /// Shannon entropy of a token's bytes, in bits a byte, below which it is no secret.
+    #[serde(default)]
+    pub(crate) min_entropy: f64,
+    /// Kinds of character of which a token holds at least one each.
+    #[serde(default)]
+    pub(crate) classes: Vec<Class>,
+    /// Whose key it is.
+    #[serde(default)]
+    pub(crate) vendors: Vec<String>,
+    /// What a finding shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) snippet: Option<String>,
+    /// Plain paths a wildcard may stand for; for `find = "path"`.
+    #[serde(default)]
+    pub(crate) targets: Vec<String>,
+    pub(crate) examples: Vec<String>,
+    #[serde(default)]
+    pub(crate) counter_examples: Vec<String>,
+}
+
+impl RuleData {
+    /// Whether what the group `again` names must stand earlier in the match too: a file that is fetched, then run.
+    pub(crate) fn names_again(&self) -> bool {
+        self.regex.contains("?P<again>")
+    }
+}
+
+/// How a rule's regex is applied around one of its keywords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Find {
+    /// A token that begins with the keyword.
+    Prefix,
+    /// A token with the keyword somewhere inside; the regex fits all of it.
+    Inside,
+    /// A token within 20 characters of a name that holds the keyword and says it is a secret.
+    Near,
+    /// A command on one line.
+    Line,
+    /// A text over several lines.
+    Block,
+    /// A file path, its dots and doubled slashes resolved.
+    Path,
+    /// A private key's header, and the body after it.
+    Pem,
+}
+
+/// The bytes of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alphabet {
+    /// Letters, digits, `_` and `-`.
+    #[default]
+    Word,
+    /// Letters and digits.
+    Alnum,
+    /// Letters, digits, `_`, `-` and `.`.
+    Dotted,
+    /// Letters, digits, `+`, `/` and `=`.
+    Base64,
+}
+
+impl Alphabet {
+    /// Whether `byte` belongs to it.
+    pub(crate) const fn holds(self, byte: u8) -> bool {
+        byte.is_ascii_alphanumeric()
+            || match self {
+                Self::Word => matches!(byte, b'_' | b'-'),
+                Self::Alnum => false,
+                Self::Dotted => matches!(byte, b'_' | b'-' | b'.'),
+                Self::Base64 => matches!(byte, b'+' | b'/' | b'='),
+            }
+    }
+}
+
+/// A kind of character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// `a` to `z`.
+    Lower,
+    /// `A` to `Z`.
+    Upper,
+    /// `0` to `9`.
+    Digit,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VendorFile {
+    pub(super) vendor: Vec<Vendor>,
+}
+
+/// A vendor, its own hosts, and where its key stands in a request to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vendor {
+    /// Its name, as rules and `[[audience]]` entries spell it.
+    pub name: String,
+    /// Exact names in lower case; a label may be `*`, which stands for exactly one label.
+    pub hosts: Vec<String>,
+    /// Header fields in lower case.
+    #[serde(default)]
+    pub headers: Vec<String>,
+    /// Query parameters in lower case.
+    #[serde(default)]
+    pub query: Vec<String>,
+    /// Members of a body in lower case: for vendors that authenticate there.
+    #[serde(default)]
+    pub body: Vec<String>,
+    /// The key stands in the request's path.
+    #[serde(default)]
+    pub path: bool,
+}

@@ -1,0 +1,128 @@
+//! A running monitor → its end: every stage in the order of the data, a last export, and the folder let go.
+
+use super::{Options, Signals, desk::Desk};
+use crate::{
+    control::{
+        Request, Response,
+        server::{self, Asked, Ears, Server},
+    },
+    home::{Home, Lock, Running},
+};
+use posture::Ended;
+use std::{thread::JoinHandle, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A monitor started for runs ends when none has leaned on it after this time.
+const FIRST_LEASE_WITHIN: Duration = Duration::from_secs(30);
+/// What is left in the queue when the proxy is gone is scanned within this time.
+const SCAN_WITHIN: Duration = Duration::from_secs(10);
+/// The last export is made within this time.
+const END_WITHIN: Duration = Duration::from_secs(30);
+
+/// All that has to end before the monitor has.
+pub(super) struct RunningMonitor {
+    pub(super) home: Home,
+    pub(super) lock: Lock,
+    pub(super) desk: Desk,
+    pub(super) serving: tokio::task::JoinHandle<()>,
+    pub(super) shutdown: CancellationToken,
+    pub(super) scanners: Vec<JoinHandle<()>>,
+    pub(super) recorder: JoinHandle<()>,
+    pub(super) drain: Duration,
+}
+
+impl RunningMonitor {
+    pub(super) async fn until_the_end(mut self, mut signals: Signals, control: Server, options: Options) -> Ended {
+        let (asked, requests) = mpsc::channel(16);
+        let (leases, held) = watch::channel(0);
+        let answering = TaskTracker::new();
+        let ears = Ears { asked, leases, answering: answering.clone() };
+        let listening = tokio::spawn(async move { control.serve(ears).await });
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(answer(requests, self.desk.clone(), stop));
+
+        let (ended, reply) = tokio::select! {
+            biased;
+            Ok(reply) = stopped => (Ended::OperatorStop, Some(reply)),
+            () = signals.end() => (Ended::Signal, None),
+            () = last_lease(held), if options.until_last_lease => (Ended::RunFinished, None),
+            _ = &mut self.serving => {
+                tracing::error!("the proxy ended by itself");
+                (Ended::Unclean, None)
+            }
+        };
+        let response = self.end(ended).await;
+        listening.abort();
+        let ended = response.ended.unwrap_or(Ended::Unclean);
+        if let Some(reply) = reply {
+            let _ = reply.send(response);
+        }
+        answering.close();
+        let _ = timeout(Duration::from_secs(1), answering.wait()).await;
+        ended
+    }
+
+    /// Ends every stage in the order of the data, and lets go of the state folder.
+    async fn end(self, ended: Ended) -> Response {
+        self.shutdown.cancel();
+        let mut serving = self.serving;
+        if !serving.is_finished() && timeout(self.drain + Duration::from_secs(5), &mut serving).await.is_err() {
+            tracing::warn!("the proxy did not end in time");
+            serving.abort();
+        }
+        if timeout(SCAN_WITHIN, over(&self.scanners)).await.is_err() {
+            tracing::warn!("what was left to scan could not be scanned in time");
+        }
+        let exported = timeout(END_WITHIN, self.desk.end(ended)).await;
+        let exported = exported.unwrap_or_else(|_| Err("the recorder did not end in time".to_owned()));
+        let _ = timeout(Duration::from_secs(1), over(std::slice::from_ref(&self.recorder))).await;
+        Running::remove(&self.home);
+        server::unlink(&self.home);
+        drop(self.lock);
+        match exported {
+            Ok(export) => Response { ended: Some(ended), export: Some(export), ..Response::done() },
+            Err(why) => Response::failed(why),
+        }
+    }
+}
+
+/// Answers what is asked, one after the other, until the operator asks for the end.
+async fn answer(mut requests: mpsc::Receiver<Asked>, desk: Desk, stop: oneshot::Sender<oneshot::Sender<Response>>) {
+    while let Some(Asked { request, reply }) = requests.recv().await {
+        let response = match request {
+            Request::Stop => {
+                let _ = stop.send(reply);
+                return;
+            }
+            Request::Status => match desk.status().await {
+                Some(status) => Response { status: Some(Box::new(status)), ..Response::done() },
+                None => Response::failed("the monitor is still starting"),
+            },
+            Request::Export => match desk.export().await {
+                Ok(export) => Response { export: Some(export), ..Response::done() },
+                Err(why) => Response::failed(why),
+            },
+            // The server keeps these itself.
+            Request::Lease => Response::done(),
+        };
+        let _ = reply.send(response);
+    }
+}
+
+/// Returns when the last lease was let go, or none was ever taken.
+async fn last_lease(mut held: watch::Receiver<usize>) {
+    let first = timeout(FIRST_LEASE_WITHIN, async { held.wait_for(|held| *held > 0).await.is_ok() }).await;
+    if first == Ok(true) {
+        let _ = held.wait_for(|held| *held == 0).await;
+    }
+}
+
+async fn over(threads: &[JoinHandle<()>]) {
+    while !threads.iter().all(JoinHandle::is_finished) {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
