@@ -171,6 +171,14 @@ impl Home {
     }
 }
 
+/// Checks that a folder below the state folder is ours and nobody else can write to it.
+///
+/// # Errors
+/// [`HomeError::Unsafe`] says what is wrong with it.
+pub fn ours(folder: &Path) -> Result<(), HomeError> {
+    check::leaf(folder)
+}
+
 fn make_folder(path: &Path) -> Result<(), HomeError> {
     match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
         // A link to a folder "exists" for the builder; the check that follows refuses it by name.
