@@ -1,6 +1,10 @@
 //! Host and port → socket: the one way out, for requests and tunnels alike.
 
-use super::{authority::default_port, reply::Refusal};
+use super::{
+    authority::{Authority, default_port},
+    leg::{Leg, Secure},
+    reply::Refusal,
+};
 use hudsucker::{
     hyper::{Uri, http::uri::Scheme},
     hyper_util::rt::TokioIo,
@@ -33,7 +37,9 @@ pub(super) struct Dial {
     /// For name, connection and every address together.
     limit: Duration,
     /// A connection already made, for the first who asks.
-    first: Arc<Mutex<Option<TcpStream>>>,
+    first: Arc<Mutex<Option<Leg>>>,
+    /// How every further connection is secured, if the first one is.
+    secure: Option<Secure>,
 }
 
 /// Why a destination was not reached. It holds no name and no address.
@@ -51,6 +57,8 @@ pub(super) enum DialError {
     NoRoute,
     #[error("connection failed")]
     Failed,
+    #[error("no TLS: {0}")]
+    Tls(&'static str),
 }
 
 impl From<DialError> for Refusal {
@@ -62,6 +70,7 @@ impl From<DialError> for Refusal {
             DialError::TimedOut => Self::Unreachable("timed_out"),
             DialError::NoRoute => Self::Unreachable("no_route"),
             DialError::Failed => Self::Unreachable("connection_failed"),
+            DialError::Tls(why) => Self::UpstreamFailed(why),
         }
     }
 }
@@ -79,12 +88,25 @@ impl From<io::Error> for DialError {
 
 impl Dial {
     pub(super) fn new(own: SocketAddr, limit: Duration) -> Self {
-        Self { own, limit, first: Arc::default() }
+        Self { own, limit, first: Arc::default(), secure: None }
     }
 
-    /// The same, but that the first connection it is asked for is `stream`.
-    pub(super) fn starting_with(&self, stream: TcpStream) -> Self {
-        Self { first: Arc::new(Mutex::new(Some(stream))), ..self.clone() }
+    /// The same, but that the first connection it is asked for is `leg`, and every further one is secured as that one.
+    pub(super) fn starting_with(&self, leg: Leg, secure: Option<Secure>) -> Self {
+        Self { first: Arc::new(Mutex::new(Some(leg))), secure, ..self.clone() }
+    }
+
+    /// The connection already made, or else a new one.
+    pub(super) async fn leg(&self, to: &Authority) -> Result<Leg, DialError> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(leg) = first {
+            return Ok(leg);
+        }
+        let stream = self.connect(&to.host, to.port).await?;
+        match &self.secure {
+            None => Ok(Leg::Plain(stream)),
+            Some(secure) => secure.over(stream).await,
+        }
     }
 
     /// A connected socket, without Nagle's delay.
@@ -149,7 +171,7 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 impl tower_service::Service<Uri> for Dial {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Leg>;
     type Error = DialError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
 
@@ -159,15 +181,12 @@ impl tower_service::Service<Uri> for Dial {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dial = self.clone();
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(async move {
-            if let Some(stream) = first {
-                return Ok(TokioIo::new(stream));
-            }
             let port = uri.port_u16().or_else(|| default_port(uri.scheme().unwrap_or(&Scheme::HTTP)));
             let host = uri.host().unwrap_or_default();
             let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-            dial.connect(host, port.ok_or(DialError::Failed)?).await.map(TokioIo::new)
+            let to = Authority { host: host.to_owned(), port: port.ok_or(DialError::Failed)? };
+            dial.leg(&to).await.map(TokioIo::new)
         })
     }
 }

@@ -1,9 +1,9 @@
 //! Whole messages → their hits, however they were cut into pieces.
 
 use super::*;
-use posture::Direction;
 use bytes::Bytes;
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder, write::ZlibEncoder};
+use posture::Direction;
 use posture::Protocol;
 use std::{
     io::Write,
