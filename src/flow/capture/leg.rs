@@ -55,12 +55,23 @@ impl Secure {
 impl Leg {
     /// Returns once the upstream has spoken, or ended. What had to be read to know is in `heard`. May be dropped at any
     /// time without a loss.
+    ///
+    /// A server of HTTP/2 sends its settings at once (RFC 9113, section 3.4): no greeting, for its client speaks too.
     pub(super) async fn speaks(&mut self, heard: &mut Vec<u8>) {
         // An error is met again by whoever reads next.
-        let _ = match self {
-            Self::Plain(stream) => stream.peek(&mut [0]).await,
-            Self::Tls(stream) => stream.read_buf(heard).await,
-        };
+        match self {
+            Self::Plain(stream) => {
+                let mut peeked = [0; 9];
+                if let Ok(9) = stream.peek(&mut peeked).await
+                    && matches!(peeked, [0, _, _, 4, 0, 0, 0, 0, 0])
+                {
+                    std::future::pending::<()>().await;
+                }
+            }
+            Self::Tls(stream) => {
+                let _ = stream.read_buf(heard).await;
+            }
+        }
     }
 
     /// The protocol both ends agreed on.

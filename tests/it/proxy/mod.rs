@@ -4,5 +4,5 @@
 mod bounds;
 mod refused;
 mod relayed;
-mod rig;
+pub(crate) mod rig;
 mod tunnel;
