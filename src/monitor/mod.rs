@@ -116,7 +116,7 @@ impl MonitorError {
     pub fn hint(&self) -> String {
         match self {
             Self::Home(error) => error.hint(),
-            Self::Keys(_) => "look at the folder of the keys; `hermes-traffic-guardian doctor` checks it".into(),
+            Self::Keys(_) => "look at the folder of the keys: `hermes-traffic-guardian config show` names it".into(),
             Self::Vouch(_) => "check that the folder of the exports can be read and written by this user".into(),
             Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
                 format!(

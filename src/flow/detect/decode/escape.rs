@@ -6,7 +6,7 @@ use posture::Encoding;
 
 /// Shows `text` with the escapes of string literals undone.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    let Some(by) = memchr2_iter(b'\\', b'%', text).find_map(|at| strong(&text[at..])) else { return };
+    let Some(by) = memchr2_iter(b'\\', b'%', text).find_map(|at| strong(text, at)) else { return };
     if !w.afford(text.len()) {
         return;
     }
@@ -42,12 +42,16 @@ enum Unit {
 }
 
 /// The kind of an escape that is worth undoing a text for: a lone `\"` or `\\` hides nothing.
-fn strong(text: &[u8]) -> Option<Encoding> {
+fn strong(text: &[u8], at: usize) -> Option<Encoding> {
+    let before = at.checked_sub(1).map(|before| text[before]);
+    let text = &text[at..];
     unit(text)?;
     match text {
         [b'%', ..] => Some(Encoding::Url),
         [_, b'x' | b'0'..=b'3', ..] => Some(Encoding::Hex),
-        [_, b'u' | b'U' | b'n' | b'/', ..] => Some(Encoding::Json),
+        // The last: JSON within a text that is none itself.
+        [_, b'u' | b'U' | b'n' | b'/', ..] | [_, b'\\', b'\\', b'"', ..] => Some(Encoding::Json),
+        [_, b'"', ..] if matches!(before, Some(b'{' | b'[')) => Some(Encoding::Json),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@ mod form;
 mod head;
 mod json;
 mod kept;
+mod markup;
 mod multipart;
 mod packed;
 mod patch;

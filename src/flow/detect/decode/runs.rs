@@ -14,6 +14,8 @@ const SHORTEST: usize = 16;
 const SAMPLE: usize = 32;
 /// Path segments of a run at which something may begin.
 const MAX_SEGMENTS: usize = 8;
+/// The longest segment that may follow what a run encodes.
+const LAST_SEGMENT: usize = 64;
 
 /// Both alphabets of RFC 4648 at once, without padding, and lenient about the last bits.
 static BASE64: LazyLock<Alphabet> = LazyLock::new(|| {
@@ -136,12 +138,11 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
         let len = decoded(&chars, &mut plain).map_or(0, <[u8]>::len);
         plain.truncate(len);
         // Nor does it always end with its own: what follows may be the next segment.
-        if !readable(&plain)
-            && !packed::is(&plain)
-            && let Some(slash) = memrchr(b'/', &chars)
-            && let Some(shorter) = decoded(&chars[..slash], &mut vec![0; slash]).filter(|p| readable(p))
+        if let Some(slash) = memrchr(b'/', &chars).filter(|at| *at >= SHORTEST && chars.len() - at <= LAST_SEGMENT)
+            && !readable(&plain)
+            && readable(&plain[..slash / 4 * 3])
         {
-            plain.truncate(shorter.len());
+            plain.truncate(slash * 3 / 4);
         }
         w.deeper(if url { Encoding::Base64url } else { Encoding::Base64 }, |w| inside(w, &plain, name, voice));
         w.give_back(plain);

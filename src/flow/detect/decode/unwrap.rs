@@ -1,6 +1,6 @@
 //! Text → views: shows a text, then what each decoding makes of it, deeper and deeper within the bounds.
 
-use super::{View, Voice, binary, entity, escape, json, packed, percent, runs};
+use super::{View, Voice, binary, entity, escape, json, markup, packed, percent, runs};
 use crate::flow::detect::Limits;
 use memchr::{memchr, memchr3};
 use posture::{Encoding, Placement};
@@ -165,6 +165,7 @@ impl<'a> Unwrap<'a> {
 
     /// Shows what the encodings that occur within texts hide, but not `text` itself.
     pub(super) fn reshape(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+        markup::decode(self, text, name, voice);
         if let Some(first) = memchr3(b'%', b'&', b'\\', text) {
             let rest = &text[first..];
             if memchr(b'%', rest).is_some() && self.url_rounds() < MAX_URL_ROUNDS {
