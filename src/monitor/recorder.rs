@@ -72,7 +72,7 @@ pub(super) fn signed(last: &Last) -> Signed {
         chain: Chain::resume(posture.finding_log.next_seq, posture.finding_log_sha256.clone()),
         counts: posture.counts.clone(),
         at: posture.generated_at,
-        running: posture.ended == Ended::Running,
+        unfinished: matches!(posture.ended, Ended::Running | Ended::Unclean),
     }
 }
 

@@ -105,3 +105,90 @@ impl Bench {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{
+        capture::{Field, Head, Meter, Route, StartLine, Tap},
+        detect::Limits,
+    };
+    use bytes::Bytes;
+    use posture::{Direction, Protocol};
+
+    const OWN_TOKEN: &str = "Zm9yIHRoaXMgdGVzdCBhbG9uZSwgbm90aGluZyBlbHNl";
+
+    fn head(fields: &[(&'static str, &'static str)], names_agree: bool) -> Head {
+        let route = Route {
+            protocol: Protocol::Http,
+            host: "api.example.com".into(),
+            port: 80,
+            source: [127, 0, 0, 1].into(),
+            names_agree,
+            verified_tls: false,
+        };
+        let field = |(name, value): &(&'static str, &'static str)| Field {
+            name: Bytes::from_static(name.as_bytes()),
+            value: Bytes::from_static(value.as_bytes()),
+        };
+        Head {
+            direction: Direction::Outbound,
+            route: Arc::new(route),
+            start: StartLine::Request { method: Bytes::from_static(b"POST"), target: Bytes::from_static(b"/") },
+            fields: fields.iter().map(field).collect(),
+        }
+    }
+
+    /// Scans these bodies, each a message of its own, with room for `room` findings nobody takes.
+    fn scanned(room: usize, bodies: &[String], names_agree: bool) -> (Vec<Finding>, posture::Attested, Meter) {
+        let meter = Meter::default();
+        let (tap, mut intakes) = Tap::new(1 << 20, 1, meter.clone());
+        let signs = Arc::new(Signs::new(1, tap.gauge()));
+        let (found, mut taken) = mpsc::channel(room);
+        let bench = Bench {
+            detector: Detector::new(Limits::default(), &[], Some(OWN_TOKEN)),
+            redactor: Arc::new(Redactor::new(&[7; 32])),
+            signs: Arc::clone(&signs),
+            found,
+        };
+        let thread = spawn(0, intakes.remove(0), bench).unwrap();
+        for body in bodies {
+            let mut message = tap.open(head(&[("Content-Type", "text/plain")], names_agree));
+            message.body(&Bytes::copy_from_slice(body.as_bytes()));
+        }
+        drop(tap);
+        thread.join().unwrap();
+        assert_eq!(signs.queue_used(), 0);
+        signs.watch(std::time::Instant::now());
+        assert!(signs.scanner_stalled(), "a thread that is gone is told");
+        (std::iter::from_fn(|| taken.try_recv().ok()).collect(), signs.attested(), meter)
+    }
+
+    fn key(n: usize) -> String {
+        let letter = |i: usize| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[(i * 7 + n * 5 + i * i * 3) % 32]);
+        let body: String = (0..16).map(letter).collect();
+        format!("the key AKIA{body} is mine")
+    }
+
+    #[test]
+    fn findings_nobody_takes_are_counted_and_the_messages_all_the_same() {
+        let bodies: Vec<_> = (0..5).map(key).collect();
+        let (found, attested, meter) = scanned(2, &bodies, true);
+        assert_eq!((found.len(), attested.not_recorded), (2, 3));
+        let coverage = meter.coverage();
+        assert!(coverage.adds_up());
+        assert_eq!((coverage.scanned.messages, coverage.not_scanned), (5, vec![]));
+    }
+
+    #[test]
+    fn our_own_token_is_counted_and_no_finding() {
+        let (found, attested, _) = scanned(9, &[format!("say {OWN_TOKEN} again"), "nothing".into()], true);
+        assert_eq!((found.len(), attested.token_seen), (0, 1));
+    }
+
+    #[test]
+    fn a_message_whose_names_do_not_agree_is_counted() {
+        assert_eq!(scanned(9, &["nothing".into()], true).1.audience_mismatch, 0);
+        assert_eq!(scanned(9, &["nothing".into(), "more".into()], false).1.audience_mismatch, 2);
+    }
+}

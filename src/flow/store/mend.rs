@@ -6,75 +6,78 @@ use super::{
     log::{self, Log, Standing},
     walk::{self, Damage, Walked, walk},
 };
-use attest::Record;
-use posture::{Checkpoint, Counts, Ended, EventBody, Timestamp};
-use std::{io, time::Instant};
+use attest::{Chain, Record};
+use posture::{Checkpoint, Counts, EventBody, Timestamp};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+/// Pause between two walks of a log that fail, doubled with each up to a minute or so.
+const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
 impl Store {
     /// The log is open, its name leads to it, and it is as long as we left it.
-    pub(super) fn make_sure_of_log(&mut self) -> io::Result<()> {
-        let Some(log) = &mut self.log else { return self.load().map(|_| ()) };
-        match log.standing()? {
-            Standing::Ours => Ok(()),
-            Standing::Gone => log.restore(),
-            Standing::Changed => {
-                let before = (self.end.next_seq(), log.len());
-                self.log = None;
-                self.load()?;
-                let gone = before.0.saturating_sub(self.end.next_seq());
-                if gone > 0 && !self.quarantined {
-                    let bytes = before.1.saturating_sub(self.bytes());
-                    self.unreported += Damage { bytes, records: gone };
-                }
-                Ok(())
-            }
+    pub(super) fn make_sure_of_log(&mut self, at: Instant) -> io::Result<()> {
+        match &mut self.log {
+            Some(log) => match log.standing()? {
+                Standing::Ours => return Ok(()),
+                Standing::Gone => return log.restore(),
+                Standing::Changed => self.log = None,
+            },
+            // A walk reads all of the log: not every second, while it fails.
+            None if self.load_after.is_some_and(|after| at < after) => return Err(io::ErrorKind::NotConnected.into()),
+            None => {}
         }
+        let loaded = self.load().map(|_| ());
+        self.load_failures = if loaded.is_ok() { 0 } else { self.load_failures + 1 };
+        self.load_after = Some(at + LOAD_AGAIN * 2_u32.saturating_pow(self.load_failures).min(64));
+        loaded
     }
 
-    /// Walks the log and makes it writable. Returns whether the last run in it did not stop.
+    /// Walks the log and makes it writable. Returns whether the last run before this one did not stop.
     pub(super) fn load(&mut self) -> io::Result<bool> {
-        let path = self.folder.join("findings.jsonl");
-        let mut log = Log::open(&path)?;
-        let mut seen = Seen::default();
-        let mut admission = Admission::new(self.bounds.retention.max_bytes);
+        let mut log = Log::open(&self.folder.join("findings.jsonl"))?;
+        let mut seen = Seen::new(self.bounds.retention.max_bytes);
         let through = self.signed.as_ref().map(|s| &s.chain);
-        let walked = walk(log.reader()?, through, &mut |record| seen.see(record, &mut admission))?;
-        if !walked.reaches {
-            tracing::error!("the log is damaged at or below its signed head; findings go to quarantine.jsonl");
-            return self.quarantine();
+        let walked = walk(log.reader()?, through, &mut |record| seen.see(record))?;
+        let unfinished = self.signed.as_ref().is_some_and(|s| s.unfinished);
+        if walked.reaches {
+            let signed_seq = through.map_or(0, Chain::next_seq);
+            // What the posture says of the run it ends with counts, unless the log goes on to another.
+            let open = seen.run.filter(|run| run.seq >= signed_seq).map_or(unfinished, |run| run.open);
+            self.adopt(log, walked, seen, false)?;
+            return Ok(open);
         }
+        tracing::error!("the log is damaged at or below its signed head; findings go to quarantine.jsonl");
+        let mut log = Log::open(&self.folder.join("quarantine.jsonl"))?;
+        let mut seen = Seen::new(self.bounds.retention.max_bytes);
+        let walked = walk(log.reader()?, None, &mut |record| seen.see(record))?;
+        let open = seen.run.map_or(unfinished, |run| run.open);
+        self.adopt(log, walked, seen, true)?;
+        Ok(open)
+    }
+
+    fn adopt(&mut self, mut log: Log, walked: Walked, seen: Seen, quarantined: bool) -> io::Result<()> {
         self.repair(&mut log, &walked)?;
-        let reported = (walked.end.next_seq(), self.quarantined) == (self.end.next_seq(), false);
-        if !reported {
+        let same_file = quarantined == self.quarantined;
+        let gone = self.end.next_seq().saturating_sub(walked.end.next_seq());
+        if same_file && gone > 0 {
+            self.unreported += Damage { bytes: self.bytes.saturating_sub(log.len()), records: gone };
+        }
+        if !same_file || walked.end != self.end {
             self.folds.forget();
         }
-        self.quarantined = false;
+        self.quarantined = quarantined;
         self.end = walked.end;
         self.counts = seen.counts;
         self.last_checkpoint = seen.checkpoint;
-        self.admission = admission;
+        self.admission = seen.admission;
         // What an earlier process wrote and did not live to sync is not on the disk for certain.
         self.unsynced = true;
+        self.bytes = log.len();
         self.log = Some(log);
-        Ok(seen.running)
-    }
-
-    fn quarantine(&mut self) -> io::Result<bool> {
-        let mut log = Log::open(&self.folder.join("quarantine.jsonl"))?;
-        let mut seen = Seen::default();
-        let mut admission = Admission::new(self.bounds.retention.max_bytes);
-        let walked = walk(log.reader()?, None, &mut |record| seen.see(record, &mut admission))?;
-        self.repair(&mut log, &walked)?;
-        self.folds.forget();
-        self.quarantined = true;
-        self.end = walked.end;
-        self.counts = seen.counts;
-        self.last_checkpoint = seen.checkpoint;
-        self.admission = admission;
-        // What an earlier process wrote and did not live to sync is not on the disk for certain.
-        self.unsynced = true;
-        self.log = Some(log);
-        Ok(seen.running || self.signed.as_ref().is_some_and(|s| s.running))
+        Ok(())
     }
 
     /// Cuts a log down to its valid chain, once what is cut is safe elsewhere.
@@ -121,22 +124,34 @@ impl Store {
 }
 
 /// What a walk over the log learns.
-#[derive(Default)]
 struct Seen {
     counts: Counts,
     checkpoint: Option<Checkpoint>,
-    running: bool,
+    run: Option<Run>,
+    admission: Admission,
+}
+
+/// The last word of the log on a run.
+#[derive(Clone, Copy)]
+struct Run {
+    seq: u64,
+    /// It began, and did not stop.
+    open: bool,
 }
 
 impl Seen {
-    fn see(&mut self, record: &Record, admission: &mut Admission) {
+    fn new(max_bytes: u64) -> Self {
+        Self { counts: Counts::default(), checkpoint: None, run: None, admission: Admission::new(max_bytes) }
+    }
+
+    fn see(&mut self, record: &Record) {
         record.count(&mut self.counts);
         match record {
-            Record::Finding(finding) => admission.seen(finding),
+            Record::Finding(finding) => self.admission.seen(finding),
             Record::Event(event) => match &event.event {
                 EventBody::Checkpoint(checkpoint) => self.checkpoint = Some(Checkpoint::clone(checkpoint)),
-                EventBody::Start { .. } => self.running = true,
-                EventBody::Stop { ended } => self.running = *ended == Ended::Running,
+                EventBody::Start { .. } => self.run = Some(Run { seq: event.seq, open: true }),
+                EventBody::Stop { .. } => self.run = Some(Run { seq: event.seq, open: false }),
                 _ => {}
             },
         }

@@ -58,18 +58,22 @@ pub struct Signed {
     pub counts: Counts,
     /// When it was signed.
     pub at: Timestamp,
-    /// Whether the run that signed it had not ended.
-    pub running: bool,
+    /// Whether the run it speaks of did not end as it should, or not yet.
+    pub unfinished: bool,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 /// The one writer of the log. Its caller holds the lock of the state folder.
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 pub struct Store {
     folder: PathBuf,
     bounds: Bounds,
     signed: Option<Signed>,
     /// `None` while it cannot be opened.
     log: Option<Log>,
+    /// Its length, also while it cannot be opened.
+    bytes: u64,
+    load_after: Option<Instant>,
+    load_failures: u32,
     quarantined: bool,
     end: Chain,
     counts: Counts,
@@ -121,6 +125,9 @@ impl Store {
             bounds,
             signed,
             log: None,
+            bytes: 0,
+            load_after: None,
+            load_failures: 0,
             quarantined: false,
             end: Chain::genesis(),
             counts: Counts::default(),
@@ -233,7 +240,7 @@ impl Store {
 
     /// Bytes of the file that is written to.
     pub fn bytes(&self) -> u64 {
-        self.log.as_ref().map_or(0, Log::len)
+        self.bytes
     }
 
     /// Why the log is not whole.
@@ -310,7 +317,7 @@ impl Store {
     }
 
     fn write_waiting(&mut self, now: Timestamp, at: Instant) {
-        if let Err(error) = self.make_sure_of_log() {
+        if let Err(error) = self.make_sure_of_log(at) {
             return self.fail("open the log", &error);
         }
         while let Some(waiting) = self.waiting.pop_front() {
@@ -347,6 +354,7 @@ impl Store {
             return Ok(None);
         }
         log.append(&framed.line)?;
+        self.bytes = log.len();
         self.unsynced = true;
         self.end.advance(&framed);
         record.count(&mut self.counts);

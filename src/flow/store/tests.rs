@@ -102,7 +102,7 @@ fn sign(store: &mut Store) -> Signed {
     store.sync().unwrap();
     let (log, chain, counts) = store.standing();
     let signed =
-        Signed { first_seq: log.first_seq, chain: chain.clone(), counts: counts.clone(), at: now(), running: true };
+        Signed { first_seq: log.first_seq, chain: chain.clone(), counts: counts.clone(), at: now(), unfinished: true };
     store.signed(signed.clone());
     signed
 }
@@ -355,7 +355,7 @@ fn what_cannot_be_written_waits_and_is_written_later_in_order() {
     assert_eq!(store.waiting(), 2);
     fs::remove_file(home.log()).unwrap();
     fs::rename(home.dir.path().join("away"), home.log()).unwrap();
-    home.tick(&mut store, 2);
+    home.tick(&mut store, 9);
     assert_eq!((trouble(&store), store.waiting()), (vec![], 0));
     store.close_windows(now(), home.at);
     assert_eq!(store.standing().2.findings, 3);
@@ -466,6 +466,28 @@ fn a_run_that_did_not_stop_is_unclean_once() {
     drop(store);
     assert!(!home.open(None).was_unclean());
     assert!(matches!(home.events("findings.jsonl")[1], EventBody::Gap { unclean: true, .. }));
+}
+
+#[test]
+fn a_log_too_full_for_its_own_stop_does_not_call_a_clean_end_unclean() {
+    let home = Home::new();
+    let retention = Retention { max_bytes: 4096, ..bounds().retention };
+    let open = |signed| Store::open(home.dir.path(), Bounds { retention, ..bounds() }, signed);
+    let run_id = RunId::from_bytes(&[1; 16]);
+    let mut store = open(None);
+    for _ in 0..100 {
+        store.event(EventBody::Start { run_id: run_id.clone() }, now(), home.at);
+    }
+    store.event(EventBody::Stop { ended: Ended::Signal }, now(), home.at);
+    assert!(matches!(home.events("findings.jsonl").last(), Some(EventBody::Start { .. })));
+    let signed = sign(&mut store);
+    drop(store);
+    assert!(open(None).was_unclean(), "the log alone cannot tell");
+    assert!(open(Some(signed.clone())).was_unclean(), "the posture says the run goes on");
+    let ended = Signed { unfinished: false, ..signed };
+    assert!(!open(Some(ended.clone())).was_unclean());
+    home.open(Some(ended.clone())).event(EventBody::Start { run_id }, now(), home.at);
+    assert!(home.open(Some(ended)).was_unclean(), "a run began after the posture, and did not stop");
 }
 
 mod fs {
