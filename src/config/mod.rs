@@ -17,7 +17,7 @@ pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntr
 use crate::flow::detect::Limits;
 use error::Reason;
 use file::Raw;
-use posture::{Retention, Sha256Hex};
+use posture::{CaMode, Retention, Sha256Hex};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
@@ -78,6 +78,24 @@ pub struct Config {
     pub proxy_url: Option<UpstreamProxy>,
     /// Roots trusted upstream beside the platform's: a PEM file.
     pub ca_bundle: Option<PathBuf>,
+    /// Decrypt and scan HTTPS.
+    pub inspect_https: bool,
+    /// The authority that speaks for inspected hosts.
+    pub ca: CaSettings,
+    /// Hosts that are never inspected: lower case, no trailing dot, exact.
+    pub pass_through: Vec<String>,
+}
+
+/// The authority that speaks for inspected hosts: a `[ca]` of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaSettings {
+    /// `ephemeral`, `generated` or `operator`; when nothing is said, `start` takes the generated one and a monitor that
+    /// `run` starts an ephemeral one.
+    pub mode: Option<CaMode>,
+    /// An operator's certificate, PEM, absolute.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM, 0600, absolute.
+    pub key: Option<PathBuf>,
 }
 
 /// Where settings come from. The process' own are [`Sources::process`].
@@ -101,6 +119,8 @@ pub struct FlagValues {
     pub allow_remote: bool,
     /// `--export-every`
     pub export_every: Option<String>,
+    /// `--inspect-https`
+    pub inspect_https: bool,
 }
 
 impl Sources<'_> {
@@ -141,6 +161,9 @@ impl Config {
             audience: Vec::new(),
             proxy_url: None,
             ca_bundle: None,
+            inspect_https: false,
+            ca: CaSettings::default(),
+            pass_through: Vec::new(),
             home,
             hermes_home,
         }
@@ -203,6 +226,7 @@ impl FlagValues {
     fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
         let mut given = Vec::new();
         given.extend(self.allow_remote.then(|| ("allow_remote", "--allow-remote", "true".to_owned())));
+        given.extend(self.inspect_https.then(|| ("inspect_https", "--inspect-https", "true".to_owned())));
         given.extend(self.listen.clone().map(|v| ("listen", "--listen", v)));
         given.extend(self.export_every.clone().map(|v| ("export_every", "--export-every", v)));
         given
@@ -244,6 +268,15 @@ impl Loaded {
         }
         if config.scan_queue_bytes < config.scan.max_scan_bytes {
             return refuse("scan.queue_bytes", "must not be below scan.max_scan_bytes");
+        }
+        let own = config.ca.mode == Some(CaMode::Operator);
+        for (key, path) in [("ca.cert", &config.ca.certificate), ("ca.key", &config.ca.key)] {
+            if own && path.is_none() {
+                return Err(Reason::new(format!("`operator` needs {key}")).of("ca.mode", self.origin_of("ca.mode")));
+            }
+            if !own && path.is_some() {
+                return refuse(key, "is used with ca.mode = \"operator\" alone");
+            }
         }
         for (key, (now, signed)) in PLACES.into_iter().zip(self.places().iter().zip(signed_places)) {
             if now != signed {

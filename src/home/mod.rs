@@ -10,9 +10,10 @@ mod running;
 
 pub use check::Unsafe;
 pub use lock::Lock;
-pub use running::{Running, process_start_time};
+pub use running::{Inspecting, Running, process_start_time};
 
 use crate::config::Config;
+use posture::RunId;
 use std::{
     io,
     os::unix::fs::DirBuilderExt,
@@ -159,6 +160,11 @@ impl Home {
     /// Who the running monitor is.
     pub fn monitor_json(&self) -> PathBuf {
         self.run_dir().join("monitor.json")
+    }
+
+    /// What only one run has.
+    pub fn folder_of_run(&self, run: &RunId) -> PathBuf {
+        self.run_dir().join(run.as_str())
     }
 
     /// The operator's settings.

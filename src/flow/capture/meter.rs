@@ -59,6 +59,11 @@ pub struct Fallback {
     until: Instant,
 }
 
+impl Fallback {
+    /// How long a tunnel is given.
+    pub const LASTS: std::time::Duration = std::time::Duration::from_secs(600);
+}
+
 /// Fallbacks kept to be told of. There are not more in force at once.
 const MAX_FALLBACKS: usize = 1024;
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// Rejections in a row.
 const TIMES: u8 = 3;
 /// How long a tunnel is given; and how long rejections are remembered.
-pub(super) const LASTS: Duration = Duration::from_secs(600);
+pub(super) const LASTS: Duration = super::super::meter::Fallback::LASTS;
 /// Hosts remembered. When there are more, no host can fall back any more.
 const MAX_HOSTS: usize = 16 << 10;
 /// Pairs of a host and a shape remembered. While there are more, no further one can fall back.
