@@ -9,3 +9,4 @@ mod opened;
 mod programs;
 mod rig;
 mod unopened;
+mod wired;
