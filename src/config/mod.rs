@@ -269,6 +269,9 @@ impl Loaded {
         if config.scan_queue_bytes < config.scan.max_scan_bytes {
             return refuse("scan.queue_bytes", "must not be below scan.max_scan_bytes");
         }
+        if config.proxy_url.as_ref().is_some_and(|proxy| is_listener(proxy, config.listen)) {
+            return refuse("proxy_url", "is this proxy itself");
+        }
         let own = config.ca.mode == Some(CaMode::Operator);
         for (key, path) in [("ca.cert", &config.ca.certificate), ("ca.key", &config.ca.key)] {
             if own && path.is_none() {
@@ -293,6 +296,16 @@ impl Loaded {
     fn places(&self) -> [PathBuf; 2] {
         [self.config.log_dir.clone(), self.config.export_dir.clone()]
     }
+}
+
+/// Whether an upstream proxy is the very address we listen on.
+fn is_listener(proxy: &UpstreamProxy, listen: SocketAddr) -> bool {
+    let address = if proxy.host == "localhost" { Some(listen.ip()) } else { proxy.host.parse().ok() };
+    let here = |ip: std::net::IpAddr| {
+        let (ip, own) = (ip.to_canonical(), listen.ip().to_canonical());
+        ip == own || ip.is_unspecified() || (own.is_unspecified() && ip.is_loopback())
+    };
+    proxy.port == listen.port() && address.is_some_and(here)
 }
 
 /// Refuses a variable with our prefix that means nothing to us: a misspelt setting must not pass for a default.

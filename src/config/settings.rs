@@ -119,7 +119,7 @@ pub static SETTINGS: &[Setting] = &[
     .security(),
     Setting::new("keys.dir", "folder of the private keys", keys_dir, |c| place(&c.home, &c.keys_dir))
         .env("CREDENTIALS_DIRECTORY"),
-    Setting::new("proxy_url", "not in this version: a proxy to go through", proxy_url, |c| {
+    Setting::new("proxy_url", "proxy that everything but loopback is sent through", proxy_url, |c| {
         c.proxy_url.as_ref().map_or(Shown::Nothing, |p: &UpstreamProxy| Shown::Text(p.masked()))
     })
     .env("HERMES_TRAFFIC_GUARDIAN_PROXY_URL")
@@ -324,9 +324,9 @@ fn keys_dir(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
     Ok(())
 }
 
-fn proxy_url(_: &mut Config, raw: &Raw) -> Result<(), Reason> {
-    value::upstream(raw)?;
-    Err(Reason::new("this version dials upstream servers itself and would not use it"))
+fn proxy_url(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
+    config.proxy_url = Some(value::upstream(raw)?);
+    Ok(())
 }
 
 fn ca_bundle(config: &mut Config, raw: &Raw) -> Result<(), Reason> {

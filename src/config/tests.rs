@@ -83,7 +83,8 @@ fn a_bad_file_is_refused_with_key_and_line() {
         ("pass_through = \"example.com\"", "line 1: pass_through: expected a list"),
         ("pass_through = [\"*.example.com\"]", "line 1: pass_through: expected a list"),
         ("pass_through = [\"example.com:443\"]", "line 1: pass_through: expected a list"),
-        ("proxy_url = \"http://u:p@proxy:3128\"", "line 1: proxy_url: this version"),
+        ("proxy_url = \"http://u:p@127.0.0.1:8790\"", "line 1: proxy_url: is this proxy itself"),
+        ("proxy_url = \"http://localhost:8790\"", "line 1: proxy_url: is this proxy itself"),
         ("ca_bundle = 1", "line 1: ca_bundle: expected text"),
         ("log_dir = \"../logs\"", "line 1: log_dir: must lie within"),
         ("log_dir = \"/var/log\"", "line 1: log_dir: must lie within"),
@@ -138,7 +139,7 @@ fn a_bad_variable_is_refused_by_its_name() {
             "lots",
             "HERMES_TRAFFIC_GUARDIAN_MAX_SCAN_BYTES: scan.max_scan_bytes",
         ),
-        ("HERMES_TRAFFIC_GUARDIAN_PROXY_URL", "http://proxy:1", "HERMES_TRAFFIC_GUARDIAN_PROXY_URL: proxy_url"),
+        ("HERMES_TRAFFIC_GUARDIAN_PROXY_URL", "https://proxy:1", "HERMES_TRAFFIC_GUARDIAN_PROXY_URL: proxy_url"),
         ("HERMES_TRAFFIC_GUARDIAN_LOG_DIR", "logs", "its config.toml alone"),
         ("HERMES_TRAFFIC_GUARDIAN_ATTESTATION_OUTPUT", "out", "its config.toml alone"),
         (
@@ -154,7 +155,7 @@ fn a_bad_variable_is_refused_by_its_name() {
 
 #[test]
 fn no_error_repeats_a_credential() {
-    for text in ["proxy_url = \"http://user:hunter22@p:1\"", "proxy_url = \"hunter22\"", "\"hunter22 \" = 1"] {
+    for text in ["proxy_url = \"http://user:hunter22@p\"", "proxy_url = \"hunter22\"", "\"hunter22 \" = 1"] {
         assert!(!file(text).unwrap_err().contains("hunter22"), "{text}");
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     config::Config,
     control::server::Server,
     flow::{
-        capture::{Intake, Meter, Proxy, ProxySettings, Tap, ca::CaError},
+        capture::{Intake, Meter, Parent, Proxy, ProxySettings, Tap, ca::CaError},
         detect::Detector,
         redact::Redactor,
         vouch::{Settings, Vouch, VouchError},
@@ -218,7 +218,11 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
 fn proxy_settings(config: &Config, token: Zeroizing<String>, inspecting: Option<&Inspecting>) -> ProxySettings {
     let (timeouts, max_connections) = (config.timeouts, config.max_connections);
     let inspection = inspecting.map(|inspecting| inspecting.inspection.clone());
-    ProxySettings { timeouts, max_connections, inspection, ..ProxySettings::new(token) }
+    let parent = config
+        .proxy_url
+        .as_ref()
+        .map(|proxy| Parent::new(proxy.host.clone(), proxy.port, proxy.credentials.as_ref().map(|c| c.as_str())));
+    ProxySettings { timeouts, max_connections, inspection, parent, ..ProxySettings::new(token) }
 }
 
 fn start_scanners(intakes: Vec<Intake>, bench: &Bench) -> Result<Vec<JoinHandle<()>>, MonitorError> {

@@ -3,6 +3,7 @@
 use super::{
     authority::{Authority, default_port},
     leg::{Leg, Secure},
+    parent::{self, Parent},
     reply::Refusal,
 };
 use hudsucker::{
@@ -40,6 +41,10 @@ pub(super) struct Dial {
     first: Arc<Mutex<Option<Leg>>>,
     /// How every further connection is secured, if the first one is.
     secure: Option<Secure>,
+    /// What carries everything but loopback.
+    parent: Option<Arc<Parent>>,
+    /// For one tunnel's destination alone.
+    tunnelled: bool,
 }
 
 /// Why a destination was not reached. It holds no name and no address.
@@ -57,6 +62,8 @@ pub(super) enum DialError {
     NoRoute,
     #[error("connection failed")]
     Failed,
+    #[error("the upstream proxy refused")]
+    Parent,
     #[error("no TLS: {0}")]
     Tls(&'static str),
 }
@@ -70,6 +77,7 @@ impl From<DialError> for Refusal {
             DialError::TimedOut => Self::Unreachable("timed_out"),
             DialError::NoRoute => Self::Unreachable("no_route"),
             DialError::Failed => Self::Unreachable("connection_failed"),
+            DialError::Parent => Self::Unreachable("upstream_proxy_refused"),
             DialError::Tls(why) => Self::UpstreamFailed(why),
         }
     }
@@ -88,12 +96,22 @@ impl From<io::Error> for DialError {
 
 impl Dial {
     pub(super) fn new(own: SocketAddr, limit: Duration) -> Self {
-        Self { own, limit, first: Arc::default(), secure: None }
+        Self { own, limit, first: Arc::default(), secure: None, parent: None, tunnelled: false }
+    }
+
+    /// The same, but that everything but loopback goes through another proxy.
+    pub(super) fn through(self, parent: Option<Parent>) -> Self {
+        Self { parent: parent.map(Arc::new), ..self }
+    }
+
+    /// The proxy that carries what goes to `host`, if one does.
+    pub(super) fn parent(&self, host: &str) -> Option<&Parent> {
+        self.parent.as_deref().filter(|_| !parent::is_loopback(host))
     }
 
     /// The same, but that the first connection it is asked for is `leg`, and every further one is secured as that one.
     pub(super) fn starting_with(&self, leg: Leg, secure: Option<Secure>) -> Self {
-        Self { first: Arc::new(Mutex::new(Some(leg))), secure, ..self.clone() }
+        Self { first: Arc::new(Mutex::new(Some(leg))), secure, tunnelled: true, ..self.clone() }
     }
 
     /// The connection already made, or else a new one.
@@ -102,6 +120,12 @@ impl Dial {
         if let Some(leg) = first {
             return Ok(leg);
         }
+        if !self.tunnelled
+            && let Some(parent) = self.parent(&to.host)
+        {
+            // Requests are handed to it whole: not every proxy tunnels to a port of plain HTTP.
+            return self.within(self.direct(&parent.host, parent.port)).await.map(Leg::Parent);
+        }
         let stream = self.connect(&to.host, to.port).await?;
         match &self.secure {
             None => Ok(Leg::Plain(stream)),
@@ -109,12 +133,18 @@ impl Dial {
         }
     }
 
-    /// A connected socket, without Nagle's delay.
+    /// A connected socket, without Nagle's delay: to `host` itself, or a tunnel to it through the parent.
     pub(super) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
-        timeout(self.limit, self.connect_unbounded(host, port)).await.unwrap_or(Err(DialError::TimedOut))
+        let Some(parent) = self.parent(host) else { return self.within(self.direct(host, port)).await };
+        let tunnel = async { parent.tunnel(self.direct(&parent.host, parent.port).await?, host, port).await };
+        self.within(tunnel).await
     }
 
-    async fn connect_unbounded(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+    async fn within<T>(&self, dialling: impl Future<Output = Result<T, DialError>>) -> Result<T, DialError> {
+        timeout(self.limit, dialling).await.unwrap_or(Err(DialError::TimedOut))
+    }
+
+    async fn direct(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
         let addresses: Vec<_> = lookup_host((host, port)).await.map_err(|_| DialError::NotResolved)?.collect();
         if addresses.iter().any(|a| self.is_own(a)) {
             return Err(DialError::Loop);

@@ -5,6 +5,7 @@ use super::{
     hop::{self, Keep},
     listener::Connection,
     message::{Head, Route, StartLine},
+    parent::Parent,
     patience::Busy,
     proxy::Shared,
     relay::relay,
@@ -18,7 +19,7 @@ use hudsucker::{
     hyper::{
         self, Method, Request, Response, StatusCode, Uri, Version,
         body::{Body as _, Incoming},
-        header::CONTENT_LENGTH,
+        header::{CONTENT_LENGTH, PROXY_AUTHORIZATION},
         http::{
             response,
             uri::{self, Scheme},
@@ -77,6 +78,11 @@ pub(super) async fn answer(
         start: StartLine::Request { method: Bytes::copy_from_slice(parts.method.as_str().as_bytes()), target },
         fields: fields(&parts.headers),
     });
+    if via.is_none()
+        && let Some(authorization) = shared.dial.parent(&route.host).and_then(Parent::authorization)
+    {
+        parts.headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+    }
     let body = if http2 && body.is_end_stream() { unmeasured() } else { relayed(body, asked, busy.clone()) };
     let request = Request::from_parts(parts, body);
 

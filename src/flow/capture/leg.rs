@@ -22,6 +22,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 /// A connection to an upstream.
 pub(super) enum Leg {
     Plain(TcpStream),
+    /// To another proxy, which takes requests whole.
+    Parent(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -60,7 +62,7 @@ impl Leg {
     pub(super) async fn speaks(&mut self, heard: &mut Vec<u8>) {
         // An error is met again by whoever reads next.
         match self {
-            Self::Plain(stream) => {
+            Self::Plain(stream) | Self::Parent(stream) => {
                 let mut peeked = [0; 9];
                 if let Ok(9) = stream.peek(&mut peeked).await
                     && matches!(peeked, [0, _, _, 4, 0, 0, 0, 0, 0])
@@ -77,7 +79,7 @@ impl Leg {
     /// The protocol both ends agreed on.
     pub(super) fn alpn(&self) -> Option<&[u8]> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Parent(_) => None,
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
         }
     }
@@ -106,14 +108,14 @@ fn reason(error: &io::Error) -> &'static str {
 
 impl Connection for Leg {
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().proxy(matches!(self, Self::Parent(_)))
     }
 }
 
 impl AsyncRead for Leg {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Plain(stream) | Self::Parent(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
@@ -122,21 +124,21 @@ impl AsyncRead for Leg {
 impl AsyncWrite for Leg {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Plain(stream) | Self::Parent(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Plain(stream) | Self::Parent(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Plain(stream) | Self::Parent(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
@@ -147,14 +149,14 @@ impl AsyncWrite for Leg {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Plain(stream) | Self::Parent(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Plain(stream) | Self::Parent(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
         }
     }

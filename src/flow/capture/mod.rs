@@ -13,7 +13,7 @@
 //! | `inspect`, `replay` | a client's TLS → the requests in it, when that is asked for |
 //! | [`ca`] | a key → certificates for the hosts of inspected connections |
 //! | `relay` | two streams → each other, unseen and counted |
-//! | `dial`, `leg` | host and port → socket, secured or not, the one way out |
+//! | `dial`, `leg`, `parent` | host and port → socket, secured or not, through another proxy or not: the one way out |
 //! | `upstream` | request → the connection it goes out on → response |
 //! | `reply` | refusal → response, in closed words |
 //! | `tee`, `tap` | body → the same body, and a copy to the scanners |
@@ -39,6 +39,7 @@ mod leg;
 mod listener;
 mod message;
 mod meter;
+mod parent;
 mod patience;
 mod proxy;
 mod recognise;
@@ -53,5 +54,6 @@ mod upstream;
 pub use inspect::Inspection;
 pub use message::{Field, Head, Part, Route, StartLine};
 pub use meter::{ConnectionTicket, Fallback, MessageTicket, Meter, OpaqueTicket};
+pub use parent::Parent;
 pub use proxy::{Proxy, ProxySettings, Timeouts};
 pub use tap::{Fed, Feed, Holding, Intake, MessageId, Tap, TapMessage};

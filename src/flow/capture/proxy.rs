@@ -4,6 +4,7 @@ use super::{
     dial::Dial,
     inspect::{Inspection, Inspector},
     meter::Meter,
+    parent::Parent,
     reply::Refusal,
     tap::{READ_BUFFER, Tap},
     tasks::Tasks,
@@ -34,6 +35,8 @@ pub struct ProxySettings {
     pub max_head_bytes: usize,
     /// How HTTPS is inspected; `None` relays it unopened.
     pub inspection: Option<Inspection>,
+    /// The proxy that everything but loopback is sent through.
+    pub parent: Option<Parent>,
 }
 
 /// How long things may take.
@@ -76,6 +79,7 @@ impl ProxySettings {
             max_fields: ENGINE_FIELDS,
             max_head_bytes: READ_BUFFER,
             inspection: None,
+            parent: None,
         }
     }
 }
@@ -119,7 +123,7 @@ impl Proxy {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(4096)?;
-        let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial);
+        let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial).through(settings.parent.clone());
         let upstreams = Tasks::default();
         let shared = Shared {
             credential: Zeroizing::new(format!("guardian:{}", *settings.token).into_bytes()),

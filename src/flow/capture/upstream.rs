@@ -19,16 +19,15 @@ use hudsucker::{
         rt::{TokioIo, TokioTimer},
     },
 };
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 use tokio::sync::Mutex;
 
 /// Where requests go out.
-#[derive(Clone)]
 pub(super) enum Upstream {
     /// Connections of HTTP/1.1, dialled where a request's URI says, and used again.
-    Http1(Client<Dial, Body>),
+    Http1(Box<Client<Dial, Body>>),
     /// One connection of HTTP/2, to one place.
-    Http2(Arc<Http2>),
+    Http2(Http2),
     /// None: every request is refused so.
     Failed(Refusal),
 }
@@ -56,7 +55,7 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(idle)
             .build(dial);
-        Self::Http1(client)
+        Self::Http1(Box::new(client))
     }
 
     /// One connection of HTTP/2.
@@ -64,7 +63,7 @@ impl Upstream {
     /// Not the pooled client: that one keeps a connection for each authority it is asked for, and here all go to `to`,
     /// whatever their `:authority` says.
     pub(super) fn http2(dial: Dial, to: Authority, tasks: &Tasks) -> Self {
-        Self::Http2(Arc::new(Http2 { dial, to, tasks: tasks.clone(), open: Mutex::default() }))
+        Self::Http2(Http2 { dial, to, tasks: tasks.clone(), open: Mutex::default() })
     }
 
     /// Sends one request.

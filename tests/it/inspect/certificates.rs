@@ -13,10 +13,15 @@ pub(crate) fn program(name: &str, arguments: &[&str]) -> Option<Output> {
         Ok(output) => Some(output),
         Err(error) => {
             assert!(std::env::var_os("CI").is_none(), "{name} is missing: {error}");
-            eprintln!("SKIPPED: {name} is missing: {error}");
+            say(format_args!("SKIPPED: {name} is missing: {error}"));
             None
         }
     }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that was skipped has to be heard of")]
+pub(crate) fn say(what: std::fmt::Arguments<'_>) {
+    eprintln!("{what}");
 }
 
 fn described(folder: &Path, name: &str, der: &[u8]) -> Option<String> {

@@ -19,13 +19,13 @@ async fn names_agree_only_when_all_do() {
         let proxy = Inspecting::new();
         let names = ["localhost", "other.example"];
         let port = origin(proxy.world.server(&names, &["h2", "http/1.1"], |_| {}), echo).await;
-        for (at, (sni, named, agree)) in cases.into_iter().enumerate() {
+        for (at, (sni, host, agree)) in cases.into_iter().enumerate() {
             let alpn = if http2 { "h2" } else { "http/1.1" };
             let tls = proxy.tls(&format!("localhost:{port}"), sni, &[alpn]).await.unwrap();
-            let named = named.replace("PORT", &port.to_string());
+            let named = host.replace("PORT", &port.to_string());
             let answer = body(Speaker::new(tls, http2).await.ask(request(http2, &named, "/", "x")).await).await;
-            let (host, authority) = if http2 { ("-", named.as_str()) } else { (named.as_str(), "-") };
-            assert!(answer.ends_with(&format!(" POST {host} {authority} x")), "{answer}: passed on as it came");
+            let (field, authority) = if http2 { ("-", named.as_str()) } else { (named.as_str(), "-") };
+            assert!(answer.ends_with(&format!(" POST {field} {authority} x")), "{answer}: passed on as it came");
             let seen = proxy.rig.seen(2 * at + 2).await;
             for message in &seen[2 * at..] {
                 let route = &message.head.route;

@@ -1,7 +1,7 @@
 //! Programs nobody here wrote.
 
 use super::{
-    certificates::program,
+    certificates::{program, say},
     rig::{Inspecting, echo, origin, text},
 };
 use posture::Protocol;
@@ -63,7 +63,7 @@ async fn python_reaches_an_address_with_nothing_but_the_environment() {
     let Some(output) = output.await.unwrap() else { return };
     if output.status.code() == Some(127) {
         assert!(std::env::var_os("CI").is_none(), "python3 is missing");
-        eprintln!("SKIPPED: python3 is missing");
+        say(format_args!("SKIPPED: python3 is missing"));
         return;
     }
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

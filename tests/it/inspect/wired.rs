@@ -1,5 +1,6 @@
 //! The program itself: its verbs, its files, what its commands get, and what it signs.
 
+use super::certificates::say;
 use super::rig::{World, echo, origin};
 use crate::place::{Place, Said};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
@@ -47,7 +48,7 @@ async fn a_run_inspects_with_an_authority_of_its_own_and_leaves_nothing_behind()
     .unwrap();
     if said.err.contains("curl: not found") {
         assert!(std::env::var_os("CI").is_none(), "curl is missing");
-        return eprintln!("SKIPPED: curl is missing");
+        return say(format_args!("SKIPPED: curl is missing"));
     }
     assert_eq!(said.code, 7, "{}{}", said.out, said.err);
     assert!(said.out.starts_with("HTTP/2.0 POST "), "{}{}", said.out, said.err);

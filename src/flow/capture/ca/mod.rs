@@ -131,3 +131,6 @@ fn serial() -> Result<SerialNumber, CaError> {
 fn date(time: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(time.to_utc().timestamp()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests;

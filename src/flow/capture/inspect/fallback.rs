@@ -1,6 +1,6 @@
 //! Rejections → whether a connection may pass unopened. An off-switch in the agent's hands, so it is narrow.
 //!
-//! One kind of client (by the shape of its ClientHello) that rejected our certificate for one host three times in a row
+//! One kind of client (by the shape of its `ClientHello`) that rejected our certificate for one host three times in a row
 //! gets a tunnel to that host for ten minutes. A host that was intercepted once in this run never does.
 
 use std::{

@@ -1,4 +1,4 @@
-//! First bytes → what a ClientHello asks for. Every byte read stays where it can be relayed from.
+//! First bytes → what a `ClientHello` asks for. Every byte read stays where it can be relayed from.
 
 use hudsucker::rustls::server::{Accepted, Acceptor};
 use std::{
@@ -7,7 +7,7 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// No ClientHello we read is longer: a handshake message may be, a client's first is not.
+/// No `ClientHello` we read is longer: a handshake message may be, a client's first is not.
 const MAX_BYTES: usize = 64 << 10;
 
 /// Keys the shapes: they are compared within one process alone.
@@ -25,13 +25,13 @@ pub(super) struct Hello {
 
 /// Why there is none.
 pub(super) enum Unread {
-    /// It is no ClientHello; the alert to answer with.
+    /// It is no `ClientHello`; the alert to answer with.
     Malformed(Vec<u8>),
     /// The client went away.
     Ended,
 }
 
-/// Reads from `client` until what is in `first` is a whole ClientHello.
+/// Reads from `client` until what is in `first` is a whole `ClientHello`.
 pub(super) async fn read(client: &mut (impl AsyncRead + Unpin), first: &mut Vec<u8>) -> Result<Hello, Unread> {
     let mut acceptor = Acceptor::default();
     let mut fed = 0;
