@@ -80,7 +80,10 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let (running, _lease) = lean(place, &flags, &config, &home)?;
     let before = status::of(&home)?;
     if let Some(inspection) = &running.inspection {
-        show::note(format_args!("note: HTTPS is inspected; its connections fail from {} on", inspection.not_after));
+        match inspection.not_after {
+            Some(end) => show::note(format_args!("note: HTTPS is inspected; its connections fail from {end} on")),
+            None => show::note("note: HTTPS is inspected"),
+        }
     }
     let code = behind(&args.command, &config, &running)?;
     conclude(&home, &before);

@@ -32,8 +32,8 @@ pub struct Running {
 pub struct Inspecting {
     /// What clients have to trust: the platform's roots and the monitor's authority, PEM.
     pub bundle: PathBuf,
-    /// When the authority's certificate ends.
-    pub not_after: Timestamp,
+    /// When the authority's certificate ends; null when it is renewed before.
+    pub not_after: Option<Timestamp>,
 }
 
 impl Running {

@@ -154,7 +154,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let new_install_id = InstallId::from_bytes(&random()?);
     let detector = Detector::new(config.scan, &config.audience, Some(keys.proxy_token.expose()));
     let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()));
-    let inspecting = if config.inspect_https || options.inspect_https {
+    let mut inspecting = if config.inspect_https || options.inspect_https {
         Some(Inspecting::open(&config, &home, options.until_last_lease, &run_id, &detector)?)
     } else {
         None
@@ -207,6 +207,9 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let drain = parts.config.timeouts.drain;
     let recorder = start_recorder(parts, inbox)?;
     self_test(detector, desk.clone());
+    if let Some(renewal) = inspecting.as_mut().and_then(Inspecting::renewal) {
+        runtime.spawn(renewal.attend(desk.clone()));
+    }
 
     let running =
         RunningMonitor { home, lock, _inspecting: inspecting, desk, serving, shutdown, scanners, recorder, drain };

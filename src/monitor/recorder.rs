@@ -130,6 +130,12 @@ impl Recorder {
         self.schedule.urgent(at);
     }
 
+    /// The authority of inspected hosts has another certificate.
+    pub(super) fn renewed(&mut self, ca: posture::Ca, fingerprint: posture::Sha256Hex, at: Instant) {
+        (self.settings.ca, self.settings.ca_fingerprint_sha256) = (ca, Some(fingerprint));
+        self.schedule.urgent(at);
+    }
+
     /// To be called about once a second.
     pub(super) fn tick(&mut self, now: Timestamp, at: Instant) {
         if let Some(step) = self.clock.look(now, at) {

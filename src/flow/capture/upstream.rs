@@ -27,7 +27,7 @@ pub(super) enum Upstream {
     /// Connections of HTTP/1.1, dialled where a request's URI says, and used again.
     Http1(Box<Client<Dial, Body>>),
     /// One connection of HTTP/2, to one place.
-    Http2(Http2),
+    Http2(Box<Http2>),
     /// None: every request is refused so.
     Failed(Refusal),
 }
@@ -63,7 +63,7 @@ impl Upstream {
     /// Not the pooled client: that one keeps a connection for each authority it is asked for, and here all go to `to`,
     /// whatever their `:authority` says.
     pub(super) fn http2(dial: Dial, to: Authority, tasks: &Tasks) -> Self {
-        Self::Http2(Http2 { dial, to, tasks: tasks.clone(), open: Mutex::default() })
+        Self::Http2(Box::new(Http2 { dial, to, tasks: tasks.clone(), open: Mutex::default() }))
     }
 
     /// Sends one request.

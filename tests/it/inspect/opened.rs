@@ -155,3 +155,111 @@ async fn http2_without_tls_is_read_too() {
     };
     assert_eq!(&target[..], format!("http://{authority}/").as_bytes());
 }
+
+#[tokio::test]
+async fn shapes_that_smuggle_are_refused_within_tls_as_without() {
+    let shapes = [
+        "Content-Length: 4\r\nContent-Length: 5\r\n",
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        "X-Folded: a\r\n b\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+    ];
+    for shape in shapes {
+        let proxy = Inspecting::new();
+        let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (acceptor, ears) =
+            (proxy.world.server(&["localhost"], &["http/1.1"], |_| {}), std::sync::Arc::clone(&heard));
+        let port = listen(move |stream| {
+            let (acceptor, ears) = (acceptor.clone(), std::sync::Arc::clone(&ears));
+            async move {
+                let mut tls = acceptor.accept(stream).await.unwrap();
+                let mut bytes = [0; 4096];
+                while let Ok(length @ 1..) = tls.read(&mut bytes).await {
+                    ears.lock().unwrap().extend_from_slice(&bytes[..length]);
+                }
+            }
+        })
+        .await;
+        let mut tls = proxy.tls(&format!("localhost:{port}"), "localhost", &["http/1.1"]).await.unwrap();
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: localhost:{port}\r\n{shape}\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n");
+        tls.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let length = tokio::time::timeout(Duration::from_millis(500), tls.read(&mut answer)).await;
+        drop(tls);
+        let (_, seen) = proxy.rig.stop().await;
+        let heard = String::from_utf8_lossy(&heard.lock().unwrap()).into_owned();
+        // Refused; or passed on as one message in one reading, the same for us and for the origin.
+        let refused = matches!(length, Ok(Ok(1..))) && answer.starts_with(b"HTTP/1.1 400");
+        let framings = heard.to_ascii_lowercase().matches("content-length").count()
+            + heard.to_ascii_lowercase().matches("transfer-encoding").count();
+        assert!(refused || framings <= 1, "{shape:?}: {heard}");
+        assert!(refused == seen.is_empty(), "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_closed_within_tls_in_either_version() {
+    for http2 in [false, true] {
+        let proxy = Inspecting::with(|s| s.timeouts.head = Duration::from_millis(200), &[], |_| false);
+        let port = origin(proxy.world.server(&["localhost"], BOTH, |_| {}), echo).await;
+        let alpn = if http2 { "h2" } else { "http/1.1" };
+        let mut tls = proxy.tls(&format!("localhost:{port}"), "localhost", &[alpn]).await.unwrap();
+        let beginning: &[u8] = if http2 {
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+        } else {
+            b"GET / HTTP/1.1\r\nHost: x\r\n"
+        };
+        tls.write_all(beginning).await.unwrap();
+        let mut rest = Vec::new();
+        let _ = bounded(tls.read_to_end(&mut rest)).await;
+        let (meter, seen) = proxy.rig.stop().await;
+        assert!(seen.is_empty());
+        assert_eq!(meter.coverage().unscanned(UnscannedReason::IncompleteHead).connections, 1, "HTTP/2 {http2}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_events_is_not_held_back() {
+    use http_body_util::BodyExt;
+    for http2 in [false, true] {
+        let proxy = Inspecting::new();
+        let (events, told) = tokio::sync::mpsc::channel::<bytes::Bytes>(1);
+        let told = std::sync::Arc::new(tokio::sync::Mutex::new(Some(told)));
+        let answer = move |_: hudsucker::hyper::Request<hudsucker::hyper::body::Incoming>| {
+            let told = std::sync::Arc::clone(&told);
+            async move {
+                let told = told.lock().await.take().unwrap();
+                hudsucker::hyper::Response::new(BodyExt::boxed(Events(told)))
+            }
+        };
+        let port = origin(proxy.world.server(&["localhost"], BOTH, |_| {}), answer).await;
+        let alpn = if http2 { "h2" } else { "http/1.1" };
+        let authority = format!("localhost:{port}");
+        let tls = proxy.tls(&authority, "localhost", &[alpn]).await.unwrap();
+        let mut speaker = Speaker::new(tls, http2).await;
+        let mut response = speaker.ask(request(http2, &authority, "/", "")).await;
+        // Each event is received before the next one exists.
+        for n in 0..20 {
+            let event = format!("data: {n}\n\n");
+            events.send(event.clone().into()).await.unwrap();
+            let frame = bounded(response.frame()).await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), event);
+        }
+    }
+}
+
+/// A body of what comes through a channel, as it comes.
+struct Events(tokio::sync::mpsc::Receiver<bytes::Bytes>);
+
+impl hudsucker::hyper::body::Body for Events {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hudsucker::hyper::body::Frame<Self::Data>, Self::Error>>> {
+        self.0.poll_recv(cx).map(|event| event.map(|event| Ok(hudsucker::hyper::body::Frame::data(event))))
+    }
+}

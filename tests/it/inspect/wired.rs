@@ -141,6 +141,54 @@ fn a_monitor_with_the_generated_authority_says_so_and_gives_its_bundle() {
     assert_eq!(state["https_inspection"], true);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_is_in_the_log_in_status_and_in_the_posture() {
+    let world = World::new();
+    let port = origin(world.server(&["localhost"], &["http/1.1"], |_| {}), echo).await;
+    let place = home(&world, "");
+    let checked = spawn_blocking(move || {
+        assert_eq!(place.run(&["ca", "init"]).code, 0);
+        assert_eq!(place.run(&["start", "--inspect-https", "--background"]).code, 0);
+        let (roots, url) = (place.home().join("world.pem").display().to_string(), format!("https://localhost:{port}/"));
+        // A client that trusts the origin and not us: refused three times, then let through.
+        let pinned = ["run", "--inspect-https", "--", "curl", "-sS", "--max-time", "20", "--cacert", &roots, &url];
+        let mut codes = Vec::new();
+        for _ in 0..4 {
+            codes.push(with_path(&place, &pinned).code);
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        if codes[0] == 127 {
+            assert!(std::env::var_os("CI").is_none(), "curl is missing");
+            return say(format_args!("SKIPPED: curl is missing"));
+        }
+        assert_eq!(codes, [60, 60, 60, 0], "CURLE_PEER_FAILED_VERIFICATION, then a tunnel");
+        let dest = format!("localhost:{port}");
+        let mut status = Value::Null;
+        for _ in 0..100 {
+            status = place.run(&["status", "--json"]).json();
+            if status["export"].is_object() && status["degraded_reasons"] != Value::Array(Vec::new()) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_eq!(status["fallbacks"], serde_json::json!([dest]));
+        assert_eq!(status["degraded_reasons"], serde_json::json!(["tunnel_fallback"]));
+        assert!(place.run(&["status"]).out.contains(&format!("unopened      {dest}")));
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        assert_eq!(place.run(&["export"]).code, 0);
+        assert_eq!(document(&place, "posture.json")["degraded_reasons"], serde_json::json!(["tunnel_fallback"]));
+        assert_eq!(place.run(&["stop"]).code, 0);
+        let log = fs::read_to_string(place.home().join("findings.jsonl")).unwrap();
+        let event = format!("{{\"tunnel_fallback\":{{\"dest\":\"{dest}\",\"seconds\":600}}}}");
+        assert_eq!(log.matches(&event).count(), 1, "{log}");
+        let said = place.run(&["verify", "--accept-stopped"]);
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        let threats = place.run(&["threats"]);
+        assert_eq!(threats.code, 0, "{}", threats.err);
+    });
+    checked.await.unwrap();
+}
+
 #[test]
 fn env_without_a_bundle_to_point_at_says_so() {
     let world = World::new();

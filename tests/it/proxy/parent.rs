@@ -3,7 +3,7 @@
 use super::rig::{Origin, Rig, Wire};
 use guardian::flow::capture::Parent;
 
-async fn through(parent: &Origin) -> Rig {
+fn through(parent: &Origin) -> Rig {
     let port = parent.name.rsplit_once(':').unwrap().1.parse().unwrap();
     Rig::with(1 << 20, |s| s.parent = Some(Parent::new("127.0.0.1".to_owned(), port, Some("us:pa:ss"))))
 }
@@ -13,7 +13,7 @@ const AUTHORIZATION: &str = "Proxy-Authorization: Basic dXM6cGE6c3M=";
 #[tokio::test]
 async fn a_request_is_handed_over_whole_with_the_credential_of_that_proxy() {
     let parent = Origin::new().await;
-    let rig = through(&parent).await;
+    let rig = through(&parent);
     let mut client = rig.send("GET http://far.example/p?q HTTP/1.1\r\nHost: far.example\r\nAUTH\r\n\r\n").await;
     let mut upstream = parent.accept().await;
     let head = upstream.head().await;
@@ -38,7 +38,7 @@ async fn asked(parent: &Origin) -> Wire {
 #[tokio::test]
 async fn a_tunnel_goes_through_a_tunnel_and_what_follows_at_once_is_not_lost() {
     let parent = Origin::new().await;
-    let rig = through(&parent).await;
+    let rig = through(&parent);
     let mut client = rig.send("CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443\r\nAUTH\r\n\r\n").await;
     let mut upstream = asked(&parent).await;
     upstream.send(b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nSSH-2.0-far\r\n").await;
@@ -50,9 +50,10 @@ async fn a_tunnel_goes_through_a_tunnel_and_what_follows_at_once_is_not_lost() {
 
 #[tokio::test]
 async fn a_proxy_that_refuses_is_a_502_that_says_so() {
-    for answer in [&b"HTTP/1.1 407 No\r\n\r\n"[..], b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", b"SSH-2.0\r\n\r\n"] {
+    for answer in [&b"HTTP/1.1 407 No\r\n\r\n"[..], b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", b"SSH-2.0\r\n\r\n"]
+    {
         let parent = Origin::new().await;
-        let rig = through(&parent).await;
+        let rig = through(&parent);
         let mut client = rig.send("CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443\r\nAUTH\r\n\r\n").await;
         asked(&parent).await.send(answer).await;
         assert!(client.head().await.starts_with("HTTP/1.1 502 "));
@@ -63,7 +64,7 @@ async fn a_proxy_that_refuses_is_a_502_that_says_so() {
 #[tokio::test]
 async fn loopback_never_goes_there() {
     let (parent, origin) = (Origin::new().await, Origin::new().await);
-    let rig = through(&parent).await;
+    let rig = through(&parent);
     let port = origin.name.rsplit_once(':').unwrap().1;
     let host = format!("localhost:{port}");
     let mut client = rig.send(&format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nAUTH\r\n\r\n")).await;

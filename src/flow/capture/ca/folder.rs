@@ -79,9 +79,8 @@ impl CaFolder {
     /// # Errors
     /// There is none, or its files are not what they should be.
     pub fn open(&self, now: Timestamp) -> Result<(Ca, Renewed), CaError> {
-        let (ca, facts) = self.read()?;
-        let life = facts.not_after.since(facts.not_before);
-        if now < facts.not_before.plus(life * 2 / 3) {
+        let ca = self.look()?;
+        if !ca.is_due(now) {
             return Ok((ca, Renewed::No));
         }
         let key = read_key(&self.key())?;
@@ -96,7 +95,10 @@ impl CaFolder {
     /// # Errors
     /// As [`CaFolder::open`].
     pub fn look(&self) -> Result<Ca, CaError> {
-        self.read().map(|(ca, _)| ca)
+        if self.key().symlink_metadata().is_err() && self.certificate().symlink_metadata().is_err() {
+            return Err(CaError::Missing { folder: self.folder.clone() });
+        }
+        read_pair(CaMode::Generated, &self.certificate(), &self.key())
     }
 
     /// Writes the bundle anew: the platform's roots change too. A reader sees all of the old or all of the new.
@@ -126,13 +128,6 @@ impl CaFolder {
         if removed.is_empty() { Err(CaError::Missing { folder: self.folder.clone() }) } else { Ok(removed) }
     }
 
-    fn read(&self) -> Result<(Ca, Facts), CaError> {
-        if self.key().symlink_metadata().is_err() && self.certificate().symlink_metadata().is_err() {
-            return Err(CaError::Missing { folder: self.folder.clone() });
-        }
-        read_pair(CaMode::Generated, &self.certificate(), &self.key())
-    }
-
     fn make(&self) -> Result<(), CaError> {
         match fs::DirBuilder::new().mode(0o750).create(&self.folder) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -151,13 +146,13 @@ impl CaFolder {
 /// # Errors
 /// The key is not safe or not the certificate's; the certificate is not in its time, or may not sign.
 pub fn operator(certificate: &Path, key: &Path, now: Timestamp) -> Result<Ca, CaError> {
-    let (ca, facts) = read_pair(CaMode::Operator, certificate, key)?;
+    let ca = read_pair(CaMode::Operator, certificate, key)?;
     let path = || certificate.to_owned();
-    if now >= facts.not_after {
-        return Err(CaError::Expired { path: path(), not_after: facts.not_after });
+    if now >= ca.not_after() {
+        return Err(CaError::Expired { path: path(), not_after: ca.not_after() });
     }
-    if now < facts.not_before {
-        return Err(CaError::NotYet { path: path(), not_before: facts.not_before });
+    if now < ca.not_before() {
+        return Err(CaError::NotYet { path: path(), not_before: ca.not_before() });
     }
     if !ca.signs_under_its_name(now) {
         return Err(CaError::Subject { path: path() });
@@ -165,7 +160,7 @@ pub fn operator(certificate: &Path, key: &Path, now: Timestamp) -> Result<Ca, Ca
     Ok(ca)
 }
 
-fn read_pair(mode: CaMode, certificate: &Path, key: &Path) -> Result<(Ca, Facts), CaError> {
+fn read_pair(mode: CaMode, certificate: &Path, key: &Path) -> Result<Ca, CaError> {
     let path = || certificate.to_owned();
     let chain = roots::read_certificates(certificate)?;
     let facts = chain.first().and_then(|der: &CertificateDer<'_>| Facts::of(der));
@@ -177,9 +172,8 @@ fn read_pair(mode: CaMode, certificate: &Path, key: &Path) -> Result<(Ca, Facts)
         return Err(CaError::NotAnAuthority { path: path(), lacks: "certificate signing in Key Usage" });
     }
     let pair = read_key(key)?;
-    let ca = Ca::from_chain(mode, chain, facts.clone(), pair);
-    let ca = ca.ok_or_else(|| CaError::Mismatch { key: key.to_owned(), certificate: path() })?;
-    Ok((ca, facts))
+    let ca = Ca::from_chain(mode, chain, facts, pair);
+    ca.ok_or_else(|| CaError::Mismatch { key: key.to_owned(), certificate: path() })
 }
 
 fn read_key(path: &Path) -> Result<KeyPair, CaError> {

@@ -102,6 +102,12 @@ impl Ca {
         self.facts.not_after
     }
 
+    /// Whether two thirds of its life are over.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let life = self.not_after().since(self.not_before());
+        now >= self.not_before().plus(life * 2 / 3)
+    }
+
     /// SHA-256 of its certificate.
     pub fn fingerprint(&self) -> Sha256Hex {
         Sha256Hex::from_bytes(&Sha256::digest(self.certificate()).into())

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{clock, home::file};
 use chrono::Duration;
+use hudsucker::rustls::client::danger::ServerCertVerifier;
 use std::{fs, path::Path};
 
 fn roots(folder: &Path) -> Roots {
@@ -72,7 +73,6 @@ fn a_generated_authority_is_renewed_at_two_thirds_on_the_same_key_and_the_old_on
         store.add(root.certificate().clone()).unwrap();
         let verifier = hudsucker::rustls::client::WebPkiServerVerifier::builder_with_provider(store.into(), provider());
         let time = std::time::Duration::from_secs(later.to_utc().timestamp().cast_unsigned());
-        use hudsucker::rustls::client::danger::ServerCertVerifier;
         let verdict = verifier.build().unwrap().verify_server_cert(
             &leaf,
             &[],
