@@ -11,7 +11,7 @@ use crate::{
 use posture::UnscannedReason;
 use serde::Serialize;
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
     process::ExitStatus,
@@ -225,8 +225,10 @@ fn names(names: &[OsString]) -> String {
     names.iter().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join(", ")
 }
 
+/// Lines about roots matter where we have roots to give.
 fn warn_of_overrides(config: &Config) {
-    for found in dotenv::files(&config.hermes_home).iter().flat_map(|path| dotenv::overrides(path)) {
+    let matters = |found: &dotenv::Override| config.inspect_https || !contract::is_ca_variable(OsStr::new(&found.name));
+    for found in dotenv::files(&config.hermes_home).iter().flat_map(|path| dotenv::overrides(path)).filter(matters) {
         let at = format!("{} line {}", found.path.display(), found.line);
         show::note(format_args!("warning: {at} sets {}, which Hermes puts before this environment", found.name));
     }

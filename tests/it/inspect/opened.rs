@@ -165,7 +165,7 @@ async fn shapes_that_smuggle_are_refused_within_tls_as_without() {
         "Transfer-Encoding: chunked, identity\r\n",
     ];
     for shape in shapes {
-        let proxy = Inspecting::new();
+        let proxy = Inspecting::with(|s| s.timeouts.drain = Duration::from_millis(300), &[], |_| false);
         let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let (acceptor, ears) =
             (proxy.world.server(&["localhost"], &["http/1.1"], |_| {}), std::sync::Arc::clone(&heard));

@@ -118,6 +118,11 @@ impl Ca {
         Sha256Hex::from_bytes(&Sha256::digest(&self.facts.spki).into())
     }
 
+    /// Whether a certificate is over this authority's key.
+    fn has_the_key_of(&self, certificate: &CertificateDer<'_>) -> bool {
+        Facts::of(certificate).is_some_and(|facts| facts.spki == self.facts.spki)
+    }
+
     /// What a posture says of it. An ephemeral key is not named: a new run is no drift.
     pub fn stated(&self) -> posture::Ca {
         let key_sha256 = (self.mode != CaMode::Ephemeral).then(|| self.key_sha256());

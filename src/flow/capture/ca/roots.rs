@@ -14,8 +14,8 @@ const MAX_BYTES: u64 = 16 << 20;
 /// Roots that vouch for upstream servers.
 #[derive(Clone)]
 pub struct Roots {
-    platform: Vec<CertificateDer<'static>>,
-    extra: Vec<CertificateDer<'static>>,
+    pub(super) platform: Vec<CertificateDer<'static>>,
+    pub(super) extra: Vec<CertificateDer<'static>>,
 }
 
 impl Roots {
@@ -35,11 +35,11 @@ impl Roots {
         Ok(Self { platform, extra })
     }
 
-    /// Those that can be used, as an anchor for verification. Our own authority is none: `SSL_CERT_FILE` may name our
-    /// bundle, and it speaks for clients' connections to us alone.
+    /// Those that can be used, as an anchor for verification. Our own authority is none, by whichever certificate:
+    /// `SSL_CERT_FILE` may name our bundle, and it speaks for clients' connections to us alone.
     pub(in super::super) fn store(&self, ours: &Ca) -> RootCertStore {
         let mut store = RootCertStore::empty();
-        let others = self.platform.iter().chain(&self.extra).filter(|root| *root != ours.certificate());
+        let others = self.platform.iter().chain(&self.extra).filter(|root| !ours.has_the_key_of(root));
         store.add_parsable_certificates(others.cloned());
         store
     }
@@ -48,7 +48,7 @@ impl Roots {
 /// The platform's roots and ours, in PEM: every variable but `NODE_EXTRA_CA_CERTS` replaces the platform's.
 pub fn bundle(roots: &Roots, ca: &Ca) -> String {
     let mut text = String::new();
-    let others = roots.platform.iter().filter(|root| *root != ca.certificate());
+    let others = roots.platform.iter().filter(|root| !ca.has_the_key_of(root));
     for certificate in ca.chain().iter().chain(others) {
         pem(&mut text, certificate);
     }

@@ -124,3 +124,23 @@ fn a_file_of_roots_that_holds_none_is_an_error_that_names_it() {
         assert!(Roots::load(Some(&path)).is_err_and(|e| e.to_string().contains(".pem")), "{text}");
     }
 }
+
+#[test]
+fn an_authority_of_ours_among_the_roots_vouches_for_no_upstream_and_stands_in_the_bundle_once() {
+    let home = tempfile::tempdir().unwrap();
+    let now = clock::now();
+    let key = KeyPair::generate().unwrap();
+    let older = KeyPair::from_pem(&key.serialize_pem()).unwrap();
+    let older = Ca::self_made(CaMode::Generated, older, now.plus(-Duration::days(300)), A_YEAR).unwrap();
+    let ours = Ca::self_made(CaMode::Generated, key, now, A_YEAR).unwrap();
+    let mut roots = roots(home.path());
+    let before = roots.store(&ours).len();
+    for ca in [&older, &ours] {
+        roots.platform.push(ca.certificate().clone());
+        roots.extra.push(ca.certificate().clone());
+    }
+    assert!(before > 0);
+    assert_eq!(roots.store(&ours).len(), before);
+    let text = bundle(&roots, &ours);
+    assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 1 + roots.platform.len() - 2);
+}
