@@ -115,3 +115,104 @@ async fn what_speaks_first_or_is_unknown_within_tls_is_relayed_and_counted() {
         assert_eq!((counted.connections, counted.bytes), (1, (greeting.len() + 2 * words.len()) as u64));
     }
 }
+
+#[tokio::test]
+async fn a_websocket_within_tls_is_relayed_and_counted() {
+    let proxy = Inspecting::new();
+    let acceptor = proxy.world.server(&["localhost"], BOTH, |_| {});
+    let port = listen(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut tls = acceptor.accept(stream).await.unwrap();
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") {
+                tls.read_exact(&mut byte).await.unwrap();
+                head.extend_from_slice(&byte);
+            }
+            let head = String::from_utf8(head).unwrap();
+            assert!(head.contains("Sec-WebSocket-Protocol: chat") && head.contains("Upgrade: websocket"), "{head}");
+            tls.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+                .await
+                .unwrap();
+            let mut frame = [0; 8];
+            tls.read_exact(&mut frame).await.unwrap();
+            tls.write_all(&frame).await.unwrap();
+            let _ = tls.read(&mut byte).await;
+        }
+    })
+    .await;
+    let mut tls = proxy.tls(&format!("localhost:{port}"), "localhost", &["http/1.1"]).await.unwrap();
+    let head = format!(
+        "GET /chat HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
+    );
+    tls.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        bounded(tls.read_exact(&mut byte)).await.unwrap();
+        answer.extend_from_slice(&byte);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101 "));
+    tls.write_all(b"\x82\x06masked").await.unwrap();
+    let mut echoed = [0; 8];
+    bounded(tls.read_exact(&mut echoed)).await.unwrap();
+    assert_eq!(&echoed, b"\x82\x06masked");
+    drop(tls);
+    let (meter, seen) = proxy.rig.stop().await;
+    assert_eq!(seen.len(), 2, "its two heads were read");
+    assert_eq!(meter.coverage().unscanned(UnscannedReason::WebsocketRelayed).bytes, 16);
+}
+
+#[tokio::test]
+async fn the_connection_dialled_for_the_client_is_the_one_its_requests_go_out_on() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+    for http2 in [false, true] {
+        let proxy = Inspecting::new();
+        let inner = origin(proxy.world.server(&["localhost"], BOTH, |_| {}), echo).await;
+        let dialled = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&dialled);
+        let port = listen(move |mut near| {
+            count.fetch_add(1, Relaxed);
+            async move {
+                let mut far = tokio::net::TcpStream::connect(("127.0.0.1", inner)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            }
+        })
+        .await;
+        let alpn = if http2 { "h2" } else { "http/1.1" };
+        let authority = format!("localhost:{port}");
+        let tls = proxy.tls(&authority, "localhost", &[alpn]).await.unwrap();
+        let mut speaker = Speaker::new(tls, http2).await;
+        for _ in 0..5 {
+            body(speaker.ask(request(http2, &authority, "/", "x")).await).await;
+        }
+        assert_eq!(dialled.load(Relaxed), 1, "HTTP/2 {http2}");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_ended_its_connection_is_dialled_again_in_the_same_protocol() {
+    for http2 in [false, true] {
+        let proxy = Inspecting::new();
+        let inner = origin(proxy.world.server(&["localhost"], BOTH, |_| {}), echo).await;
+        // Every connection is cut half a second after it was made.
+        let port = listen(move |mut near| async move {
+            let mut far = tokio::net::TcpStream::connect(("127.0.0.1", inner)).await.unwrap();
+            let relay = tokio::io::copy_bidirectional(&mut near, &mut far);
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(500), relay).await;
+        })
+        .await;
+        let (alpn, version) = if http2 { ("h2", "HTTP/2.0") } else { ("http/1.1", "HTTP/1.1") };
+        let authority = format!("localhost:{port}");
+        let tls = proxy.tls(&authority, "localhost", &[alpn]).await.unwrap();
+        let mut speaker = Speaker::new(tls, http2).await;
+        for pause in [0, 700, 700] {
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+            let answer = body(speaker.ask(request(http2, &authority, "/", "x")).await).await;
+            assert!(answer.starts_with(version), "{answer}");
+        }
+    }
+}
