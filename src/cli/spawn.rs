@@ -43,6 +43,9 @@ pub(super) fn monitor(
     if flags.allow_remote {
         command.arg("--allow-remote");
     }
+    if flags.inspect_https {
+        command.arg("--inspect-https");
+    }
     for (flag, value) in [("--listen", &flags.listen), ("--export-every", &flags.export_every)] {
         if let Some(value) = value {
             command.arg(flag).arg(value);

@@ -62,6 +62,12 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     let https = if status.https_inspection { "decrypted and scanned" } else { "relayed unopened" };
     row("monitor", format_args!("{}{why}, pid {}, since {}", status.monitor_status, status.pid, status.since))?;
     row("listening", format_args!("{}, HTTPS {https}", status.listen))?;
+    if let Some(not_after) = status.ca.not_after {
+        row("authority", format_args!("{}, until {not_after}", status.ca.mode))?;
+    }
+    for dest in &status.fallbacks {
+        row("unopened", format_args!("{}: a client there does not take our certificate", show::plain(dest)))?;
+    }
     row("key", &status.key_id)?;
     match &status.export {
         Some(export) => row("last export", format_args!("number {} of {}", export.sequence, export.generated_at))?,

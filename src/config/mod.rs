@@ -17,7 +17,7 @@ pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntr
 use crate::flow::detect::Limits;
 use error::Reason;
 use file::Raw;
-use posture::{Retention, Sha256Hex};
+use posture::{CaMode, Retention, Sha256Hex};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
@@ -79,6 +79,24 @@ pub struct Config {
     pub proxy_url: Option<UpstreamProxy>,
     /// Roots trusted upstream beside the platform's: a PEM file.
     pub ca_bundle: Option<PathBuf>,
+    /// Decrypt and scan HTTPS.
+    pub inspect_https: bool,
+    /// The authority that speaks for inspected hosts.
+    pub ca: CaSettings,
+    /// Hosts that are never inspected: lower case, no trailing dot, exact.
+    pub pass_through: Vec<String>,
+}
+
+/// The authority that speaks for inspected hosts: a `[ca]` of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaSettings {
+    /// `ephemeral`, `generated` or `operator`; when nothing is said, `start` takes the generated one and a monitor that
+    /// `run` starts an ephemeral one.
+    pub mode: Option<CaMode>,
+    /// An operator's certificate, PEM, absolute.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM, 0600, absolute.
+    pub key: Option<PathBuf>,
 }
 
 /// Where settings come from. The process' own are [`Sources::process`].
@@ -102,6 +120,8 @@ pub struct FlagValues {
     pub allow_remote: bool,
     /// `--export-every`
     pub export_every: Option<String>,
+    /// `--inspect-https`
+    pub inspect_https: bool,
 }
 
 impl Sources<'_> {
@@ -142,6 +162,9 @@ impl Config {
             audience: Vec::new(),
             proxy_url: None,
             ca_bundle: None,
+            inspect_https: false,
+            ca: CaSettings::default(),
+            pass_through: Vec::new(),
             home,
             hermes_home,
         }
@@ -204,6 +227,7 @@ impl FlagValues {
     fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
         let mut given = Vec::new();
         given.extend(self.allow_remote.then(|| ("allow_remote", "--allow-remote", "true".to_owned())));
+        given.extend(self.inspect_https.then(|| ("inspect_https", "--inspect-https", "true".to_owned())));
         given.extend(self.listen.clone().map(|v| ("listen", "--listen", v)));
         given.extend(self.export_every.clone().map(|v| ("export_every", "--export-every", v)));
         given
@@ -249,6 +273,18 @@ impl Loaded {
         if config.scan_queue_bytes < config.scan.max_scan_bytes {
             return refuse("scan.queue_bytes", "must not be below scan.max_scan_bytes");
         }
+        if config.proxy_url.as_ref().is_some_and(|proxy| is_listener(proxy, config.listen)) {
+            return refuse("proxy_url", "is this proxy itself");
+        }
+        let own = config.ca.mode == Some(CaMode::Operator);
+        for (key, path) in [("ca.cert", &config.ca.certificate), ("ca.key", &config.ca.key)] {
+            if own && path.is_none() {
+                return Err(Reason::new(format!("`operator` needs {key}")).of("ca.mode", self.origin_of("ca.mode")));
+            }
+            if !own && path.is_some() {
+                return refuse(key, "is used with ca.mode = \"operator\" alone");
+            }
+        }
         for (key, (now, signed)) in PLACES.into_iter().zip(self.places().iter().zip(signed_places)) {
             if now != signed {
                 return refuse(key, "a reader of the folder looks in its config.toml alone: it must say the same");
@@ -264,6 +300,16 @@ impl Loaded {
     fn places(&self) -> [PathBuf; 2] {
         [self.config.log_dir.clone(), self.config.export_dir.clone()]
     }
+}
+
+/// Whether an upstream proxy is the very address we listen on.
+fn is_listener(proxy: &UpstreamProxy, listen: SocketAddr) -> bool {
+    let address = if proxy.host == "localhost" { Some(listen.ip()) } else { proxy.host.parse().ok() };
+    let here = |ip: std::net::IpAddr| {
+        let (ip, own) = (ip.to_canonical(), listen.ip().to_canonical());
+        ip == own || ip.is_unspecified() || (own.is_unspecified() && ip.is_loopback())
+    };
+    proxy.port == listen.port() && address.is_some_and(here)
 }
 
 /// Refuses a variable with our prefix that means nothing to us: a misspelt setting must not pass for a default.

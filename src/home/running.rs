@@ -3,7 +3,7 @@
 use super::{Home, Lock, file, lock::Stamp};
 use posture::{RunId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{fs, io, net::SocketAddr};
+use std::{fs, io, net::SocketAddr, path::PathBuf};
 
 /// No `run/monitor.json` is longer.
 const MAX_BYTES: u64 = 4096;
@@ -12,6 +12,9 @@ const MAX_BYTES: u64 = 4096;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Running {
+    /// How HTTPS is inspected; null when it is not.
+    #[serde(default)]
+    pub inspection: Option<Inspecting>,
     /// Where its proxy listens.
     pub listen: SocketAddr,
     /// The nonce of the lock it holds.
@@ -26,12 +29,22 @@ pub struct Running {
     pub started_at: Timestamp,
 }
 
+/// How a running monitor inspects HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inspecting {
+    /// What clients have to trust: the platform's roots and the monitor's authority, PEM.
+    pub bundle: PathBuf,
+    /// When the authority's certificate ends; null when it is renewed before.
+    pub not_after: Option<Timestamp>,
+}
+
 impl Running {
     /// This process, holding `lock`.
     pub fn new(lock: &Lock, listen: SocketAddr, run_id: RunId, now: Timestamp) -> Self {
         let pid = std::process::id();
         let start_time = process_start_time(pid);
-        Self { listen, nonce: lock.nonce().to_owned(), pid, run_id, start_time, started_at: now }
+        Self { inspection: None, listen, nonce: lock.nonce().to_owned(), pid, run_id, start_time, started_at: now }
     }
 
     /// Writes the file.

@@ -10,8 +10,6 @@ fn a_command_line_that_is_none_is_usage_and_says_nothing_on_stdout() {
     for args in [
         &[][..],
         &["strat"],
-        &["start", "--inspect-https"],
-        &["run", "--inspect-https", "--", "true"],
         &["env", "--format", "cmd"],
         &["run"],
         &["run", "--json", "--", "true"],
@@ -207,7 +205,8 @@ fn a_dotenv_line_that_leads_past_is_pointed_out() {
 #[test]
 fn the_readme_holds_the_contract_and_the_settings_as_they_are() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for variable in guardian::platform::contract::SET {
+    let contract = guardian::platform::contract::SET.into_iter().chain(guardian::platform::contract::CA);
+    for variable in contract {
         assert!(readme.contains(&format!("| `{}` | {} |", variable.name, variable.read_by)), "{}", variable.name);
     }
     for name in guardian::platform::contract::UNSET {
