@@ -24,6 +24,8 @@ use tokio::{
 
 /// A monitor that is ending is gone within this, drain included, and another can begin.
 const LEAN_WITHIN: Duration = Duration::from_secs(60);
+/// Who has the lock of the state folder says who it is within this.
+const NAMED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What passed last is scanned within this, or is told of by the next `status`.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
@@ -92,7 +94,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
 
 /// A monitor that stays at least as long as the lease: the one that runs, or a new one.
 fn lean(place: &Place, flags: &FlagValues, config: &Config, home: &Home) -> Result<(Running, Lease), Trouble> {
-    let deadline = Instant::now() + LEAN_WITHIN;
+    let (deadline, named_by) = (Instant::now() + LEAN_WITHIN, Instant::now() + NAMED_WITHIN);
     loop {
         let trouble = match home.running() {
             Some(running) if elsewhere(flags, config, running.listen) => {
@@ -110,7 +112,8 @@ fn lean(place: &Place, flags: &FlagValues, config: &Config, home: &Home) -> Resu
             None => match spawn::monitor(place, flags, config, true) {
                 Ok(_) => continue,
                 // Another `run` was quicker, and its monitor may have no more than the lock yet; or one is just ending.
-                Err(trouble) if trouble.exit() == NO || home.running().is_some() => trouble,
+                Err(trouble) if home.running().is_some() => trouble,
+                Err(trouble) if trouble.exit() == NO && Instant::now() < named_by => trouble,
                 Err(trouble) => return Err(trouble),
             },
         };

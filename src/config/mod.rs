@@ -349,9 +349,10 @@ pub fn places_in(home: &Path) -> Result<[PathBuf; 2], ConfigError> {
 /// The state folder and Hermes' own, absolute.
 fn folders(sources: &Sources<'_>) -> Result<(PathBuf, PathBuf), ConfigError> {
     let absolute = |path: PathBuf, name: &'static str| {
-        let path = match printable(&path) {
-            true => std::path::absolute(path),
-            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it holds control characters")),
+        let path = if printable(&path) {
+            std::path::absolute(path)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it holds control characters"))
         };
         path.map_err(|source| ConfigError::Folder { name, source })
     };
