@@ -5,7 +5,7 @@ use super::{
     dial::DialError,
     hop::{self, Keep},
     listener::Connection,
-    message::{Head, Route, StartLine},
+    message::{Field, Head, Route, StartLine},
     patience::Busy,
     proxy::{Shared, Upstream},
     relay::relay,
@@ -18,6 +18,7 @@ use hudsucker::{
     hyper::{
         self, Method, Request, Response, StatusCode, Uri, Version,
         body::Incoming,
+        ext::ReasonPhrase,
         header::CONTENT_LENGTH,
         http::{
             response,
@@ -83,7 +84,7 @@ pub(super) async fn answer(
         direction: Direction::Inbound,
         route,
         start: StartLine::Response { status: parts.status.as_u16() },
-        fields: fields(&parts.headers),
+        fields: fields(&parts.headers).into_iter().chain(reason(&parts)).collect(),
     });
     parts.version = Version::HTTP_11;
     if let Some(from_upstream) = from_upstream {
@@ -139,6 +140,12 @@ fn inner_route(connection: &Connection, via: &Via, request: &mut Request<Incomin
         names_agree,
         verified_tls: via.verified_tls,
     })
+}
+
+/// The reason phrase as a field, when it is the origin's own: it may say as much as one.
+fn reason(head: &response::Parts) -> Option<Field> {
+    let phrase = head.extensions.get::<ReasonPhrase>()?;
+    Some(Field { name: Bytes::from_static(b":reason"), value: Bytes::copy_from_slice(phrase.as_bytes()) })
 }
 
 fn length_of_unmodified(head: &response::Parts) -> Option<u64> {
