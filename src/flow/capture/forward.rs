@@ -4,7 +4,7 @@ use super::{
     authority::{Authority, default_port},
     hop::{self, Keep},
     listener::Connection,
-    message::{Head, Route, StartLine},
+    message::{Field, Head, Route, StartLine},
     parent::Parent,
     patience::Busy,
     proxy::Shared,
@@ -19,6 +19,7 @@ use hudsucker::{
     hyper::{
         self, Method, Request, Response, StatusCode, Uri, Version,
         body::{Body as _, Incoming},
+        ext::ReasonPhrase,
         header::{CONTENT_LENGTH, PROXY_AUTHORIZATION},
         http::{
             response,
@@ -99,7 +100,7 @@ pub(super) async fn answer(
         direction: Direction::Inbound,
         route,
         start: StartLine::Response { status: parts.status.as_u16() },
-        fields: fields(&parts.headers),
+        fields: fields(&parts.headers).into_iter().chain(reason(&parts)).collect(),
     });
     parts.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
     if let Some(from_upstream) = from_upstream {
@@ -160,6 +161,12 @@ fn inner_route(connection: &Connection, via: &Via, request: &mut Request<Incomin
         names_agree,
         verified_tls: via.verified_tls,
     })
+}
+
+/// The reason phrase as a field, when it is the origin's own: it may say as much as one.
+fn reason(head: &response::Parts) -> Option<Field> {
+    let phrase = head.extensions.get::<ReasonPhrase>()?;
+    Some(Field { name: Bytes::from_static(b":reason"), value: Bytes::copy_from_slice(phrase.as_bytes()) })
 }
 
 fn length_of_unmodified(head: &response::Parts) -> Option<u64> {

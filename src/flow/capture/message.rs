@@ -60,7 +60,7 @@ pub struct Head {
     pub route: Arc<Route>,
     /// Its first line.
     pub start: StartLine,
-    /// Its header fields, in their order.
+    /// Its header fields, in their order; last, as `:reason`, the reason phrase of a response that has one of its own.
     pub fields: Vec<Field>,
 }
 

@@ -208,10 +208,10 @@ impl MessageTicket {
         let mut books = self.meter.open();
         let settled = self.settled.load(Relaxed);
         books.seen.bytes += bytes;
-        let reason = match settled {
-            false => UnscannedReason::InProgress,
-            true if self.dropped.load(Relaxed) => UnscannedReason::Dropped,
-            true => UnscannedReason::ScannerError,
+        let reason = match (settled, self.dropped.load(Relaxed)) {
+            (false, _) => UnscannedReason::InProgress,
+            (true, true) => UnscannedReason::Dropped,
+            (true, false) => UnscannedReason::ScannerError,
         };
         books.bucket(Some(reason)).bytes += bytes;
         self.relayed.fetch_add(bytes, Relaxed);

@@ -22,6 +22,7 @@
 //! **Non-interference.** Body bytes, trailers, status, field names with their case, values and order within a name
 //! are relayed as they came; hop-by-hop fields, chunk sizes and the case of what the engine writes itself may differ.
 //! Nothing is added, but a Host where the client sent none (RFC 9112, section 3.2.2), and nothing waits for a scan.
+//! Of a Content-Length beside a Transfer-Encoding only the latter passes (RFC 9112, section 6.3).
 //! The engine drops 1xx responses other than 100 and 101, and trailers that no Trailer field announced.
 //!
 //! **The engine.** hudsucker gives `Body` and the hyper, hyper-util and rustls it was built with; its accept loop,

@@ -270,6 +270,9 @@ impl Scanner {
     /// Bytes held until the end or the next event.
     pub fn held(&self) -> usize {
         self.coding.held()
+            + self.content_type.len()
+            + self.recent.len()
+            + self.judge.held()
             + match &self.content {
                 Content::Unshaped(start) => start.len(),
                 Content::Events { events, .. } => events.held(),

@@ -54,6 +54,7 @@ async fn a_head_keeps_its_case_values_and_order_and_gains_nothing() {
         assert_eq!(asked.head.field(gone), None, "{gone}");
     }
     assert!(matches!(told.head.start, StartLine::Response { status: 299 }));
+    assert_eq!(told.head.field(":reason"), Some(&b"Quite Fine"[..]));
     assert_eq!((told.head.direction, &told.body[..]), (Direction::Inbound, &b"ok"[..]));
     let coverage = meter.coverage();
     assert_eq!((coverage.scanned, &coverage.not_scanned[..]), (coverage.seen, &[][..]));

@@ -28,10 +28,35 @@ pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, vo
                 out.push(b'\n');
             }
         }
+        wide(text, &mut out);
     }
     w.show(&out, name, voice);
     w.reshape(&out, name, voice);
     w.give_back(out);
+}
+
+/// Appends the stretches of ASCII written as UTF-16, of either order, a line each.
+fn wide(text: &[u8], out: &mut Vec<u8>) {
+    let mut after = 0;
+    while let Some(nul) = memchr(0, &text[after..]).map(|at| after + at) {
+        let start = nul.saturating_sub(1).max(after);
+        let letters = text[start..].chunks_exact(2).take_while(|c| (0x20..0x7f).contains(&c[0]) && c[1] == 0);
+        let before = out.len();
+        out.extend(letters.map(|c| c[0]));
+        let found = out.len() - before;
+        let end = start + 2 * found;
+        if found + 1 >= SHORTEST {
+            out.push(b'\n');
+            // Big end first, the last letter has its zero before it; little end first, it is something else.
+            if let Some(last) = text.get(end).filter(|b| (0x20..0x7f).contains(*b)) {
+                out.extend_from_within(before..before + found);
+                out.extend([*last, b'\n']);
+            }
+        } else {
+            out.truncate(before);
+        }
+        after = end.max(nul + 1).min(text.len());
+    }
 }
 
 /// `text` read as UTF-16, little endian unless it says otherwise, when that is what it looks like.

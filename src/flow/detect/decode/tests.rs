@@ -116,6 +116,14 @@ fn packed_and_wide_bodies_are_undone() {
     assert_eq!(chains(&wide), [""]);
     let binary = [b"\0\0\x01\x02".to_vec(), SECRET.as_bytes().to_vec(), vec![0; 40]].concat();
     assert_eq!(chains(&binary), [""]);
+    for wide in [u16::to_le_bytes, u16::to_be_bytes] {
+        let stretch: Vec<u8> = SECRET.encode_utf16().flat_map(wide).collect();
+        for (before, after) in
+            [(&b"SQLite\0\x01\x02"[..], &b"\0\xff\x01"[..]), (b"plain text, then: ", b""), (b"\0\0\0", b"\0\0x")]
+        {
+            assert_eq!(chains([before, &stretch, after].concat()), [""], "{}", before.escape_ascii());
+        }
+    }
 }
 
 #[test]

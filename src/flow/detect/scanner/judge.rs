@@ -45,6 +45,12 @@ impl Judge {
         Self { detector, direction, token_seen: false, route, seen: Seen::default() }
     }
 
+    /// Bytes remembered of what was said.
+    pub(super) fn held(&self) -> usize {
+        let Seen { hashes, said, .. } = &self.seen;
+        hashes.len() * size_of::<u64>() + said.iter().map(|s| size_of::<Said>() + s.matched.len()).sum::<usize>()
+    }
+
     /// Reports what is in `view` and was not reported before.
     pub(super) fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) {
         let Self { detector, direction, token_seen, route, seen } = self;

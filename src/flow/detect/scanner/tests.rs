@@ -317,6 +317,17 @@ fn a_hit_is_reported_once_a_message() {
 }
 
 #[test]
+fn what_is_remembered_of_a_message_is_held() {
+    let long = "x".repeat(9 << 10);
+    let mut on = |_: &Hit<'_>| {};
+    let mut feed = Scanner::new(detector(), head(Direction::Outbound, &[("content-type", &long)]), &mut on);
+    let before = feed.held();
+    assert!(before >= long.len());
+    feed.body(b"data: AKIAXJC6FNDMTURWMQ55\n\ndata: AKIAYDB2OPQ4WKZLNR7C\n\n\n", &mut on);
+    assert!(feed.held() >= before + 2 * 20);
+}
+
+#[test]
 fn our_own_token_is_seen_and_is_no_hit() {
     let detector = detector();
     for (text, seen) in [
