@@ -36,8 +36,9 @@ const BLOCK_BEFORE: usize = 768;
 const BLOCK_AFTER: usize = 1536;
 /// The longest command or path kept of a match.
 const MAX_MATCHED: usize = 1 << 10;
-/// How much of a text set apart by blanks is put together.
-const MAX_SPACED: usize = 512;
+/// How much of a text around words written backwards is turned round at once, and how often.
+const MAX_BACKWARDS: usize = 4 << 10;
+const MAX_STRETCHES: usize = 16;
 /// Matches of which it is looked up whether only folding showed them: each costs a look through the view.
 const MAX_TOLD_APART: usize = 64;
 /// The longest member name that gives its value a context.
@@ -113,6 +114,28 @@ impl Looked {
     }
 }
 
+/// The lines in which keywords stand backwards.
+#[derive(Default)]
+struct Backwards {
+    stretches: Vec<Range<usize>>,
+}
+
+impl Backwards {
+    fn note(&mut self, text: &[u8], keyword: &Range<usize>) {
+        let floor = keyword.start.saturating_sub(LINE_BEFORE);
+        let cap = text.len().min(keyword.end + LINE_BEFORE);
+        let start = memchr::memrchr(b'\n', &text[floor..keyword.start]).map_or(floor, |n| floor + n + 1);
+        let end = memchr::memchr(b'\n', &text[keyword.end..cap]).map_or(cap, |n| keyword.end + n);
+        // The lines between, such as a key's, belong to both.
+        let full = self.stretches.len() == MAX_STRETCHES;
+        match self.stretches.last_mut() {
+            Some(last) if end <= last.start + MAX_BACKWARDS => last.end = end.max(last.end),
+            _ if !full => self.stretches.push(start..end),
+            _ => {}
+        }
+    }
+}
+
 /// What was reported of a view.
 #[derive(Default)]
 struct Seen {
@@ -149,14 +172,12 @@ impl Matcher {
         self.scan(gate, pass, &mut seen, true, on);
         if direction == Direction::Outbound {
             self.in_name(gate, view, &mut seen, on);
-            if let Some(joined) = join::literals(&folded) {
-                let pass = Pass { text: &joined, extra: Some(Encoding::Shell), raw: view.text };
+        }
+        for undo in [join::literals, join::spaced, join::wrapped, shell::plain] {
+            if let Some(plain) = undo(&folded) {
+                let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text };
                 self.scan(gate, pass, &mut seen, false, on);
             }
-        }
-        if let Some(plain) = shell::plain(&folded) {
-            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text };
-            self.scan(gate, pass, &mut seen, false, on);
         }
     }
 
@@ -188,13 +209,10 @@ impl Matcher {
         // How far each rule that looks at whole stretches has looked.
         let mut looked: Vec<Looked> = Vec::new();
         let mut paths = path::Last::default();
-        let mut spaced_to = 0;
-        let mut closed_up = Vec::new();
+        let mut backwards = Backwards::default();
         gate.each(pass.text, &mut |keyword, by_keyword| {
-            if by_keyword.is_empty() && keyword.start >= spaced_to {
-                let whole = join::spaced(pass.text, keyword.start, MAX_SPACED);
-                spaced_to = keyword.start + whole.len();
-                closed_up.push(whole);
+            if by_keyword.is_empty() && first {
+                backwards.note(pass.text, &keyword);
             }
             for &index in by_keyword {
                 let rule = &rules[index];
@@ -225,8 +243,9 @@ impl Matcher {
                 }
             }
         });
-        for whole in closed_up {
-            let pass = Pass { text: &whole, extra: Some(Encoding::Shell), raw: pass.raw };
+        for stretch in backwards.stretches {
+            let turned: Vec<u8> = pass.text[stretch].iter().rev().copied().collect();
+            let pass = Pass { text: &turned, extra: Some(Encoding::Shell), raw: pass.raw };
             self.scan_for(gate, pass, seen, false, wanted, on);
         }
     }

@@ -9,7 +9,7 @@ use posture::Encoding;
 use std::{ops::Range, sync::LazyLock};
 
 /// Shorter runs are words.
-const SHORTEST: usize = 16;
+const SHORTEST: usize = 12;
 /// Characters of a run that are decoded to see whether the rest is worth it.
 const SAMPLE: usize = 16;
 /// Path segments of a run at which something may begin.
@@ -62,7 +62,7 @@ const fn table(base64: bool) -> Table {
 
 /// The next run of `SHORTEST` or more characters of `table`, from `after` on.
 fn next_run(text: &[u8], table: &Table, mut after: usize) -> Option<Range<usize>> {
-    // A run of sixteen must cover every sixteenth byte.
+    // A run of that length must cover every such byte.
     let mut at = after + SHORTEST - 1;
     loop {
         if !table[usize::from(*text.get(at)?)] {

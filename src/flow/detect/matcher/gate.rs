@@ -3,16 +3,18 @@
 //! Three bytes, their case folded, are hashed at each place and looked up in a table that stays in the first cache. No
 //! place waits for the one before, as it would in an automaton of some thousand states.
 
-use crate::flow::detect::rule::{Find, RuleSet};
+use crate::flow::detect::rule::RuleSet;
 use posture::Direction;
 use std::{collections::BTreeMap, ops::Range};
 
 /// The shortest keyword, and how much of each is hashed.
 const LEAST: usize = 3;
 const HASH_BITS: u32 = 15;
+/// The longest run of blanks that a keyword's blank stands for.
+const MAX_BLANKS: usize = 64;
 const WORD_BITS: usize = u64::BITS as usize;
-/// Characters of a keyword that, set apart by blanks, are looked for.
-const SPACED: usize = 4;
+/// The shortest keyword that is looked for backwards too: a shorter one stands in everyday words.
+const LEAST_BACKWARDS: usize = 4;
 
 /// The keywords of one direction's rules.
 pub(super) struct Gate {
@@ -28,7 +30,9 @@ struct Keyword {
     /// In lower case.
     text: Box<[u8]>,
     hash: usize,
-    /// The rules it brings into play; none for one set apart by blanks.
+    /// It has blanks.
+    blank: bool,
+    /// The rules it brings into play; none for one written backwards.
     rules: Vec<usize>,
 }
 
@@ -38,16 +42,20 @@ impl Gate {
         for (index, rule) in rules.rules().iter().enumerate().filter(|(_, r)| r.family().direction() == direction) {
             for keyword in rule.keywords() {
                 by_keyword.entry(keyword.clone().into_bytes()).or_default().push(index);
-                let one_word = !keyword.trim_end().contains([' ', '\t']);
-                if one_word && matches!(rule.find(), Find::Prefix | Find::Path | Find::Pem) {
-                    let letters: Vec<String> = keyword.chars().take(SPACED).map(String::from).collect();
-                    by_keyword.entry(letters.join(" ").into_bytes()).or_default();
+                let backwards: Vec<u8> = keyword.trim().bytes().rev().collect();
+                if backwards.len() >= LEAST_BACKWARDS && backwards != keyword.trim().as_bytes() {
+                    by_keyword.entry(backwards).or_default();
                 }
             }
         }
         let mut keywords: Vec<Keyword> = by_keyword
             .into_iter()
-            .map(|(text, rules)| Keyword { hash: hash([text[0], text[1], text[2]]), text: text.into(), rules })
+            .map(|(text, rules)| Keyword {
+                hash: hash([text[0], text[1], text[2]]),
+                blank: text.iter().any(|b| matches!(b, b' ' | b'\t')),
+                text: text.into(),
+                rules,
+            })
             .collect();
         keywords.sort_by_key(|k| k.hash);
         let mut known = vec![0; (1 << HASH_BITS) / WORD_BITS].into_boxed_slice();
@@ -59,7 +67,8 @@ impl Gate {
         Self { known, first, keywords }
     }
 
-    /// Reports each keyword in `text`, in order of position, with the rules it brings into play.
+    /// Reports each keyword in `text`, in order of position, with the rules it brings into play: none when it stands
+    /// there backwards.
     pub(super) fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>, &[usize])) {
         for (at, window) in text.windows(LEAST).enumerate() {
             let hash = hash([window[0], window[1], window[2]]);
@@ -68,9 +77,8 @@ impl Gate {
             }
             let alike = self.keywords[usize::from(self.first[hash])..].iter().take_while(|k| k.hash == hash);
             for keyword in alike {
-                let end = at + keyword.text.len();
-                if text.get(at..end).is_some_and(|t| t.eq_ignore_ascii_case(&keyword.text)) {
-                    on(at..end, &keyword.rules);
+                if let Some(len) = keyword.len_at(&text[at..]) {
+                    on(at..at + len, &keyword.rules);
                 }
             }
         }
@@ -79,8 +87,38 @@ impl Gate {
     /// Whether a keyword stands in `text`.
     pub(super) fn any(&self, text: &[u8]) -> bool {
         let mut any = false;
-        self.each(text, &mut |_, _| any = true);
+        self.each(text, &mut |_, rules| any |= !rules.is_empty());
         any
+    }
+}
+
+impl Keyword {
+    /// How long the keyword is at the start of `text`, if it stands there. Its blanks may be any run of them.
+    fn len_at(&self, text: &[u8]) -> Option<usize> {
+        let len = self.text.len();
+        if text.get(..len).is_some_and(|t| t.eq_ignore_ascii_case(&self.text)) {
+            return Some(len);
+        }
+        if !self.blank {
+            return None;
+        }
+        let mut at = 0;
+        for (n, &b) in self.text.iter().enumerate() {
+            if matches!(b, b' ' | b'\t') {
+                let last = !matches!(self.text.get(n + 1), Some(b' ' | b'\t'));
+                let most = if last { MAX_BLANKS } else { 1 };
+                let run = text.get(at..)?.iter().take(most).take_while(|b| matches!(b, b' ' | b'\t')).count();
+                at += run;
+                if run == 0 {
+                    return None;
+                }
+            } else if text.get(at)?.eq_ignore_ascii_case(&b) {
+                at += 1;
+            } else {
+                return None;
+            }
+        }
+        Some(at)
     }
 }
 
@@ -110,6 +148,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_blank_stands_for_any_run_of_blanks_and_a_keyword_backwards_brings_no_rule() {
+        let rules = RuleSet::embedded();
+        let gate = Gate::new(&rules, Direction::Inbound);
+        let brings = |text: &str| {
+            let mut brought = None;
+            gate.each(text.as_bytes(), &mut |at, rules| {
+                brought.get_or_insert((at, rules.is_empty()));
+            });
+            brought
+        };
+        assert_eq!(brings("sh.exe \t -x").map(|(_, backwards)| backwards), Some(false));
+        assert_eq!(brings("rd \t /s"), Some((0..6, false)));
+        assert_eq!(brings("syek_dezirohtua"), Some((0..15, true)));
+        assert_eq!(brings("words of no use"), None);
     }
 
     proptest::proptest! {

@@ -34,7 +34,7 @@ const fn of_path(b: u8) -> bool {
 pub(super) struct Last {
     span: Range<usize>,
     path: Vec<u8>,
-    /// The path with the ends of the lines beside it, when a line breaks in its midst.
+    /// The path with the ends of the lines beside it, when a line breaks in its midst; or with its last wildcard.
     whole: Option<Vec<u8>>,
     tried: Vec<usize>,
 }
@@ -77,8 +77,11 @@ impl Last {
         if text[start..].starts_with(b".") && start.checked_sub(1).is_some_and(|n| text[n] == b')') {
             return Self { span, ..Self::default() };
         }
+        let token = &text[start..end];
         let whole = broken(text, start..end).map(|whole| resolve(trim(&whole)));
-        Self { path: resolve(trim(&text[start..end])), span, whole, tried: Vec::new() }
+        // A question mark may end the sentence, or stand for the last character of a name.
+        let whole = whole.or_else(|| (token.ends_with(b"?") && token.contains(&b'/')).then(|| resolve(token)));
+        Self { path: resolve(trim(token)), span, whole, tried: Vec::new() }
     }
 }
 

@@ -98,8 +98,7 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
 }
 
 fn says_secret(context: &[u8]) -> bool {
-    let lower = context.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|w| memchr::memmem::find(&lower, w).is_some())
+    SECRET_WORDS.iter().any(|w| context.windows(w.len()).any(|c| c.eq_ignore_ascii_case(w)))
 }
 
 /// The whole runs of the rule's alphabet in `range` that its regex takes.

@@ -181,7 +181,7 @@ fn assignments(line: &[u8], variables: &mut Variables) {
             let ends = |b: &u8| b.is_ascii_whitespace() || b";&|)\"'`<>".contains(b);
             &rest[..rest.iter().position(ends).unwrap_or(rest.len())]
         };
-        if value.is_empty() || value.len() > MAX_VALUE || value.starts_with(b"=") {
+        if value.len() > MAX_VALUE || value.starts_with(b"=") {
             continue;
         }
         let mut plain = Plain::new(MAX_VALUE);

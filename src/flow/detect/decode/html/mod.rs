@@ -51,8 +51,8 @@ fn inline_tag(text: &[u8]) -> Option<usize> {
     let rest = text.strip_prefix(b"<")?;
     let rest = rest.strip_prefix(b"/").unwrap_or(rest);
     let name = rest.iter().take(8).take_while(|b| b.is_ascii_alphabetic()).count();
-    INLINE.iter().find(|n| n.eq_ignore_ascii_case(&rest[..name]))?;
     matches!(rest.get(name), Some(b'>' | b' ' | b'/')).then_some(())?;
+    INLINE.iter().find(|n| n.len() == name && n.eq_ignore_ascii_case(&rest[..name]))?;
     memchr(b'>', &text[..text.len().min(LONGEST)]).map(|at| at + 1)
 }
 
