@@ -55,9 +55,12 @@ impl Admission {
             EventBody::Fold { .. } | EventBody::Overflow { .. } | EventBody::ClockStep { .. } => {
                 self.max_bytes - self.max_bytes / 16
             }
-            EventBody::Checkpoint(_) | EventBody::Gap { .. } | EventBody::Start { .. } | EventBody::Stop { .. } => {
-                self.max_bytes
-            }
+            EventBody::Checkpoint(_)
+            | EventBody::Gap { .. }
+            | EventBody::Prune(_)
+            | EventBody::Seal { .. }
+            | EventBody::Start { .. }
+            | EventBody::Stop { .. } => self.max_bytes,
         };
         used + len <= limit
     }
