@@ -13,16 +13,19 @@ mod admit;
 mod fold;
 mod log;
 mod mend;
+mod retain;
+mod segments;
 mod walk;
 
 use crate::flow::redact::Finding;
 use admit::{Admission, Overflow};
-use attest::{Chain, Record};
+use attest::{Chain, Framed, Record};
 use fold::{Folds, Key};
 use log::Log;
 use posture::{
     Checkpoint, Counts, DegradedReason, Event, EventBody, FindingLog, FindingRecord, Platform, Retention, Timestamp,
 };
+use segments::Segments;
 use std::{
     collections::VecDeque,
     io,
@@ -72,6 +75,9 @@ pub struct Store {
     log: Option<Log>,
     /// Its length, also while it cannot be opened.
     bytes: u64,
+    segments: Segments,
+    /// What the next segment begins with, but for the counts.
+    totals: Option<Checkpoint>,
     load_after: Option<Instant>,
     load_failures: u32,
     quarantined: bool,
@@ -119,13 +125,15 @@ impl Store {
     /// Opens the log, or makes it, and walks all of it.
     ///
     /// It never fails: a log that cannot be read or written is a [`Store::trouble`], and tried again.
-    pub fn open(folder: &Path, bounds: Bounds, signed: Option<Signed>) -> Self {
+    pub fn open(folder: &Path, bounds: Bounds, signed: Option<Signed>, now: Timestamp) -> Self {
         let mut this = Self {
             folder: folder.to_owned(),
             bounds,
             signed,
             log: None,
             bytes: 0,
+            segments: Segments::new(Chain::genesis()),
+            totals: None,
             load_after: None,
             load_failures: 0,
             quarantined: false,
@@ -142,7 +150,7 @@ impl Store {
             overflow: Overflow::default(),
             not_recorded: 0,
         };
-        match this.load() {
+        match this.load(now) {
             Ok(run_was_open) => this.unclean = run_was_open,
             Err(error) => this.fail("open the log", &error),
         }
@@ -170,6 +178,7 @@ impl Store {
         self.wait_for_log_all(lasted.into_iter().chain(refused), now, at);
         self.write_waiting(now, at);
         self.report_damage(now, at);
+        self.retain(now, at);
     }
 
     /// The end of a run: closes every window, so that no sighting is lost.
@@ -197,7 +206,7 @@ impl Store {
         if !self.unsynced {
             return Ok(());
         }
-        let log = self.log.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let log = self.log.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         log.sync()?;
         self.unsynced = false;
         Ok(())
@@ -205,7 +214,15 @@ impl Store {
 
     /// A posture that covers the log up to `signed` is complete.
     pub fn signed(&mut self, signed: Signed) {
+        self.segments.signed(signed.chain.next_seq());
         self.signed = Some(signed);
+        self.delete_pruned();
+    }
+
+    /// What the checkpoint says with which the next segment begins; its counts are the log's. Without it, no segment
+    /// ends: tell it before the first record, and again whenever it changed.
+    pub fn totals(&mut self, totals: Checkpoint) {
+        self.totals = Some(totals);
     }
 
     /// What a posture says of the log: with damage at or below the signed head, what was signed.
@@ -214,7 +231,10 @@ impl Store {
             Some(s) if self.quarantined => {
                 (FindingLog { first_seq: s.first_seq, next_seq: s.chain.next_seq() }, &s.chain, &s.counts)
             }
-            _ => (FindingLog { first_seq: 1, next_seq: self.end.next_seq() }, &self.end, &self.counts),
+            _ => {
+                let (first_seq, next_seq) = (self.segments.first_seq(), self.end.next_seq());
+                (FindingLog { first_seq, next_seq }, &self.end, &self.counts)
+            }
         }
     }
 
@@ -238,9 +258,9 @@ impl Store {
         self.waiting.len()
     }
 
-    /// Bytes of the file that is written to.
+    /// Bytes of all segments.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.segments.sealed_bytes() + self.bytes
     }
 
     /// Why the log is not whole.
@@ -264,7 +284,8 @@ impl Store {
         if self.folds.sighting(&key) || self.more_of_one_that_waits(&key) {
             return self.settle(now, at);
         }
-        if !self.admission.admits(&record, self.bytes()) {
+        let young = self.segments.young_bytes(now) + self.bytes;
+        if !self.admission.admits(&record, self.bytes(), young) {
             self.overflow.refused(&record, at);
             self.not_recorded += 1;
             return self.settle(now, at);
@@ -317,11 +338,11 @@ impl Store {
     }
 
     fn write_waiting(&mut self, now: Timestamp, at: Instant) {
-        if let Err(error) = self.make_sure_of_log(at) {
+        if let Err(error) = self.make_sure_of_log(now, at) {
             return self.fail("open the log", &error);
         }
         while let Some(waiting) = self.waiting.pop_front() {
-            match self.write(&waiting) {
+            match self.write(&waiting, now) {
                 Ok(Some(seq)) => {
                     if let Waiting::Finding { record, more } = waiting {
                         self.admission.seen(&record);
@@ -341,24 +362,45 @@ impl Store {
     }
 
     /// `None` when there is no room for it, or no way to spell it.
-    fn write(&mut self, waiting: &Waiting) -> io::Result<Option<u64>> {
-        let record = waiting.record(&self.end);
-        let Ok(framed) = self.end.frame(&record) else {
-            tracing::error!("a record has no canonical form; it is counted as not recorded");
-            return Ok(None);
-        };
-        let log = self.log.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+    fn write(&mut self, waiting: &Waiting, now: Timestamp) -> io::Result<Option<u64>> {
+        let mut framed = self.frame(waiting);
+        if let Some((_, line)) = &framed
+            && self.make_segment(line.line.len() as u64, now)?
+        {
+            framed = self.frame(waiting);
+        }
+        let Some((record, framed)) = framed else { return Ok(None) };
         if let Waiting::Event { event, .. } = waiting
-            && !self.admission.admits_event(event, log.len(), framed.line.len() as u64)
+            && !self.admission.admits_event(event, self.bytes(), framed.line.len() as u64)
         {
             return Ok(None);
         }
+        self.append(&record, &framed)?;
+        Ok(Some(framed.seq))
+    }
+
+    fn frame(&self, waiting: &Waiting) -> Option<(Record, Framed)> {
+        let record = waiting.record(&self.end);
+        let framed = self.end.frame(&record);
+        if framed.is_err() {
+            tracing::error!("a record has no canonical form; it is counted as not recorded");
+        }
+        Some((record, framed.ok()?))
+    }
+
+    fn append(&mut self, record: &Record, framed: &Framed) -> io::Result<()> {
+        let log = self.log.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         log.append(&framed.line)?;
         self.bytes = log.len();
+        self.stands_behind(record, framed);
+        Ok(())
+    }
+
+    fn stands_behind(&mut self, record: &Record, framed: &Framed) {
         self.unsynced = true;
-        self.end.advance(&framed);
+        self.end.advance(framed);
         record.count(&mut self.counts);
-        Ok(Some(framed.seq))
+        self.segments.see(record);
     }
 
     fn fail(&mut self, what: &'static str, error: &io::Error) {

@@ -53,7 +53,7 @@ impl Home {
     }
 
     fn open(&self, signed: Option<Signed>) -> Store {
-        Store::open(self.dir.path(), bounds(), signed)
+        Store::open(self.dir.path(), bounds(), signed, now())
     }
 
     fn put(&self, store: &mut Store, record: FindingRecord) {
@@ -248,7 +248,7 @@ fn sightings_fold_until_the_window_closes() {
 #[test]
 fn the_oldest_window_makes_room_and_the_end_closes_all() {
     let home = Home::new();
-    let mut store = Store::open(home.dir.path(), Bounds { fold_open_max: 2, ..bounds() }, None);
+    let mut store = Store::open(home.dir.path(), Bounds { fold_open_max: 2, ..bounds() }, None, now());
     for n in [0, 0, 1, 1, 1, 2, 2] {
         home.put(&mut store, high(n));
     }
@@ -263,7 +263,7 @@ fn a_full_log_keeps_room_for_what_is_grave_and_counts_the_rest() {
     let home = Home::new();
     let max_bytes = 64 << 10;
     let retention = Retention { max_bytes, ..bounds().retention };
-    let mut store = Store::open(home.dir.path(), Bounds { retention, ..bounds() }, None);
+    let mut store = Store::open(home.dir.path(), Bounds { retention, ..bounds() }, None, now());
     let low = |n| finding(n, Severity::Low, "api.example.com:443");
     let mut n = 0;
     while store.not_recorded() == 0 {
@@ -472,7 +472,7 @@ fn a_run_that_did_not_stop_is_unclean_once() {
 fn a_log_too_full_for_its_own_stop_does_not_call_a_clean_end_unclean() {
     let home = Home::new();
     let retention = Retention { max_bytes: 4096, ..bounds().retention };
-    let open = |signed| Store::open(home.dir.path(), Bounds { retention, ..bounds() }, signed);
+    let open = |signed| Store::open(home.dir.path(), Bounds { retention, ..bounds() }, signed, now());
     let run_id = RunId::from_bytes(&[1; 16]);
     let mut store = open(None);
     for _ in 0..100 {
