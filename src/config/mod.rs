@@ -37,6 +37,7 @@ pub const ENV_CONFIG: &str = "HERMES_TRAFFIC_GUARDIAN_CONFIG";
 pub const ENV_HERMES_HOME: &str = "HERMES_HOME";
 
 /// The settings a reader of the folder needs, which it takes from the folder's own `config.toml` alone.
+const SEGMENT_BYTES: &str = "retention.segment_bytes";
 const PLACES: [&str; 2] = ["log_dir", "attestation_output"];
 
 /// Every setting, checked.
@@ -180,6 +181,7 @@ impl Config {
             let setting = settings::of(key).expect("every flag is of a setting");
             loaded.apply(setting, &Raw::Text(text), Origin::Flag(name))?;
         }
+        loaded.derive();
         loaded.check(&signed_places)?;
         Ok(loaded)
     }
@@ -232,6 +234,15 @@ impl Loaded {
         Ok(())
     }
 
+    /// A default that follows from another value.
+    fn derive(&mut self) {
+        let Retention { max_bytes, segment_bytes, .. } = &mut self.config.retention;
+        if !self.origin.contains_key(SEGMENT_BYTES) {
+            let (least, most) = segment_bounds(*max_bytes);
+            *segment_bytes = (*segment_bytes).clamp(least, most);
+        }
+    }
+
     /// What no single value shows.
     fn check(&self, signed_places: &[PathBuf; 2]) -> Result<(), ConfigError> {
         let config = &self.config;
@@ -244,6 +255,16 @@ impl Loaded {
         }
         if config.scan_queue_bytes < config.scan.max_scan_bytes {
             return refuse("scan.queue_bytes", "must not be below scan.max_scan_bytes");
+        }
+        let (least, most) = segment_bounds(config.retention.max_bytes);
+        if config.retention.segment_bytes > most {
+            return refuse(SEGMENT_BYTES, "must not be above a quarter of retention.max_bytes");
+        }
+        if config.retention.segment_bytes < least {
+            return refuse(
+                SEGMENT_BYTES,
+                "must not be below retention.max_bytes / 4096: so many segments are the most",
+            );
         }
         for (key, (now, signed)) in PLACES.into_iter().zip(self.places().iter().zip(signed_places)) {
             if now != signed {
@@ -260,6 +281,12 @@ impl Loaded {
     fn places(&self) -> [PathBuf; 2] {
         [self.config.log_dir.clone(), self.config.export_dir.clone()]
     }
+}
+
+/// The bytes a segment of a log of so many bytes may have: pruned one at a time, a few must hold the log, and each is
+/// kept account of.
+fn segment_bounds(max_bytes: u64) -> (u64, u64) {
+    (max_bytes / 4096, max_bytes / 4)
 }
 
 /// Refuses a variable with our prefix that means nothing to us: a misspelt setting must not pass for a default.

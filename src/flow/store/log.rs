@@ -3,7 +3,7 @@
 use crate::home::file;
 use std::{
     fs::{self, File},
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
@@ -52,12 +52,6 @@ impl Log {
 
     pub(super) fn len(&self) -> u64 {
         self.len
-    }
-
-    /// The file from its beginning.
-    pub(super) fn reader(&mut self) -> io::Result<impl io::BufRead> {
-        self.file.rewind()?;
-        Ok(BufReader::with_capacity(64 << 10, &self.file))
     }
 
     /// Appends one line: all of it, or nothing.
