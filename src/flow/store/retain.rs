@@ -15,8 +15,8 @@ use super::{
     segments::Authority,
 };
 use crate::home::file;
-use attest::{Framed, Record, chain::LineError};
-use posture::{Checkpoint, Event, EventBody, Platform, Prune, Timestamp};
+use attest::{Framed, Record};
+use posture::{Checkpoint, EventBody, Prune, Timestamp};
 use std::{fs, io, time::Instant};
 
 /// Segments deleted at once: each is made durable, and findings wait.
@@ -33,7 +33,7 @@ impl Store {
             return self.fail("begin a new segment", &error);
         }
         if let Some(prune) = self.segments.due(&self.bounds.retention, self.bytes(), now) {
-            match self.announce(prune, now) {
+            match self.announce(&prune, now) {
                 Err(error) => self.fail("announce what goes", &error),
                 Ok(()) => self.checkpoint(now, at),
             }
@@ -41,14 +41,14 @@ impl Store {
     }
 
     /// Not by way of what waits: by the time it is written, it must still be true.
-    fn announce(&mut self, prune: Prune, now: Timestamp) -> io::Result<()> {
+    fn announce(&mut self, prune: &Prune, now: Timestamp) -> io::Result<()> {
         self.make_segment(CHECKPOINT_BYTES, now)?;
         let (record, framed) = self.frame_event(EventBody::Prune(Box::new(prune.clone())), now)?;
         if self.bytes() + framed.line.len() as u64 > self.bounds.retention.max_bytes {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.append(&record, &framed)?;
-        self.segments.announce(framed.seq, &prune, Authority::Ours);
+        self.segments.announce(framed.seq, prune, Authority::Ours);
         Ok(())
     }
 
@@ -118,19 +118,6 @@ impl Store {
         self.bytes = self.log.as_ref().map_or(0, Log::len);
         self.stands_behind(checkpoint, framed);
         Ok(())
-    }
-
-    fn frame_event(&self, event: EventBody, now: Timestamp) -> io::Result<(Record, Framed)> {
-        let record = Record::Event(Box::new(Event {
-            event,
-            platform: Platform::Hermes,
-            prev_sha256: self.end.head().clone(),
-            schema_version: posture::EVENT_SCHEMA.to_owned(),
-            seq: self.end.next_seq(),
-            timestamp: now,
-        }));
-        let framed = self.end.frame(&record).map_err(|_: LineError| io::ErrorKind::InvalidData)?;
-        Ok((record, framed))
     }
 }
 

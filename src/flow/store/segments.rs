@@ -107,8 +107,11 @@ impl Segments {
         let (active, at) = (&mut self.active, record.timestamp());
         record.count(&mut active.counts);
         active.records += 1;
-        active.times = Some(active.times.map_or((at, at), |(first, youngest)| (first, youngest.max(at))));
         active.is_over = matches!(record, Record::Event(e) if matches!(e.event, EventBody::Seal { .. }));
+        // A seal comes whenever the next record does, and says nothing that would age.
+        if !active.is_over {
+            active.times = Some(active.times.map_or((at, at), |(first, youngest)| (first, youngest.max(at))));
+        }
     }
 
     /// The active segment, of so many bytes, got its name, and the next one begins at `end`.
