@@ -1,7 +1,7 @@
 //! `run -- CMD…`: one command and its children behind the proxy, nothing else.
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, YES, env, show, spawn, status};
+use super::{Answer, NO, Trouble, YES, env, show, spawn, status};
 use crate::{
     config::{Config, FlagValues},
     control::{self, ControlError, Lease, Status},
@@ -97,8 +97,8 @@ fn lean(place: &Place, flags: &FlagValues, config: &Config, home: &Home) -> Resu
             },
             None => match spawn::monitor(place, flags, config, true) {
                 Ok(_) => continue,
-                // Another `run` may have been quicker.
-                Err(trouble) if home.running().is_some() => trouble,
+                // Another `run` was quicker, and its monitor may have no more than the lock yet; or one is just ending.
+                Err(trouble) if trouble.exit() == NO || home.running().is_some() => trouble,
                 Err(trouble) => return Err(trouble),
             },
         };

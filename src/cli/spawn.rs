@@ -100,7 +100,7 @@ fn complaint(mut child: Child) -> Trouble {
     let code = child.wait().ok().and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
     // It has our own form, and goes on as if we had said it.
     let text = String::from_utf8_lossy(&text);
-    let said = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+    let said = text.split_once("error: ").map_or(text.trim(), |(_, said)| said.trim());
     let message = if said.is_empty() { "the monitor ended before it was ready" } else { said };
     Trouble::Said { exit: code.unwrap_or(super::trouble::IO), message: message.to_owned(), hint: None }
 }

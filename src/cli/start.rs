@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
             config.listen
         ));
     }
-    let first = !Home::of(&config).public_key().exists();
+    let first = !Home::of(&config).public_key().exists() && !config.keys_dir.join("signing.key.pem").exists();
     if args.background {
         let ready = spawn::monitor(place, &flags, &config, false)?;
         if first {

@@ -1,7 +1,7 @@
 //! `status`: how the monitor is, on one screen.
 
 use super::place::{Json, Place};
-use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show};
+use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show, trouble};
 use crate::{
     control::{self, ControlError, Status},
     home::Home,
@@ -33,12 +33,12 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         Ok(status) => screen(&status)?,
         Err(ControlError::NoMonitor) => {
             let home = home.root().display().to_string();
-            if args.json.json {
-                show::json(&Stopped { schema_version: control::STATUS_SCHEMA, monitor_status: "stopped", home })?;
+            let told = if args.json.json {
+                show::json(&Stopped { schema_version: control::STATUS_SCHEMA, monitor_status: "stopped", home })
             } else {
-                show::line(format_args!("stopped: no monitor runs on {home}"))?;
-            }
-            return Ok(NO);
+                show::line(format_args!("stopped: no monitor runs on {home}"))
+            };
+            return trouble::whoever_listens(told, NO);
         }
         Err(e) => return Err(e.into()),
     }

@@ -66,6 +66,14 @@ impl Trouble {
     }
 }
 
+/// The code of an answer once it was told. What is so does not depend on who still listens: `verify | head -0` is no yes.
+pub(super) fn whoever_listens(told: Result<(), Trouble>, code: u8) -> super::Answer {
+    match told {
+        Ok(()) | Err(Trouble::Closed) => Ok(code),
+        Err(trouble) => Err(trouble),
+    }
+}
+
 /// An error and its causes, one after the other.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

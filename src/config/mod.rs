@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -220,6 +221,9 @@ impl Loaded {
     fn apply_file(&mut self, file: &file::File) -> Result<(), ConfigError> {
         for entry in &file.entries {
             let place = file.place(entry);
+            if matches!(entry.raw, Raw::Empty) && settings::is_table(&entry.key) {
+                continue;
+            }
             let Some(setting) = settings::of(&entry.key).filter(|s| s.in_file) else {
                 return Err(ConfigError::unknown_key(&entry.key, place));
             };
@@ -326,7 +330,11 @@ pub fn places_in(home: &Path) -> Result<[PathBuf; 2], ConfigError> {
 /// The state folder and Hermes' own, absolute.
 fn folders(sources: &Sources<'_>) -> Result<(PathBuf, PathBuf), ConfigError> {
     let absolute = |path: PathBuf, name: &'static str| {
-        std::path::absolute(path).map_err(|source| ConfigError::Folder { name, source })
+        let path = match printable(&path) {
+            true => std::path::absolute(path),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it holds control characters")),
+        };
+        path.map_err(|source| ConfigError::Folder { name, source })
     };
     let hermes_home = match environment(sources, ENV_HERMES_HOME)? {
         Some(path) => absolute(expand(path.into(), sources)?, ENV_HERMES_HOME)?,
@@ -361,10 +369,18 @@ fn environment(sources: &Sources<'_>, name: &'static str) -> Result<Option<OsStr
     }
 }
 
+/// Paths stand in messages, units, policies and cron lines: one with a line end or an escape would be more than a path.
+fn printable(path: &Path) -> bool {
+    !path.to_string_lossy().contains(char::is_control)
+}
+
 /// A folder within the home: relative to it, or absolute and below it.
 fn within(home: &Path, text: &str) -> Result<PathBuf, Reason> {
     use std::path::Component;
     let path = home.join(text);
+    if !printable(&path) {
+        return Err(Reason::new("holds control characters"));
+    }
     if path.components().any(|c| c == Component::ParentDir) || !path.starts_with(home) {
         return Err(Reason::new("must lie within the state folder: all state is below it"));
     }

@@ -63,6 +63,11 @@ impl Setting {
     }
 }
 
+/// Whether some setting stands in a table of this name.
+pub(super) fn is_table(name: &str) -> bool {
+    SETTINGS.iter().any(|s| s.key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
 pub(super) fn of(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|s| s.key == key)
 }
@@ -296,6 +301,9 @@ fn attestation_output(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
 
 fn keys_dir(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
     let folder = config.home.join(value::text(raw)?);
+    if !super::printable(&folder) {
+        return Err(Reason::new("holds control characters"));
+    }
     if folder.components().any(|c| c == std::path::Component::ParentDir) {
         return Err(Reason::new("must not hold `..`"));
     }

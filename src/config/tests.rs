@@ -82,6 +82,14 @@ fn a_bad_file_is_refused_with_key_and_line() {
         ("log_dir = \"../logs\"", "line 1: log_dir: must lie within"),
         ("log_dir = \"/var/log\"", "line 1: log_dir: must lie within"),
         ("attestation_output = \".\"", "line 1: attestation_output: must be a folder of its own"),
+        ("log_dir = \"a\\u001bb\"", "line 1: log_dir: holds control characters"),
+        ("attestation_output = \"a\\nb\"", "line 1: attestation_output: holds control characters"),
+        ("[keys]\ndir = \"/a\\u0000\"", "line 2: keys.dir: holds control characters"),
+        ("mode = {}", "line 1: mode: expected"),
+        ("\n[listen]\n", "line 2: listen: expected text"),
+        ("[audience]", "line 1: audience: expected tables"),
+        ("[block]", "line 1: unknown key `block`"),
+        ("[scan.more]", "line 1: unknown key `scan.more`"),
         ("a = 1\na = 2", "HOME/config.toml line 2: duplicate key"),
         ("mode", "HOME/config.toml line 1: "),
         ("[retention]\nmax_age_days = 0", "line 2: retention.max_age_days: expected"),
@@ -123,6 +131,20 @@ fn a_bad_file_is_refused_with_key_and_line() {
     ] {
         let error = file(text).expect_err(text);
         assert!(error.contains(complaint), "{text}\n  said {error}\n  not  {complaint}");
+    }
+}
+
+#[test]
+fn a_table_whose_every_line_is_a_comment_says_nothing() {
+    assert_eq!(file("[scan]\n# max_depth = 3\n[timeouts]\n").unwrap().scan, Limits::default());
+}
+
+#[test]
+fn a_home_that_would_be_more_than_a_path_is_refused() {
+    for path in ["/tmp/a\nExecStart=/bin/true", "/tmp/\u{1b}]0;x", "/tmp/a\u{9b}b"] {
+        let flags = FlagValues { home: Some(path.into()), ..FlagValues::default() };
+        let error = load_with(None, &[], flags).unwrap_err();
+        assert!(error.contains("--home is not a usable path") && !error.contains(char::is_control), "{error:?}");
     }
 }
 

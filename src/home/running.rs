@@ -5,6 +5,9 @@ use posture::{RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{fs, io, net::SocketAddr};
 
+/// No `run/monitor.json` is longer.
+const MAX_BYTES: u64 = 4096;
+
 /// The monitor at work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,8 +49,8 @@ impl Running {
 
     /// A file left behind by a process that is gone, or that now is another, reads as `None`.
     pub(super) fn read(home: &Home) -> Option<Self> {
-        let this: Self = serde_json::from_slice(&fs::read(home.monitor_json()).ok()?).ok()?;
-        let mut lock = fs::File::open(home.lock_file()).ok()?;
+        let this: Self = serde_json::from_slice(&file::read(&home.monitor_json(), MAX_BYTES).ok()?).ok()?;
+        let mut lock = file::open_to_read(&home.lock_file()).ok()?;
         let stamp = Stamp::read(&mut lock)?;
         let alive = match this.start_time {
             Some(began) => process_start_time(this.pid) == Some(began),

@@ -74,14 +74,16 @@ impl Bench {
                 }
                 let scanner = Scanner::new(Arc::clone(&self.detector), head, &mut on);
                 let mut holding = intake.holding();
-                holding.set(scanner.held());
+                let _ = holding.set(scanner.held());
                 open.insert(fed.message, Work { scanner, ticket, holding });
+            }
+            Feed::Name(head) => {
+                let (_, token_seen) = Scanner::new(Arc::clone(&self.detector), head, &mut on).conclude(&mut on);
+                self.signs.token_seen(token_seen);
             }
             Feed::Part(Part::End) => {
                 let Some(work) = open.remove(&fed.message) else { return };
-                let (scanned, token_seen) = work.scanner.conclude(&mut on);
-                self.signs.token_seen(token_seen);
-                work.ticket.settle(scanned.bytes, scanned.unscanned);
+                self.conclude(work);
             }
             Feed::Part(part) => {
                 let Some(work) = open.get_mut(&fed.message) else { return };
@@ -90,9 +92,18 @@ impl Bench {
                     Part::Trailers(fields) => work.scanner.trailers(&fields, &mut on),
                     Part::End => {}
                 }
-                work.holding.set(work.scanner.held());
+                if !work.holding.set(work.scanner.held()) {
+                    work.ticket.mark_dropped();
+                    open.remove(&fed.message).into_iter().for_each(|work| self.conclude(work));
+                }
             }
         }
+    }
+
+    fn conclude(&self, work: Work) {
+        let (scanned, token_seen) = work.scanner.conclude(&mut |hit| self.hit(hit));
+        self.signs.token_seen(token_seen);
+        work.ticket.settle(scanned.bytes, scanned.unscanned);
     }
 
     fn hit(&self, hit: &Hit<'_>) {
@@ -178,6 +189,37 @@ mod tests {
         let coverage = meter.coverage();
         assert!(coverage.adds_up());
         assert_eq!((coverage.scanned.messages, coverage.not_scanned), (5, vec![]));
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_fits_is_judged_at_once_and_counts_as_dropped() {
+        let meter = Meter::default();
+        let (tap, mut intakes) = Tap::new(64 << 10, 1, meter.clone());
+        let (found, mut taken) = mpsc::channel(9);
+        let bench = Bench {
+            detector: Detector::new(Limits::default(), &[], None),
+            redactor: Arc::new(Redactor::new(&[7; 32])),
+            signs: Arc::new(Signs::new(1, tap.gauge())),
+            found,
+        };
+        let thread = spawn(0, intakes.remove(0), bench).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut packed, [key(1), "x ".repeat(1 << 20)].concat().as_bytes()).unwrap();
+        let packed = Bytes::from(packed.finish().unwrap());
+        let mut message = tap.open(head(&[("Content-Encoding", "gzip")], true));
+        message.body(&packed);
+        // It is judged before it ends.
+        assert!(taken.blocking_recv().is_some());
+        while tap.used() > 1024 {
+            thread::yield_now();
+        }
+        message.body(&packed);
+        drop((message, tap));
+        thread.join().unwrap();
+        let coverage = meter.coverage();
+        assert!(coverage.adds_up());
+        assert_eq!(coverage.unscanned(posture::UnscannedReason::Dropped).messages, 1);
+        assert!(coverage.unscanned(posture::UnscannedReason::Dropped).bytes >= packed.len() as u64);
     }
 
     #[test]

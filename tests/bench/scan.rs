@@ -6,9 +6,14 @@ use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
 use guardian::flow::{
     capture::{Head, Route, StartLine},
-    detect::{Detector, Limits, Scanner},
+    detect::{
+        Detector, Limits, Scanner,
+        decode::{View, Voice},
+        matcher::Matcher,
+        rule::RuleSet,
+    },
 };
-use posture::{Direction, Protocol};
+use posture::{Direction, Placement, Protocol};
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -118,6 +123,19 @@ fn outbound(bencher: Bencher, body: &str) {
 #[divan::bench(args = BODIES)]
 fn inbound(bencher: Bencher, body: &str) {
     scan(bencher, body, Direction::Inbound);
+}
+
+/// The matcher alone over the same bytes as one text: what decoding adds is the difference.
+#[divan::bench(args = BODIES)]
+fn matcher_alone(bencher: Bencher, body: &str) {
+    let text = text(body);
+    let matcher = Matcher::new(RuleSet::embedded());
+    let view = View { text: &text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+    bencher.counter(BytesCount::of_slice(&text)).bench_local(|| {
+        let mut found = 0;
+        matcher.find(Direction::Outbound, &view, &mut |_| found += 1);
+        found
+    });
 }
 
 #[divan::bench(args = ["chat"])]

@@ -7,12 +7,14 @@ use super::{
     authority::Authority,
     forward::Via,
     listener::{Connection, serve_http1},
+    message::{Head, Route, StartLine},
     patience::Busy,
     proxy::{Shared, upstream},
     recognise::{Begins, recognise},
     relay::relay,
     reply::Refusal,
 };
+use bytes::Bytes;
 use hudsucker::{
     Body,
     hyper::{
@@ -23,7 +25,7 @@ use hudsucker::{
     },
     hyper_util::rt::TokioIo,
 };
-use posture::UnscannedReason;
+use posture::{Direction, Protocol, UnscannedReason};
 use std::{io::Cursor, pin::Pin, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,6 +43,7 @@ pub(super) async fn answer(
     shared.authenticate(request.headers())?;
     let named = request.uri().authority().cloned().ok_or(Refusal::BadRequest("target"))?;
     let authority = Authority::of(&named, None).ok_or(Refusal::BadRequest("target"))?;
+    shared.tap.name(name(&connection, &named, &authority));
     let upstream = shared.dial.connect(&authority.host, authority.port).await?;
     let upgrade = hyper::upgrade::on(&mut request);
     let tunnel = Tunnel { shared: Arc::clone(shared), connection, named, authority, upstream };
@@ -50,6 +53,27 @@ pub(super) async fn answer(
         }
     });
     Ok(Response::new(Body::empty()))
+}
+
+/// What asking for a tunnel says: its target, which a name server is told, reached or not.
+fn name(connection: &Connection, named: &uri::Authority, authority: &Authority) -> Head {
+    let route = Route {
+        protocol: Protocol::Http,
+        host: authority.host.clone(),
+        port: authority.port,
+        source: connection.source,
+        names_agree: true,
+        verified_tls: false,
+    };
+    Head {
+        direction: Direction::Outbound,
+        route: Arc::new(route),
+        start: StartLine::Request {
+            method: Bytes::from_static(b"CONNECT"),
+            target: Bytes::copy_from_slice(named.as_str().as_bytes()),
+        },
+        fields: Vec::new(),
+    }
 }
 
 /// A tunnel promised to a client, and the upstream reached for it.

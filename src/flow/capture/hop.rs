@@ -37,10 +37,14 @@ pub(super) fn upgrade(headers: &HeaderMap) -> Keep {
 
 /// Leaves what is meant for the other end, in its order.
 pub(super) fn end_to_end(headers: &mut HeaderMap, keep: Keep) {
-    let named: Vec<HeaderName> = tokens(headers, &header::CONNECTION)
+    let mut named: Vec<HeaderName> = tokens(headers, &header::CONNECTION)
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         .filter(|name| !KEPT.contains(name))
         .collect();
+    // Of two lengths, the one that counts (RFC 9112, section 6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        named.push(header::CONTENT_LENGTH);
+    }
     if named.is_empty() && !HOP_BY_HOP.iter().any(|name| headers.contains_key(name)) {
         return;
     }

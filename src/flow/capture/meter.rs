@@ -156,12 +156,17 @@ impl OpaqueTicket {
 impl MessageTicket {
     /// Payload bytes of this message went through.
     ///
-    /// Bytes that come after the message was settled count as `scanner_error`: nobody can have looked at them.
+    /// Bytes that come after the message was settled count as `scanner_error`, or as `dropped` if it was: nobody can have
+    /// looked at them.
     pub fn relayed(&self, bytes: u64) {
         let mut books = self.meter.open();
         let settled = self.settled.load(Relaxed);
         books.seen.bytes += bytes;
-        let reason = if settled { UnscannedReason::ScannerError } else { UnscannedReason::InProgress };
+        let reason = match settled {
+            false => UnscannedReason::InProgress,
+            true if self.dropped.load(Relaxed) => UnscannedReason::Dropped,
+            true => UnscannedReason::ScannerError,
+        };
         books.bucket(Some(reason)).bytes += bytes;
         self.relayed.fetch_add(bytes, Relaxed);
     }
@@ -309,9 +314,10 @@ mod tests {
         ticket.relayed(9);
         ticket.mark_dropped();
         ticket.settle(4, None);
+        ticket.relayed(2);
         let coverage = meter.coverage();
         assert_eq!(coverage.scanned.bytes, 4);
-        assert_eq!(coverage.unscanned(UnscannedReason::Dropped), Totals { bytes: 5, connections: 0, messages: 1 });
+        assert_eq!(coverage.unscanned(UnscannedReason::Dropped), Totals { bytes: 7, connections: 0, messages: 1 });
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! lengths, and a megabyte passes without a copy.
 
 use super::{
-    message::{Field, Head, Part},
+    message::{Field, Head, Part, StartLine},
     meter::{MessageTicket, Meter},
 };
 use bytes::Bytes;
@@ -61,6 +61,8 @@ pub enum Feed {
     Begin(Head, Arc<MessageTicket>),
     /// It goes on, or ends.
     Part(Part),
+    /// Where a tunnel is asked to go. It is no message: nothing follows, nothing is settled.
+    Name(Head),
 }
 
 /// Bytes a scanner holds on to: they count against the queue's bound.
@@ -99,19 +101,34 @@ impl Tap {
     pub fn open(&self, head: Head) -> TapMessage {
         let ticket = self.meter.message();
         let message = self.next.fetch_add(1, Relaxed);
-        let queue =
-            self.budget.take(ITEM + weight(&head.fields)).zip(self.budget.take(ITEM)).and_then(|(begin, end)| {
-                let shards = self.shards.len() as u64;
-                let at = usize::try_from(message % shards).expect("less than the number of shards");
-                let shard = self.shards[at].clone();
-                let feed = Feed::Begin(head, Arc::clone(&ticket));
-                shard.send(Fed { message, feed, _charge: begin }).ok()?;
-                Some(Queue { message, shard, whole: true, end: Some(end) })
-            });
+        let queue = self.budget.take(ITEM + head.weight()).zip(self.budget.take(ITEM)).and_then(|(begin, end)| {
+            let shard = self.shard(message);
+            let feed = Feed::Begin(head, Arc::clone(&ticket));
+            shard.send(Fed { message, feed, _charge: begin }).ok()?;
+            Some(Queue { message, shard, whole: true, end: Some(end) })
+        });
         if queue.is_none() {
             ticket.mark_dropped();
         }
         TapMessage { ticket, budget: self.budget.clone(), queue }
+    }
+
+    /// Where a tunnel is asked to go: a name can say something, though no message was relayed.
+    ///
+    /// Never waits: when there is no room, it counts as a dropped message.
+    pub fn name(&self, head: Head) {
+        let message = self.next.fetch_add(1, Relaxed);
+        let sent = self.budget.take(ITEM + head.weight()).is_some_and(|charge| {
+            self.shard(message).send(Fed { message, feed: Feed::Name(head), _charge: charge }).is_ok()
+        });
+        if !sent {
+            self.meter.message().settle(0, Some(UnscannedReason::Dropped));
+        }
+    }
+
+    fn shard(&self, message: MessageId) -> Sender<Fed> {
+        let at = usize::try_from(message % self.shards.len() as u64).expect("less than the number of shards");
+        self.shards[at].clone()
     }
 
     /// Reads [`Tap::used`] without keeping the queue open.
@@ -179,12 +196,25 @@ impl Intake {
 }
 
 impl Holding {
-    /// The scanner now holds `bytes`. It may hold more than fits; then nothing new fits until it lets go.
-    pub fn set(&mut self, bytes: usize) {
+    /// The scanner now holds `bytes`. It may hold more than fits: then nothing new fits until it lets go.
+    ///
+    /// `false` when it holds more than before and that is too much, as what is packed small and held unpacked can be.
+    #[must_use]
+    pub fn set(&mut self, bytes: usize) -> bool {
         let Charge { budget, bytes: before } = &mut self.0;
-        budget.used.fetch_add(bytes, Relaxed);
+        let used = budget.used.fetch_add(bytes, Relaxed).saturating_add(bytes).saturating_sub(*before);
         budget.used.fetch_sub(*before, Relaxed);
-        *before = bytes;
+        bytes <= std::mem::replace(before, bytes) || used <= budget.limit
+    }
+}
+
+impl Head {
+    fn weight(&self) -> usize {
+        let start = match &self.start {
+            StartLine::Request { method, target } => method.len() + target.len(),
+            StartLine::Response { .. } | StartLine::WebSocket => 0,
+        };
+        start + self.route.host.len() + weight(&self.fields)
     }
 }
 
@@ -221,7 +251,7 @@ impl Drop for Charge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::capture::{Route, StartLine};
+    use crate::flow::capture::Route;
     use posture::{Direction, Protocol};
     use proptest::prelude::*;
 
@@ -249,6 +279,7 @@ mod tests {
         while let Ok(fed) = intake.parts.try_recv() {
             match fed.feed {
                 Feed::Begin(_, t) => ticket = Some(t),
+                Feed::Name(_) => {}
                 Feed::Part(Part::Body(piece)) => seen.extend_from_slice(&piece),
                 Feed::Part(Part::Trailers(_)) => {}
                 Feed::Part(Part::End) => ticket.take().unwrap().settle(seen.len() as u64, None),
@@ -303,14 +334,35 @@ mod tests {
     }
 
     #[test]
+    fn a_long_target_takes_its_room() {
+        let meter = Meter::default();
+        let (tap, intakes) = Tap::new(4096, 1, meter.clone());
+        let start = |length| StartLine::Request { method: Bytes::new(), target: Bytes::from(vec![b'a'; length]) };
+        let message = tap.open(Head { start: start(2000), ..head() });
+        assert!(tap.used() > 2000);
+        drop(message);
+        scan(&intakes[0]);
+        tap.name(Head { start: start(2000), ..head() });
+        assert!(tap.used() > 2000);
+        assert_eq!(meter.coverage().seen.messages, 1);
+        drop(tap.open(Head { start: start(3000), ..head() }));
+        tap.name(Head { start: start(3000), ..head() });
+        assert_eq!(meter.coverage().unscanned(UnscannedReason::Dropped).messages, 2);
+        scan(&intakes[0]);
+        assert_eq!(tap.used(), 0);
+    }
+
+    #[test]
     fn bytes_a_scanner_holds_leave_no_room() {
         let meter = Meter::default();
         let (tap, intakes) = Tap::new(4096, 1, meter.clone());
         let mut holding = intakes[0].holding();
-        holding.set(4096);
+        assert!(holding.set(4096));
         drop(tap.open(head()));
         assert_eq!(meter.coverage().unscanned(UnscannedReason::Dropped).messages, 1);
-        holding.set(10);
+        assert!(!holding.set(4097), "more than fits");
+        assert!(holding.set(4097), "no more than before");
+        assert!(holding.set(10));
         assert_eq!(tap.used(), 10);
         drop(holding);
         assert_eq!(tap.used(), 0);

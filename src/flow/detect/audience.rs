@@ -99,15 +99,13 @@ impl Audience {
         let hash = self.hasher.hash_one(credential);
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (vendor.to_owned(), normal(host).to_owned());
-        match first.get(&key) {
-            Some(known) => *known == hash,
-            None => {
-                if first.len() < MAX_REMEMBERED {
-                    first.insert(key, hash);
-                }
-                true
-            }
+        if let Some(known) = first.get(&key) {
+            return *known == hash;
         }
+        if first.len() < MAX_REMEMBERED {
+            first.insert(key, hash);
+        }
+        true
     }
 }
 

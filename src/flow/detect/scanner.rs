@@ -85,6 +85,9 @@ impl Detector {
     }
 }
 
+/// Relayed bytes of a coded body that are remembered: longer than most keys.
+const RECENT: usize = 256;
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scanned {
@@ -103,6 +106,8 @@ pub struct Scanner {
     coding: Coding,
     /// A coding nobody here knows: what is looked at is not what the receiver sees.
     unknown_coding: bool,
+    /// The last bytes of a coded body as relayed: where it breaks, they are what was lost.
+    recent: Vec<u8>,
     content: Content,
     relayed: u64,
     stopped: Option<Stopped>,
@@ -136,8 +141,7 @@ impl Scanner {
     /// Begins a message. Its head is looked at here.
     pub fn new(detector: Arc<Detector>, head: Head, on: &mut dyn FnMut(&Hit<'_>)) -> Self {
         let limits = detector.limits;
-        let header = head.field("content-encoding").unwrap_or_default();
-        let known = Coding::named(header, &limits);
+        let known = Coding::named(&codings(&head.fields), &limits);
         let content_type = head.field("content-type").unwrap_or_default().to_vec();
         let Head { direction, route, start, fields } = head;
         let mut scanner = Self {
@@ -149,6 +153,7 @@ impl Scanner {
             },
             unknown_coding: known.is_none(),
             coding: known.unwrap_or_default(),
+            recent: Vec::new(),
             content: Content::Unshaped(Vec::new()),
             relayed: 0,
             stopped: None,
@@ -156,8 +161,13 @@ impl Scanner {
         };
         scanner.unwrap(Placement::Header, on, |w| {
             decode::fields(w, &fields);
-            if let StartLine::Request { target, .. } = &start {
-                decode::target(w, target);
+            if let StartLine::Request { method, target } = &start {
+                decode::method(w, method);
+                if method[..] == b"CONNECT"[..] {
+                    decode::host(w, target);
+                } else {
+                    decode::target(w, target);
+                }
                 decode::host(w, route.host.as_bytes());
             }
         });
@@ -168,10 +178,14 @@ impl Scanner {
     pub fn body(&mut self, chunk: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
         let before = self.relayed;
         self.relayed += chunk.len() as u64;
-        if self.stopped.is_some() {
-            return;
+        match self.stopped {
+            Some(Stopped { reason: UnscannedReason::Undecodable, .. }) => {
+                self.budget.earn(chunk.len());
+                return self.content(chunk, on);
+            }
+            Some(_) => return,
+            None => self.budget.earn(chunk.len()),
         }
-        self.budget.earn(chunk.len());
         if self.coding.encodings().is_empty() {
             self.content(chunk, on);
             return;
@@ -180,6 +194,27 @@ impl Scanner {
         let done = coding.push(chunk, &mut |piece| self.content(piece, on));
         self.coding = coding;
         self.stop(done, before);
+        if done == Err(Stop::Broken) {
+            self.as_written(chunk, on);
+        } else {
+            let chunk = &chunk[chunk.len().saturating_sub(RECENT)..];
+            self.recent.drain(..(self.recent.len() + chunk.len()).saturating_sub(RECENT));
+            self.recent.extend_from_slice(chunk);
+        }
+    }
+
+    /// Looks at what does not decode as it stands: a sender may lie about its coding to a receiver that knows. It counts
+    /// as undecodable all the same.
+    fn as_written(&mut self, chunk: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
+        if self.coding.has_made() {
+            // What came out is no part of what follows.
+            self.content(b"\n", on);
+        } else {
+            self.coding = Coding::default();
+        }
+        let recent = std::mem::take(&mut self.recent);
+        self.content(&recent, on);
+        self.content(chunk, on);
     }
 
     /// The trailer section.
@@ -199,6 +234,9 @@ impl Scanner {
             let done = coding.end(&mut |piece| self.content(piece, on));
             self.coding = coding;
             self.stop(done, 0);
+            if done == Err(Stop::Broken) {
+                self.as_written(&[], on);
+            }
         }
         self.shape(true, on);
         let scanned = self.scanned();
@@ -299,7 +337,8 @@ impl Scanner {
             Err(Stop::Broken) => UnscannedReason::Undecodable,
             Err(Stop::Bound) => UnscannedReason::OverBound,
         };
-        self.stopped = Some(Stopped { reason, at: before });
+        // What only went in was not looked at.
+        self.stopped = Some(Stopped { reason, at: if self.coding.has_made() { before } else { 0 } });
     }
 
     /// How much of the body was looked at: of a coded one, the share of what came out of it.
@@ -318,6 +357,17 @@ impl Scanner {
         let bytes = if looked_at == seen { reached } else { u64::try_from(share).unwrap_or(reached) };
         Scanned { bytes, unscanned: (bytes < self.relayed).then_some(reason) }
     }
+}
+
+/// The codings of a body in the order they were applied, however many fields name them: those of the content, then those
+/// of the transfer, but for the framing that the engine undoes (RFC 9112, section 6.1).
+fn codings(fields: &[Field]) -> Vec<u8> {
+    let named = |name: &'static str| {
+        let values = fields.iter().filter(move |f| f.name.eq_ignore_ascii_case(name.as_bytes())).map(|f| &f.value[..]);
+        values.flat_map(|v| v.split(|&b| b == b',')).map(<[u8]>::trim_ascii)
+    };
+    let transfer = named("transfer-encoding").filter(|word| !word.eq_ignore_ascii_case(b"chunked"));
+    named("content-encoding").chain(transfer).collect::<Vec<_>>().join(&b',')
 }
 
 /// Runs `work` on an [`Unwrap`] that shows what it finds to the judge.

@@ -151,6 +151,20 @@ async fn responses_without_a_body_stay_without_one() {
 }
 
 #[tokio::test]
+async fn of_two_lengths_the_one_that_counts_passes() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let both = "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let request = format!("POST http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n{both}");
+    let (mut client, mut upstream, head) = through(&rig, &origin, &request).await;
+    assert_eq!(head, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_eq!(upstream.chunked().await.0, b"hello");
+    upstream.send(format!("HTTP/1.1 200 OK\r\n{both}").as_bytes()).await;
+    let head = client.head().await;
+    assert!(head.contains("\r\nTransfer-Encoding: chunked\r\n") && !head.contains("Content-Length"), "{head}");
+    assert_eq!(client.chunked().await.0, b"hello");
+}
+
+#[tokio::test]
 async fn a_body_that_ends_with_the_connection_arrives_whole() {
     let (rig, origin) = (Rig::new(), Origin::new().await);
     let request = "GET http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n";

@@ -29,6 +29,7 @@ pub(crate) struct Seen {
 #[derive(Default)]
 struct Notes {
     seen: Mutex<Vec<Seen>>,
+    named: Mutex<Vec<Head>>,
     more: Condvar,
 }
 
@@ -86,6 +87,11 @@ impl Rig {
         wait.await.unwrap()
     }
 
+    /// Where tunnels were asked to go so far, as the scanner was told.
+    pub(crate) fn named(&self) -> Vec<Head> {
+        self.notes.named.lock().unwrap().clone()
+    }
+
     /// Stops the proxy, waits for it and for the scanner, and gives everything it saw.
     pub(crate) async fn stop(self) -> (Meter, Vec<Seen>) {
         self.stop.cancel();
@@ -108,6 +114,7 @@ fn scan(intake: &Intake, notes: &Notes) {
                 open.insert(fed.message, (seen, ticket));
             }
             Feed::Part(Part::Body(piece)) => open.get_mut(&fed.message).unwrap().0.body.extend_from_slice(&piece),
+            Feed::Name(head) => notes.named.lock().unwrap().push(head),
             Feed::Part(Part::Trailers(fields)) => open.get_mut(&fed.message).unwrap().0.trailers = fields,
             Feed::Part(Part::End) => {
                 let (seen, ticket) = open.remove(&fed.message).unwrap();

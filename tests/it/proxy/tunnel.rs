@@ -1,7 +1,7 @@
 //! CONNECT.
 
 use super::rig::{Origin, Rig, Wire, bounded};
-use guardian::flow::capture::StartLine;
+use guardian::flow::capture::{Head, StartLine};
 use posture::{Direction, Protocol, UnscannedReason};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -186,4 +186,27 @@ async fn a_silent_tunnel_is_closed_when_idle_too_long() {
     assert!(client.rest().await.is_empty());
     assert!(upstream.rest().await.is_empty());
     assert_eq!(counted(rig).await, ("incomplete_head", 0));
+}
+
+#[tokio::test]
+async fn where_a_tunnel_should_go_is_looked_at_though_it_never_gets_there() {
+    let rig = Rig::new();
+    for target in [super::rig::dead().await, "Some-Name.invalid:443".to_owned()] {
+        let mut client = rig.send(&format!("CONNECT {target} HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n")).await;
+        assert!(client.head().await.starts_with("HTTP/1.1 502 "));
+        let named = bounded(async {
+            loop {
+                match rig.named().pop() {
+                    Some(Head { start: StartLine::Request { target: named, .. }, .. }) if named == target => break,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        });
+        named.await;
+    }
+    let mut unwelcome = rig.connect().await;
+    unwelcome.send(b"CONNECT other.invalid:443 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(unwelcome.head().await.starts_with("HTTP/1.1 407 "));
+    assert_eq!(rig.named().len(), 2);
+    assert_eq!(rig.stop().await.0.coverage().seen.messages, 0);
 }

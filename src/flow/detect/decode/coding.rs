@@ -16,6 +16,9 @@ const MAX_STACKED: usize = 4;
 /// Output allowed before the ratio counts: the first bytes of a stream are its headers.
 const RATIO_FLOOR: u64 = 64 << 10;
 
+/// Bytes of a `deflate` body that tell which of its kinds it is.
+const SNIFFED: usize = 16;
+
 /// Why decoding stopped before the input did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::flow::detect) enum Stop {
@@ -77,6 +80,11 @@ impl Coding {
         &self.encodings
     }
 
+    /// Whether anything came out.
+    pub(in crate::flow::detect) fn has_made(&self) -> bool {
+        self.meter.made > 0
+    }
+
     /// Compressed bytes held until more of them come.
     pub(in crate::flow::detect) fn held(&self) -> usize {
         self.stages.iter().map(Stage::held).sum()
@@ -120,6 +128,8 @@ fn run(
     let mut block = [0; 4 << 10];
     loop {
         match stage.read(&mut block) {
+            // It has ended, and more came.
+            Ok(0) if stage.held() > 0 => return Err(Stop::Broken),
             Ok(0) => break,
             Ok(n) => {
                 stage.made = true;
@@ -147,7 +157,7 @@ struct Stage {
 #[expect(clippy::large_enum_variant, reason = "there are at most four, in a Vec")]
 enum Decoder {
     Gzip(MultiGzDecoder<Pipe>),
-    /// `deflate` means zlib (RFC 9110, section 8.4.1.2), but some send it raw: two bytes tell.
+    /// `deflate` means zlib (RFC 9110, section 8.4.1.2), but some send it raw, and text is neither: a few bytes tell.
     Sniff(Pipe),
     Zlib(ZlibDecoder<Pipe>),
     Raw(DeflateDecoder<Pipe>),
@@ -173,7 +183,8 @@ impl Stage {
         pipe.held.extend_from_slice(input);
         pipe.over |= over;
         if let Decoder::Sniff(pipe) = &mut self.decoder
-            && (pipe.held.len() >= 2 || pipe.over)
+            && (pipe.held.len() >= SNIFFED || pipe.over)
+            && !is_text(&pipe.held)
         {
             let pipe = std::mem::take(pipe);
             self.decoder = match *pipe.held {
@@ -210,6 +221,7 @@ impl Stage {
     fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
         match &mut self.decoder {
             Decoder::Gzip(d) => d.read(block),
+            Decoder::Sniff(pipe) if is_text(&pipe.held) => Err(ErrorKind::InvalidData.into()),
             Decoder::Sniff(_) => Err(ErrorKind::WouldBlock.into()),
             Decoder::Zlib(d) => {
                 let before = d.total_out();
@@ -223,6 +235,11 @@ impl Stage {
             Decoder::Zstd(d) => d.read(block),
         }
     }
+}
+
+/// Text, which is no compressed data, though raw deflate can make something of it.
+fn is_text(start: &[u8]) -> bool {
+    start.get(..SNIFFED).is_some_and(|s| s.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()))
 }
 
 /// What a decoder put out before it failed, when it says so only afterwards. It will fail again.

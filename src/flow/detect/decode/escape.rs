@@ -4,6 +4,9 @@ use super::{Unwrap, Voice, patch::Patch, percent::nibble};
 use memchr::memchr2_iter;
 use posture::Encoding;
 
+/// A command line, or a few lines of a key.
+const CONTEXT: usize = 256;
+
 /// Shows `text` with the escapes of string literals undone.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     let Some(by) = memchr2_iter(b'\\', b'%', text).find_map(|at| strong(text, at)) else { return };
@@ -12,7 +15,7 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
     }
     let buffer = w.buffer();
     let out = w.deeper(by, |w| {
-        let mut patch = Patch::new(text, buffer, |t: &[u8]| w.text(t, name, voice));
+        let mut patch = Patch::new(text, CONTEXT, buffer, |t: &[u8]| w.text(t, name, voice));
         let mut done = 0;
         for at in memchr2_iter(b'\\', b'%', text) {
             if at < done {
@@ -49,6 +52,8 @@ fn strong(text: &[u8], at: usize) -> Option<Encoding> {
     match text {
         [b'%', ..] => Some(Encoding::Url),
         [_, b'x' | b'0'..=b'3', ..] => Some(Encoding::Hex),
+        // A letter after an `n` that is none: what begins a line seems to stand in the middle of a word.
+        [_, b'n', next, ..] if !(next.is_ascii_alphanumeric() || b"/~.$-_\\".contains(next)) => None,
         // The last: JSON within a text that is none itself.
         [_, b'u' | b'U' | b'n' | b'/', ..] | [_, b'\\', b'\\', b'"', ..] => Some(Encoding::Json),
         [_, b'"', ..] if matches!(before, Some(b'{' | b'[')) => Some(Encoding::Json),

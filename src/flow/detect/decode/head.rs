@@ -5,6 +5,17 @@ use crate::flow::capture::Field;
 use memchr::{memchr, memmem};
 use posture::{Encoding, Placement};
 
+/// A shorter method or field name says nothing but itself.
+const NAME: usize = 20;
+
+/// Shows a method that is more than a word: any token is one (RFC 9110, section 9.1), and an origin may take a key for it.
+pub(in crate::flow::detect) fn method(w: &mut Unwrap<'_>, method: &[u8]) {
+    if method.len() >= NAME {
+        w.place(Placement::RequestLine);
+        w.text(method, None, Voice::Unknown);
+    }
+}
+
 /// Shows a request target's path, query and, in absolute form, its authority (RFC 9112, section 3.2).
 pub(in crate::flow::detect) fn target(w: &mut Unwrap<'_>, target: &[u8]) {
     let (target_path, query) = split(target, b'?');
@@ -61,8 +72,11 @@ pub(in crate::flow::detect) fn fields(w: &mut Unwrap<'_>, fields: &[Field]) {
         let is_host = field.name.eq_ignore_ascii_case(b"host") || field.name == b":authority"[..];
         w.place(if is_host { Placement::Host } else { placement });
         w.text(&field.value, Some(&field.name), Voice::Unknown);
-        if field.name.len() >= 20 {
+        if field.name.len() >= NAME {
             w.text(&field.name, None, Voice::Unknown);
+            // Its case is lost here and kept on the wire: a key that knows one case alone is found all the same.
+            let upper = field.name.iter().map(|b| if *b == b'-' { b' ' } else { b.to_ascii_uppercase() });
+            w.show(&upper.collect::<Vec<_>>(), None, Voice::Unknown);
         }
     }
     w.place(placement);
@@ -70,6 +84,7 @@ pub(in crate::flow::detect) fn fields(w: &mut Unwrap<'_>, fields: &[Field]) {
 
 /// Shows a host, and its labels put together but for the last two: a lookup alone can carry data out.
 pub(in crate::flow::detect) fn host(w: &mut Unwrap<'_>, host: &[u8]) {
+    w.place(Placement::Host);
     w.text(host, None, Voice::Unknown);
     let labels: Vec<&[u8]> = host.split(|&b| b == b'.').collect();
     if labels.len() > 3 {

@@ -6,13 +6,12 @@
 mod binary;
 mod coding;
 mod delta;
-mod entity;
 mod escape;
 mod form;
 mod head;
+mod html;
 mod json;
 mod kept;
-mod markup;
 mod multipart;
 mod packed;
 mod patch;
@@ -28,7 +27,7 @@ mod voice;
 
 pub(super) use coding::{Coding, Stop};
 use delta::Deltas;
-pub(super) use head::{fields, host, target};
+pub(super) use head::{fields, host, method, target};
 pub(super) use kept::Kept;
 pub(super) use shape::{Shape, body, shape, tail};
 pub(super) use sse::Events;

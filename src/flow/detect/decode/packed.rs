@@ -18,15 +18,17 @@ fn kind(text: &[u8]) -> Option<Encoding> {
 
 /// Shows what `text` unpacks to; `false` when nothing came out.
 pub(super) fn unpack(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
-    let Some(kind) = kind(text) else { return false };
+    let Some(kind) = kind(text).filter(|_| w.affordable() > 0) else { return false };
     w.deeper(kind, |w| {
         let mut plain = w.buffer();
         let mut coding = Coding::of(kind, w.limits());
         let mut broke = false;
+        let most = w.affordable();
         // In small steps, so that the budget stops a bomb early.
         for piece in text.chunks(1 << 10) {
             broke = coding.push(piece, &mut |out| plain.extend_from_slice(out)).is_err();
-            if broke || plain.len() >= w.limits().max_decoded_bytes {
+            broke |= plain.len() >= most;
+            if broke {
                 break;
             }
         }
@@ -34,6 +36,7 @@ pub(super) fn unpack(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
             // What ends early still said something.
             let _ = coding.end(&mut |out| plain.extend_from_slice(out));
         }
+        plain.truncate(most);
         let shown = !plain.is_empty() && w.afford(plain.len());
         if shown {
             w.text(&plain, name, voice);

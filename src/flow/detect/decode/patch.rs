@@ -4,13 +4,12 @@
 
 use memchr::memrchr3;
 
-/// Bytes shown on each side of a replacement: a command line, or several lines of a key.
-const CONTEXT: usize = 512;
-
 /// A text being patched from left to right.
 pub(super) struct Patch<'t, F: FnMut(&[u8])> {
     text: &'t [u8],
     out: Vec<u8>,
+    /// Bytes shown on each side of a replacement.
+    context: usize,
     /// The end of what was taken from `text`.
     taken: usize,
     open: bool,
@@ -18,13 +17,14 @@ pub(super) struct Patch<'t, F: FnMut(&[u8])> {
 }
 
 impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
-    pub(super) fn new(text: &'t [u8], out: Vec<u8>, show: F) -> Self {
-        Self { text, out, taken: 0, open: false, show }
+    /// A patch of `text` that shows `context` bytes on each side of a replacement, written to `out`.
+    pub(super) fn new(text: &'t [u8], context: usize, out: Vec<u8>, show: F) -> Self {
+        Self { text, out, context, taken: 0, open: false, show }
     }
 
     /// Puts `with` in place of `text[start..end]`; `start` is not before the last `end`.
     pub(super) fn replace(&mut self, start: usize, end: usize, with: &[u8]) {
-        if self.open && start - self.taken > 2 * CONTEXT {
+        if self.open && start - self.taken > 2 * self.context {
             self.close();
         }
         let from = if self.open { self.taken } else { self.window_start(start) };
@@ -43,7 +43,7 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
     }
 
     fn close(&mut self) {
-        let end = self.text.len().min(self.taken + CONTEXT);
+        let end = self.text.len().min(self.taken + self.context);
         self.out.extend_from_slice(&self.text[self.taken..end]);
         (self.show)(&self.out);
         self.out.clear();
@@ -53,8 +53,8 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
 
     /// Not in the middle of a word: half a word can look like a whole one.
     fn window_start(&self, start: usize) -> usize {
-        let near = start.saturating_sub(CONTEXT).max(self.taken);
-        let far = start.saturating_sub(2 * CONTEXT).max(self.taken);
+        let near = start.saturating_sub(self.context).max(self.taken);
+        let far = start.saturating_sub(2 * self.context).max(self.taken);
         if near == self.taken {
             return near;
         }
@@ -68,7 +68,7 @@ mod tests {
 
     fn windows(text: &[u8], holes: &[(usize, usize, &[u8])]) -> Vec<Vec<u8>> {
         let mut shown = Vec::new();
-        let mut patch = Patch::new(text, Vec::new(), |t: &[u8]| shown.push(t.to_vec()));
+        let mut patch = Patch::new(text, 512, Vec::new(), |t: &[u8]| shown.push(t.to_vec()));
         for &(start, end, with) in holes {
             patch.replace(start, end, with);
         }
@@ -86,7 +86,7 @@ mod tests {
         let text = vec![b'x'; 10_000];
         let shown = windows(&text, &[(10, 11, b"A"), (9_000, 9_001, b"B")]);
         assert_eq!(shown.len(), 2);
-        assert!(shown.iter().all(|w| w.len() <= 2 * CONTEXT + 1));
+        assert!(shown.iter().all(|w| w.len() <= 2 * 512 + 1));
     }
 
     #[test]

@@ -4,6 +4,9 @@ use super::{Unwrap, Voice, patch::Patch};
 use memchr::memchr_iter;
 use posture::Encoding;
 
+/// What is percent-encoded has no blanks: little beside it belongs to it.
+const CONTEXT: usize = 32;
+
 /// Shows `text` with its percent-encoding undone once; the next round is the next decoding's.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     let mut found = memchr_iter(b'%', text).filter_map(|at| byte(&text[at..]).map(|b| (at, b))).peekable();
@@ -12,7 +15,7 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
     }
     let buffer = w.buffer();
     let out = w.deeper(Encoding::Url, |w| {
-        let mut patch = Patch::new(text, buffer, |t: &[u8]| w.text(t, name, voice));
+        let mut patch = Patch::new(text, CONTEXT, buffer, |t: &[u8]| w.text(t, name, voice));
         found.for_each(|(at, b)| patch.replace(at, at + 3, &[b]));
         patch.finish()
     });

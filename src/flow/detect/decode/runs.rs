@@ -11,7 +11,7 @@ use std::{ops::Range, sync::LazyLock};
 /// Shorter runs are words.
 const SHORTEST: usize = 16;
 /// Characters of a run that are decoded to see whether the rest is worth it.
-const SAMPLE: usize = 32;
+const SAMPLE: usize = 16;
 /// Path segments of a run at which something may begin.
 const MAX_SEGMENTS: usize = 8;
 /// The longest segment that may follow what a run encodes.
@@ -100,7 +100,7 @@ fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> boo
         let digits = &run[stretch];
         let digits = &digits[..digits.len() & !1];
         found += digits.len();
-        let mut sample = [0; SAMPLE / 2];
+        let mut sample = [0; SAMPLE * 3 / 4];
         let mut sampled = 0;
         for (byte, pair) in sample.iter_mut().zip(digits.chunks_exact(2)) {
             *byte = nibble(pair[0]).unwrap_or(0) << 4 | nibble(pair[1]).unwrap_or(0);

@@ -104,7 +104,7 @@ impl Events {
             self.has_data = true;
         } else if json::likely(line) {
             self.deltas.event(w, line);
-        } else if !matches!(line, [b'e', b'v', b'e', b'n', b't', b':', ..] if line.len() < 32) {
+        } else if !line.strip_prefix(b"event:").is_some_and(is_plain) {
             w.text(line, None, Voice::Unknown);
         }
     }
@@ -125,4 +125,9 @@ impl Events {
         data.clear();
         self.data = data;
     }
+}
+
+/// Whether the name of an event is a word as every stream has them, not worth a look.
+fn is_plain(name: &[u8]) -> bool {
+    name.len() < 32 && name.iter().all(|b| b.is_ascii_lowercase() || b" ._-".contains(b))
 }

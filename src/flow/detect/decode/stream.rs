@@ -7,8 +7,10 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// A text that grows beyond this is judged, and only its end kept.
 const LONGEST: usize = 256 << 10;
-/// What is kept of a judged text, so that nothing is lost where it was cut.
-const OVERLAP: usize = 1 << 10;
+/// What is shown again before a line that is new: a command may begin on the line before.
+const OVERLAP: usize = 256;
+/// What is kept of a text that was judged and let go.
+const KEPT: usize = 4 << 10;
 /// A line longer than this is judged word by word.
 const LONG_LINE: usize = 2 << 10;
 /// Tool-call arguments are judged early from this size on, and again when they have doubled.
@@ -102,7 +104,7 @@ impl Stream {
         }
         if self.text.len() > LONGEST {
             self.settle(w);
-            let keep = self.text.len() - 4 * OVERLAP;
+            let keep = self.text.len() - KEPT;
             self.text.drain(..keep);
             self.cut = true;
             self.judged = self.text.len();

@@ -1,8 +1,8 @@
 //! Text → views: shows a text, then what each decoding makes of it, deeper and deeper within the bounds.
 
-use super::{View, Voice, binary, entity, escape, json, markup, packed, percent, runs};
+use super::{View, Voice, binary, escape, html, json, packed, percent, runs};
 use crate::flow::detect::Limits;
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2};
 use posture::{Encoding, Placement};
 
 /// The longest chain a view can carry: transport codings and framing, then `max_depth` nested decodings.
@@ -127,6 +127,11 @@ impl<'a> Unwrap<'a> {
         self.budget.spend(bytes)
     }
 
+    /// Bytes that may be decoded still.
+    pub(super) fn affordable(&self) -> usize {
+        self.budget.left
+    }
+
     pub(super) fn buffer(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()
     }
@@ -165,14 +170,13 @@ impl<'a> Unwrap<'a> {
 
     /// Shows what the encodings that occur within texts hide, but not `text` itself.
     pub(super) fn reshape(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-        markup::decode(self, text, name, voice);
-        if let Some(first) = memchr3(b'%', b'&', b'\\', text) {
+        if memchr2(b'<', b'&', text).is_some() {
+            html::decode(self, text, name, voice);
+        }
+        if let Some(first) = memchr2(b'%', b'\\', text) {
             let rest = &text[first..];
             if memchr(b'%', rest).is_some() && self.url_rounds() < MAX_URL_ROUNDS {
                 percent::decode(self, text, name, voice);
-            }
-            if memchr(b'&', rest).is_some() {
-                entity::decode(self, text, name, voice);
             }
             if memchr(b'\\', rest).is_some() || memchr(b'%', rest).is_some() {
                 escape::decode(self, text, name, voice);

@@ -29,28 +29,79 @@ const fn of_path(b: u8) -> bool {
         )
 }
 
-/// The path around `keyword`. Answers where it ends.
-pub(super) fn find(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) -> usize {
-    let floor = keyword.start.saturating_sub(REACH);
-    let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
-    let cap = text.len().min(keyword.end + REACH);
-    let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| of_path(**b)).count();
-    // What is left of an escaped line end is no folder.
-    if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', ..])
-        && text.get(start + 2).is_some_and(|b| matches!(b, b'/' | b'~' | b'.' | b'$'))
-    {
-        start += 2;
+/// The path looked at last: one keyword often brings several rules, and one path has several keywords.
+#[derive(Default)]
+pub(super) struct Last {
+    span: Range<usize>,
+    path: Vec<u8>,
+    /// The path with the ends of the lines beside it, when a line breaks in its midst.
+    whole: Option<Vec<u8>>,
+    tried: Vec<usize>,
+}
+
+/// The path around `keyword`, judged by the rule of that index once.
+pub(super) fn find(
+    rule: &Rule,
+    index: usize,
+    text: &[u8],
+    keyword: Range<usize>,
+    last: &mut Last,
+    report: &mut dyn FnMut(Found<'_>),
+) {
+    if !last.span.contains(&keyword.start) {
+        *last = Last::around(text, keyword);
     }
-    // `context().env` is a member, not a file.
-    if text[start..end].starts_with(b".") && start.checked_sub(1).is_some_and(|n| text[n] == b')') {
-        return end;
+    if last.tried.contains(&index) {
+        return;
     }
-    let path = resolve(trim(&text[start..end]));
-    let taken = rule.regex().is_match(&path) || rule.data().targets.iter().any(|t| stands_for(&path, t));
-    if taken && !rule.except().is_some_and(|e| e.is_match(&path)) {
-        report(Found { severity: rule.severity(), span: start..end, matched: Cow::Owned(path) });
+    last.tried.push(index);
+    for path in [Some(&last.path), last.whole.as_ref()].into_iter().flatten() {
+        if takes(rule, path) {
+            return report(Found { severity: rule.severity(), span: last.span.clone(), matched: Cow::Borrowed(path) });
+        }
     }
-    end
+}
+
+impl Last {
+    fn around(text: &[u8], keyword: Range<usize>) -> Self {
+        let floor = keyword.start.saturating_sub(REACH);
+        let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
+        let cap = text.len().min(keyword.end + REACH);
+        let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| of_path(**b)).count();
+        // What is left of an escaped line end is no folder.
+        if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', b'/' | b'~' | b'.' | b'$', ..]) {
+            start += 2;
+        }
+        let span = start..end;
+        // `context().env` is a member, not a file.
+        if text[start..].starts_with(b".") && start.checked_sub(1).is_some_and(|n| text[n] == b')') {
+            return Self { span, ..Self::default() };
+        }
+        let whole = broken(text, start..end).map(|whole| resolve(trim(&whole)));
+        Self { path: resolve(trim(&text[start..end])), span, whole, tried: Vec::new() }
+    }
+}
+
+fn takes(rule: &Rule, path: &[u8]) -> bool {
+    let taken = rule.regex().is_match(path) || rule.data().targets.iter().any(|t| stands_for(path, t));
+    taken && !rule.except().is_some_and(|e| e.is_match(path))
+}
+
+/// The token put together with the ends of the lines beside it, when a line breaks in the midst of its path.
+fn broken(text: &[u8], token: Range<usize>) -> Option<Vec<u8>> {
+    let before = text[token.start.saturating_sub(REACH)..token.start].strip_suffix(b"\n").map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        &line[line.iter().rposition(|b| !of_path(*b)).map_or(0, |n| n + 1)..]
+    });
+    let after = &text[token.end..text.len().min(token.end + REACH)];
+    let after = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n")).map(|line| {
+        let end = line.iter().position(|b| !of_path(*b)).unwrap_or(line.len());
+        &line[..end]
+    });
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    let parted = |part: &[u8]| part.iter().any(|b| matches!(b, b'/' | b'\\'));
+    let joins = parted(before) || (!after.is_empty() && parted(&text[token.clone()]));
+    joins.then(|| [before, &text[token], after].concat())
 }
 
 /// The token without the punctuation of the sentence or list around it.
@@ -120,8 +171,14 @@ fn stands_for(path: &[u8], target: &str) -> bool {
     let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
     let wanted: Vec<&[u8]> = target.as_bytes().split(|b| *b == b'/').collect();
     let Some(skip) = parts.len().checked_sub(wanted.len()) else { return false };
-    let said =
-        |part: &[u8]| part.iter().filter(|b| b.is_ascii_alphanumeric() || **b == b'.').count() >= 2 && part[0] != b'*';
+    let said = |part: &[u8]| {
+        let mut in_set = false;
+        let plain = part.iter().filter(|b| {
+            in_set = (in_set || **b == b'[') && **b != b']';
+            !in_set && (b.is_ascii_alphanumeric() || **b == b'.')
+        });
+        plain.count() >= 2 && part[0] != b'*'
+    };
     parts[skip..].iter().zip(&wanted).all(|(p, w)| said(p) && glob(p, w))
 }
 
@@ -208,5 +265,6 @@ mod tests {
         assert!(stands_for(b"/etc/sh*dow", "etc/shadow"));
         assert!(!stands_for(b"/etc/*", "etc/shadow"));
         assert!(!stands_for(b"*/*", "etc/shadow"));
+        assert!(!stands_for(b"[a-z]*/[a-z]*", "etc/shadow"));
     }
 }

@@ -1,13 +1,15 @@
 //! Private keys: a header of any form, and the body that makes it critical.
 
 use super::Found;
-use crate::flow::detect::rule::Rule;
+use crate::flow::detect::{normalise::join, rule::Rule};
 use posture::Severity;
 use std::borrow::Cow;
 
 /// How far a header's begin and end stand from its words "private key".
-const HEADER_BEFORE: usize = 56;
-const HEADER_AFTER: usize = 32;
+const HEADER_BEFORE: usize = 96;
+const HEADER_AFTER: usize = 96;
+/// How much of a header broken over lines is put together.
+const MAX_BROKEN: usize = 512;
 /// How much of a body is kept as the key's identity.
 const MAX_BODY: usize = 8 << 10;
 /// How far after a header a body is looked for.
@@ -19,7 +21,9 @@ const MIN_RUN: usize = 20;
 pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) {
     let start = at.saturating_sub(HEADER_BEFORE);
     let window = &text[start..text.len().min(at + HEADER_AFTER)];
-    let Some(header) = rule.regex().find_iter(window).find(|m| start + m.end() > at) else { return };
+    let Some(header) = rule.regex().find_iter(window).find(|m| start + m.end() > at) else {
+        return broken(rule, text, at, report);
+    };
     let end = start + header.end();
     let span = start + header.start()..end;
     let body = body(&text[end..text.len().min(end + MAX_REACH)]);
@@ -29,6 +33,21 @@ pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(F
     } else {
         report(Found { severity: rule.severity(), span, matched: Cow::Owned(body) });
     }
+}
+
+/// A header that does not stand on one line.
+fn broken(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) {
+    let start = at.saturating_sub(MIN_RUN);
+    let window = &text[start..text.len().min(at + MAX_BROKEN)];
+    if memchr::memchr(b'\n', &window[..window.len().min(HEADER_AFTER)]).is_none() {
+        return;
+    }
+    let joined = join::unwrapped(window, MAX_BROKEN);
+    let Some(header) = rule.regex().find(&joined) else { return };
+    let body = body(&joined[header.end()..]);
+    let (severity, matched) =
+        if body.is_empty() { (Severity::High, header.as_bytes().to_vec()) } else { (rule.severity(), body) };
+    report(Found { severity, span: at..at, matched: Cow::Owned(matched) });
 }
 
 /// The base64 after a header, however its lines are broken, escaped or indented; empty when there is none.

@@ -50,6 +50,9 @@ pub(crate) struct RuleData {
     pub(crate) find: Find,
     /// Lower-case literals, of which one stands in every match (without regard to case).
     pub(crate) keywords: Vec<String>,
+    /// Literals of which one stands on the line too, or the regex is not tried; as they are, case and all.
+    #[serde(default)]
+    pub(crate) needs: Vec<String>,
     /// Bytes, not Unicode. Minimum quantifiers: the matcher extends a token over its alphabet.
     pub(crate) regex: String,
     /// A match in which this one matches too is none.
@@ -81,13 +84,6 @@ pub(crate) struct RuleData {
     pub(crate) counter_examples: Vec<String>,
 }
 
-impl RuleData {
-    /// Whether what the group `again` names must stand earlier in the match too: a file that is fetched, then run.
-    pub(crate) fn names_again(&self) -> bool {
-        self.regex.contains("?P<again>")
-    }
-}
-
 /// How a rule's regex is applied around one of its keywords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +94,9 @@ pub enum Find {
     Inside,
     /// A token within 20 characters of a name that holds the keyword and says it is a secret.
     Near,
-    /// A command on one line.
+    /// A command on one line; the keyword stands in its first word.
+    Command,
+    /// A command on one line, the keyword anywhere in it.
     Line,
     /// A text over several lines.
     Block,

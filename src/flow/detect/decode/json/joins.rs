@@ -8,13 +8,31 @@ use memchr::{memchr, memmem, memrchr2};
 use std::ops::Range;
 
 /// Longer strings are matched alone; only their beginning joins in.
-const PIECE: usize = 256;
+const PIECE: usize = 128;
 /// A join is shown when it reaches this, and begun anew.
 const LONGEST: usize = 64 << 10;
 /// A text put together from pieces is no longer than this.
 const LONGEST_GLUED: usize = 16 << 10;
 /// A longer string is no piece, unless its name says that it is one.
 const LONGEST_UNNAMED: usize = 64;
+
+/// Values that say nothing beside others, and stand beside most.
+const PLAIN: &[&[u8]] = &[
+    b"assistant",
+    b"developer",
+    b"error",
+    b"function",
+    b"info",
+    b"input_text",
+    b"message",
+    b"object",
+    b"output_text",
+    b"string",
+    b"system",
+    b"text",
+    b"tool",
+    b"user",
+];
 
 pub(super) struct Joins {
     /// The lines of every open object, the items of every open array: a stack of texts.
@@ -72,6 +90,9 @@ impl Joins {
 
     /// A string, and its name when an object holds it.
     pub(super) fn leaf(&mut self, key: Option<&[u8]>, text: &[u8]) {
+        if PLAIN.contains(&text) {
+            return;
+        }
         let Some(mut open) = self.open.pop() else { return };
         open.strings += 1;
         open.short += usize::from(text.len() < super::SHORT);

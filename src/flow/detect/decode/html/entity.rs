@@ -1,8 +1,4 @@
-//! `&lt;`, `&#60;`, `&#x3c;` → `<`.
-
-use super::{Unwrap, Voice, patch::Patch};
-use memchr::memchr_iter;
-use posture::Encoding;
+//! A character reference → its character.
 
 /// The names that occur in running text, and those that spell what a command needs (HTML, section 13.5).
 const NAMED: &[(&[u8], &str)] = &[
@@ -62,27 +58,8 @@ const NAMED: &[(&[u8], &str)] = &[
     (b"zwnj", "\u{200c}"),
 ];
 
-/// Shows `text` with its character references replaced.
-pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    let mut found = memchr_iter(b'&', text)
-        .filter_map(|at| reference(&text[at + 1..]).map(|(c, len)| (at, at + 1 + len, c)))
-        .peekable();
-    if found.peek().is_none() || !w.afford(text.len()) {
-        return;
-    }
-    let buffer = w.buffer();
-    let out = w.deeper(Encoding::Html, |w| {
-        let mut patch = Patch::new(text, buffer, |t: &[u8]| w.text(t, name, voice));
-        for (start, end, c) in found {
-            patch.replace(start, end, c.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-        patch.finish()
-    });
-    w.give_back(out.unwrap_or_default());
-}
-
 /// The character a reference stands for and the reference's length, `&` apart.
-fn reference(text: &[u8]) -> Option<(char, usize)> {
+pub(super) fn reference(text: &[u8]) -> Option<(char, usize)> {
     match *text {
         [b'#', b'x' | b'X', ..] => numeric(text, 2, 16),
         [b'#', ..] => numeric(text, 1, 10),

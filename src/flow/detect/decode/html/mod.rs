@@ -1,0 +1,72 @@
+//! `cu<b>rl</b> &#x68;ttp:` → `curl http:`: a page as its reader sees it.
+
+mod entity;
+
+use super::{Unwrap, Voice, patch::Patch};
+use entity::reference;
+use memchr::{memchr, memchr2_iter, memmem};
+use posture::Encoding;
+
+/// A command line and its neighbours.
+const CONTEXT: usize = 256;
+/// The longest tag looked at.
+const LONGEST: usize = 256;
+/// Elements that begin no new line or cell.
+const INLINE: &[&[u8]] = &[
+    b"a", b"abbr", b"b", b"code", b"em", b"font", b"i", b"kbd", b"mark", b"s", b"samp", b"small", b"span", b"strong",
+    b"sub", b"sup", b"tt", b"u", b"var", b"wbr",
+];
+
+/// Shows `text` without the tags that begin no new line, and with its character references replaced.
+pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    let tagged = memmem::find(text, b"</").is_some();
+    let mut found = memchr2_iter(b'<', b'&', text)
+        .filter_map(|at| match text[at] {
+            b'<' if tagged => inline_tag(&text[at..]).map(|len| (at, at + len, None)),
+            b'&' => reference(&text[at + 1..]).map(|(c, len)| (at, at + 1 + len, Some(c))),
+            _ => None,
+        })
+        .peekable();
+    if found.peek().is_none() || !w.afford(text.len()) {
+        return;
+    }
+    let buffer = w.buffer();
+    let out = w.deeper(Encoding::Html, |w| {
+        let mut patch = Patch::new(text, CONTEXT, buffer, |t: &[u8]| w.text(t, name, voice));
+        let (mut done, mut utf8) = (0, [0; 4]);
+        for (start, end, c) in found {
+            // A tag's attributes may hold references.
+            if start >= done {
+                patch.replace(start, end, c.map_or(&b""[..], |c| c.encode_utf8(&mut utf8).as_bytes()));
+                done = end;
+            }
+        }
+        patch.finish()
+    });
+    w.give_back(out.unwrap_or_default());
+}
+
+/// The length of the inline tag `text` begins with.
+fn inline_tag(text: &[u8]) -> Option<usize> {
+    let rest = text.strip_prefix(b"<")?;
+    let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+    let name = rest.iter().take(8).take_while(|b| b.is_ascii_alphabetic()).count();
+    INLINE.iter().find(|n| n.eq_ignore_ascii_case(&rest[..name]))?;
+    matches!(rest.get(name), Some(b'>' | b' ' | b'/')).then_some(())?;
+    memchr(b'>', &text[..text.len().min(LONGEST)]).map(|at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inline_tag;
+
+    #[test]
+    fn only_inline_tags_are_passed_over() {
+        for (text, len) in [("<b>x", 3), ("</SPAN>", 7), ("<span class=\"k\">x", 16), ("<br/>", 0), ("<wbr/>x", 6)] {
+            assert_eq!(inline_tag(text.as_bytes()).unwrap_or(0), len, "{text}");
+        }
+        for other in ["<p>", "<div>", "<(curl x)", "</dev/tcp/h/1", "<b", "<", "<b c", "< b>", "<bash>", "b>"] {
+            assert_eq!(inline_tag(other.as_bytes()), None, "{other}");
+        }
+    }
+}
