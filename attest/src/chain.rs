@@ -185,6 +185,12 @@ impl Chain {
         Self { head: sha256(LOG_GENESIS), next_seq: FIRST_SEQ }
     }
 
+    /// Before this line, as it says itself: whatever is right of what lies before it must end here. `None` for a line
+    /// that is no record of any version.
+    pub fn before(line: &[u8]) -> Option<Self> {
+        link(line).map(|link| Self { head: link.prev_sha256, next_seq: link.seq })
+    }
+
     /// After the record `next_seq` − 1, whose line hashes to `head`.
     pub fn resume(next_seq: u64, head: Sha256Hex) -> Self {
         Self { head, next_seq }

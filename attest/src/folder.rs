@@ -1,6 +1,6 @@
 //! State folder → bytes. Read-only and bounded: a home, or a copy of one on another machine.
 
-use crate::chain::MAX_LINE_BYTES;
+use crate::chain::{FIRST_SEQ, MAX_LINE_BYTES};
 use keys::{KeyError, PublicKey};
 use rustix::fs::OFlags;
 use serde::{Serialize, Serializer};
@@ -191,11 +191,17 @@ impl Folder {
     /// # Errors
     /// [`FolderError::Missing`] without any segment, [`FolderError::Kind`] or [`FolderError::Unreadable`].
     pub fn log(&self) -> Result<Log, FolderError> {
+        self.log_retained_from(FIRST_SEQ)
+    }
+
+    /// As [`Folder::log`], of a log whose records below `first_seq` were pruned: segments that hold them may vanish
+    /// while it is read, and are passed over then.
+    pub(crate) fn log_retained_from(&self, first_seq: u64) -> Result<Log, FolderError> {
         // Opened before the list is read: a monitor that seals it in between only makes it stand in the list as well.
         let path = self.log.join(NEWEST_SEGMENT);
         let newest = open(&path);
         let mut names = names(&self.log)?;
-        names.retain(|name| is_sealed_segment(name));
+        names.retain(|name| sealed_from(name).is_some());
         names.sort_unstable();
         let mut segments: VecDeque<_> = names.iter().map(|name| (self.log.join(name), None)).collect();
         match newest {
@@ -210,7 +216,8 @@ impl Folder {
                 }
             }
         }
-        let mut log = Log { segments, reader: None, path: PathBuf::new(), line: 0, bytes: Vec::new() };
+        let mut log =
+            Log { segments, first_seq, reader: None, path: PathBuf::new(), line: 0, bytes: Vec::new(), gap: false };
         log.next_segment()?;
         Ok(log)
     }
@@ -285,8 +292,9 @@ fn names(folder: &Path) -> Result<Vec<String>, FolderError> {
     Ok(entries.map_err(FolderError::io(folder))?.into_iter().filter_map(|e| e.file_name().into_string().ok()).collect())
 }
 
-fn is_sealed_segment(name: &str) -> bool {
-    name.strip_prefix("findings-").and_then(|n| n.strip_suffix(".jsonl")).and_then(number).is_some()
+/// The first record of the sealed segment of this name.
+fn sealed_from(name: &str) -> Option<u64> {
+    name.strip_prefix("findings-").and_then(|n| n.strip_suffix(".jsonl")).and_then(number)
 }
 
 /// The number in a name of exactly 12 digits.
@@ -299,10 +307,12 @@ fn number(name: &str) -> Option<u64> {
 #[derive(Debug)]
 pub struct Log {
     segments: VecDeque<(PathBuf, Option<File>)>,
+    first_seq: u64,
     reader: Option<BufReader<File>>,
     path: PathBuf,
     line: u64,
     bytes: Vec<u8>,
+    gap: bool,
 }
 
 /// One line and where it stands.
@@ -312,6 +322,8 @@ pub struct Line<'a> {
     pub bytes: &'a [u8],
     /// False for a last line that was cut off before its LF.
     pub complete: bool,
+    /// True for the first line behind a pruned segment that vanished while the log was read.
+    pub after_gap: bool,
     /// The segment.
     pub path: &'a Path,
     /// Its line in the segment, from 1.
@@ -340,14 +352,29 @@ impl Log {
             return Err(FolderError::LineTooLong { path: self.path.as_path().into(), line: self.line });
         }
         let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
-        Ok(Some(Line { bytes, complete, path: &self.path, number: self.line }))
+        let after_gap = std::mem::take(&mut self.gap);
+        Ok(Some(Line { bytes, complete, after_gap, path: &self.path, number: self.line }))
     }
 
     fn next_segment(&mut self) -> Result<(), FolderError> {
         self.reader = None;
-        let Some((path, file)) = self.segments.pop_front() else { return Ok(()) };
-        self.reader = Some(BufReader::with_capacity(MAX_LINE_BYTES, file.map_or_else(|| open(&path), Ok)?));
-        (self.path, self.line) = (path, 0);
+        while let Some((path, file)) = self.segments.pop_front() {
+            let file = match file.map_or_else(|| open(&path), Ok) {
+                Err(FolderError::Missing { .. }) if self.is_pruned(&path) => {
+                    self.gap = true;
+                    continue;
+                }
+                opened => opened?,
+            };
+            self.reader = Some(BufReader::with_capacity(MAX_LINE_BYTES, file));
+            (self.path, self.line) = (path, 0);
+            break;
+        }
         Ok(())
+    }
+
+    fn is_pruned(&self, segment: &Path) -> bool {
+        let name = segment.file_name().and_then(|name| name.to_str());
+        name.and_then(sealed_from).is_some_and(|seq| seq < self.first_seq)
     }
 }

@@ -82,10 +82,8 @@ pub enum Reason {
         /// The posture's number.
         sequence: u64,
     },
-    /// Records at the beginning are gone.
-    #[error(
-        "the posture says the log begins at record {first_seq}, and nothing signed says where the earlier ones went"
-    )]
+    /// Records at the beginning are gone, or announced to go, otherwise than the posture says.
+    #[error("the posture says the log begins at record {first_seq}, and the newest signed prune event does not")]
     LogPrefix {
         /// The first record the posture claims.
         first_seq: u64,
@@ -301,6 +299,8 @@ pub enum Limit {
     OwnAnchor,
     /// Which generation is the newest.
     NoCurrent,
+    /// What was pruned.
+    PrunedRecords,
     /// A stop is the last word.
     ExpiryNotTested,
 }
@@ -318,6 +318,9 @@ impl Limit {
             }
             Self::NoCurrent => {
                 "there is no `current`: the highest complete generation was read, and newer ones may be gone"
+            }
+            Self::PrunedRecords => {
+                "the oldest records were pruned: of them the sums alone are known, as they were signed"
             }
             Self::ExpiryNotTested => "the expiry of a stopped monitor's last word is not tested: it may be of any age",
         }

@@ -6,16 +6,17 @@
 
 use crate::{
     canonical::{self, CanonicalError},
-    chain::{Chain, FIRST_SEQ, LineError},
+    chain::{Chain, FIRST_SEQ, LineError, Record},
     digest::{self, Document, sha256},
-    folder::{self, Folder, Generation},
+    folder::{self, Folder, Generation, Line, Place},
     reason::{Limit, Reason},
     report::Report,
 };
 use chrono::TimeDelta;
 use keys::{PublicKey, Signature};
 use posture::{
-    Counts, Ended, MonitorStatus, Posture, Sha256Hex, State, Timestamp, UnscannedReason, VALID_PERIODS, VerdictResult,
+    Counts, Ended, EventBody, MonitorStatus, Posture, Prune, Sha256Hex, State, Timestamp, UnscannedReason,
+    VALID_PERIODS, VerdictResult,
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::Deref, path::Path, thread, time::Duration};
@@ -156,6 +157,7 @@ fn run(
     let more = [
         (matches!(options.anchor, Anchor::Own), Limit::OwnAnchor),
         (!generation.is_named(), Limit::NoCurrent),
+        (posture.finding_log.first_seq != FIRST_SEQ, Limit::PrunedRecords),
         (posture.monitor_status == MonitorStatus::Stopped && options.max_age.is_none(), Limit::ExpiryNotTested),
     ];
     report.limits.extend(more.into_iter().filter_map(|(holds, limit)| holds.then_some(limit)));
@@ -211,40 +213,109 @@ fn document<D: Document>(path: &Path, bytes: &[u8], key: &PublicKey) -> Result<D
 
 /// Follows the chain up to the signed head. What stands above it is nobody's word yet, and is not looked at.
 fn check_log(folder: &Folder, posture: &Posture) -> Result<(), Reason> {
-    let (first, next) = (posture.finding_log.first_seq, posture.finding_log.next_seq);
-    if first != FIRST_SEQ {
-        return Err(Reason::LogPrefix { first_seq: first });
-    }
+    let next = posture.finding_log.next_seq;
     let last = next.saturating_sub(1);
-    let (mut chain, mut counts, mut unknown) = (Chain::genesis(), Counts::default(), None);
-    if next > chain.next_seq() {
-        let mut log = folder.log()?;
-        while chain.next_seq() < next {
-            let seq = chain.next_seq();
+    let mut walk = Walk::new(posture.finding_log.first_seq);
+    if next > FIRST_SEQ {
+        let mut log = folder.log_retained_from(walk.first_seq)?;
+        while walk.chain.next_seq() < next {
             let Some(line) = log.next_line()?.filter(|l| l.complete) else {
-                return Err(Reason::LogCut { missing: seq, last });
+                return Err(Reason::LogCut { missing: walk.chain.next_seq(), last });
             };
-            let followed = match chain.follow(line.bytes) {
-                Ok(record) => {
-                    record.count(&mut counts);
-                    Ok(())
-                }
-                Err(LineError::UnknownVersion) => {
-                    unknown.get_or_insert_with(|| line.path.into());
-                    chain.follow_unknown(line.bytes)
-                }
-                Err(problem) => Err(problem),
-            };
-            followed.map_err(|problem| Reason::LogLine { path: line.path.into(), line: line.number, seq, problem })?;
+            walk.step(&line).map_err(|problem| Reason::LogLine {
+                path: line.path.into(),
+                line: line.number,
+                seq: walk.chain.next_seq(),
+                problem,
+            })?;
         }
     }
-    if chain != Chain::resume(next, posture.finding_log_sha256.clone()) {
+    if walk.chain != Chain::resume(next, posture.finding_log_sha256.clone()) {
         return Err(Reason::LogHead { last });
     }
-    if let Some(path) = unknown {
+    if let Some(path) = walk.unknown {
         return Err(Reason::UnknownVersion { path });
     }
-    if counts == posture.counts { Ok(()) } else { Err(Reason::Counts { last }) }
+    if walk.counts()? == posture.counts { Ok(()) } else { Err(Reason::Counts { last }) }
+}
+
+/// What following the chain up to the signed head learns.
+struct Walk {
+    /// The first record retained, as the posture has it.
+    first_seq: u64,
+    chain: Chain,
+    /// Whether `chain` is that of a line in the log, or where it should begin.
+    begun: bool,
+    /// The hash of the record before `first_seq`.
+    before_first: Option<Sha256Hex>,
+    /// What the retained records add up to.
+    retained: Counts,
+    /// The newest prune event.
+    prune: Option<Box<Prune>>,
+    /// Where the first record of a version not known here stands.
+    unknown: Option<Place>,
+}
+
+impl Walk {
+    fn new(first_seq: u64) -> Self {
+        let genesis = Chain::genesis();
+        let begun = first_seq <= genesis.next_seq();
+        let chain = if begun { genesis } else { Chain::resume(first_seq, genesis.head().clone()) };
+        Self { first_seq, chain, begun, before_first: None, retained: Counts::default(), prune: None, unknown: None }
+    }
+
+    fn step(&mut self, line: &Line<'_>) -> Result<(), LineError> {
+        if !self.begun || line.after_gap {
+            self.begin(line.bytes)?;
+        }
+        let seq = self.chain.next_seq();
+        if seq == self.first_seq {
+            self.before_first = Some(self.chain.head().clone());
+        }
+        let record = match self.chain.follow(line.bytes) {
+            Err(LineError::UnknownVersion) => {
+                self.unknown.get_or_insert_with(|| line.path.into());
+                return self.chain.follow_unknown(line.bytes);
+            }
+            followed => followed?,
+        };
+        if seq >= self.first_seq {
+            record.count(&mut self.retained);
+        }
+        if let Record::Event(event) = record
+            && let EventBody::Prune(prune) = event.event
+        {
+            self.prune = Some(prune);
+        }
+        Ok(())
+    }
+
+    /// Some of the pruned records may still be there. Nothing is left to hold their own beginning against, so they need
+    /// only chain into what is retained.
+    fn begin(&mut self, line: &[u8]) -> Result<(), LineError> {
+        let chain = Chain::before(line).ok_or(LineError::Malformed)?;
+        if chain.next_seq() > self.first_seq {
+            return Err(LineError::Seq { expected: self.first_seq, found: chain.next_seq() });
+        }
+        (self.chain, self.begun) = (chain, true);
+        Ok(())
+    }
+
+    /// What all records since genesis add up to: those retained, and those the newest prune event speaks for.
+    fn counts(mut self) -> Result<Counts, Reason> {
+        let mut counts = match self.prune.take() {
+            None if self.first_seq == FIRST_SEQ => Counts::default(),
+            Some(prune) if self.ends(&prune) => prune.counts,
+            _ => return Err(Reason::LogPrefix { first_seq: self.first_seq }),
+        };
+        counts.add(&self.retained);
+        Ok(counts)
+    }
+
+    /// Whether what this event prunes ends where the retained records begin.
+    fn ends(&self, prune: &Prune) -> bool {
+        prune.last_seq.checked_add(1) == Some(self.first_seq) && self.before_first.as_ref() == Some(&prune.last_sha256)
+    }
 }
 
 /// Beside a later authentic statement an earlier one is no last word, whatever `current` says.

@@ -32,17 +32,36 @@ pub struct Counts {
 impl Counts {
     /// Counts one finding.
     pub fn add_finding(&mut self, direction: &Word, family: &Word, severity: &Word) {
-        self.findings += 1;
-        add(&mut self.direction, direction);
-        add(&mut self.family, family);
-        add(&mut self.severity, severity);
+        // Onto what a prune event stated, which may be anything.
+        self.findings = self.findings.saturating_add(1);
+        add(&mut self.direction, direction, 1);
+        add(&mut self.family, family, 1);
+        add(&mut self.severity, severity, 1);
+    }
+
+    /// Counts what other records add up to.
+    ///
+    /// Sums saturate: a count read from a file may be anything.
+    pub fn add(&mut self, other: &Self) {
+        self.findings = self.findings.saturating_add(other.findings);
+        self.folded = self.folded.saturating_add(other.folded);
+        let arrays = [
+            (&mut self.direction, &other.direction),
+            (&mut self.family, &other.family),
+            (&mut self.severity, &other.severity),
+        ];
+        for (counts, more) in arrays {
+            for m in more {
+                add(counts, &m.name, m.count);
+            }
+        }
     }
 }
 
-fn add(counts: &mut Vec<NamedCount>, name: &Word) {
+fn add(counts: &mut Vec<NamedCount>, name: &Word, count: u64) {
     match counts.binary_search_by(|c| c.name.cmp(name)) {
-        Ok(at) => counts[at].count += 1,
-        Err(at) => counts.insert(at, NamedCount { count: 1, name: name.clone() }),
+        Ok(at) => counts[at].count = counts[at].count.saturating_add(count),
+        Err(at) => counts.insert(at, NamedCount { count, name: name.clone() }),
     }
 }
 
@@ -139,6 +158,26 @@ mod tests {
         assert_eq!(counts.direction.len(), 2);
         assert_eq!(counts.direction[0].name, Word::from(Direction::Inbound));
         assert_eq!(counts.findings, 3);
+    }
+
+    #[test]
+    fn sums_of_parts_are_the_sum_of_all() {
+        let families = [Family::ReverseShell, Family::AiApiKey, Family::ReverseShell, Family::Canary];
+        let count = |families: &[Family]| {
+            let mut counts = Counts { folded: 2, ..Counts::default() };
+            for f in families {
+                counts.add_finding(&f.direction().into(), &(*f).into(), &Severity::Low.into());
+            }
+            counts
+        };
+        for cut in 0..=families.len() {
+            let mut sum = count(&families[..cut]);
+            sum.add(&count(&families[cut..]));
+            assert_eq!(sum, Counts { folded: 4, ..count(&families) });
+        }
+        let mut most = Counts { findings: u64::MAX, ..Counts::default() };
+        most.add(&count(&families));
+        assert_eq!(most.findings, u64::MAX);
     }
 
     #[test]

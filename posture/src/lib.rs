@@ -24,11 +24,11 @@ pub use document::{
     Verdict,
 };
 pub use hex::{Fingerprint, HexError, InstallId, RunId, Sha256Hex};
-pub use record::{Checkpoint, Event, EventBody, FindingRecord};
+pub use record::{Checkpoint, Event, EventBody, FindingRecord, Prune};
 pub use time::{Timestamp, TimestampError};
 pub use word::{
     CaMode, DegradedReason, Direction, Encoding, Ended, Family, Mode, MonitorStatus, Placement, Platform, Protocol,
-    SelfTestResult, Severity, ThreatType, UnscannedReason, VerdictResult, Word, WordError,
+    PruneReason, SelfTestResult, Severity, ThreatType, UnscannedReason, VerdictResult, Word, WordError,
 };
 
 /// `schema_version` of `posture.json`.

@@ -2,7 +2,7 @@
 
 use crate::{
     Attested, Counts, Coverage, Direction, Encoding, Ended, Fingerprint, InstallId, Placement, Platform, Protocol,
-    RunId, Severity, Sha256Hex, ThreatType, Timestamp, Word,
+    PruneReason, RunId, Severity, Sha256Hex, ThreatType, Timestamp, Word,
 };
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,15 @@ pub enum EventBody {
         /// Their rule.
         rule: Word,
     },
+    /// Records at the beginning of the log go, once this is signed.
+    Prune(Box<Prune>),
+    /// The last record of its segment.
+    Seal {
+        /// Bytes of the segment before this line.
+        bytes: u64,
+        /// The segment's first record: the number in its name.
+        first_seq: u64,
+    },
     /// A monitor began.
     Start {
         /// This run.
@@ -123,6 +132,20 @@ pub enum EventBody {
         /// For how long.
         seconds: u64,
     },
+}
+
+/// Which records go, and what is left of them: their sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prune {
+    /// What the records up to `last_seq` add up to, since genesis.
+    pub counts: Counts,
+    /// The last record that goes. All before it go, or went, as well.
+    pub last_seq: u64,
+    /// SHA-256 of its line, without its LF: the `prev_sha256` of the first record that stays.
+    pub last_sha256: Sha256Hex,
+    /// Why they go.
+    pub reason: PruneReason,
 }
 
 /// The cumulative tally at one moment.

@@ -51,6 +51,15 @@ words!(
     Mode { Detect = "detect" }
 );
 words!(
+    /// Why records leave the log.
+    PruneReason {
+        /// They are older than `max_age_days`.
+        Age = "age",
+        /// Newer ones need the room.
+        Bytes = "bytes",
+    }
+);
+words!(
     /// Which way the bytes went, as seen from the agent.
     Direction { Inbound = "inbound", Outbound = "outbound" }
 );

@@ -94,7 +94,11 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let mut found = Shelf { keep, ..Shelf::default() };
     let mut tail = None;
     for path in segments(home.log_dir())? {
-        let mut reader = Tail::open(&path)?;
+        // A sealed segment that was pruned since it was listed.
+        let mut reader = match Tail::open(&path) {
+            Err(_) if !path.exists() => continue,
+            opened => opened?,
+        };
         reader.read(|record| {
             found.add(record, &filter);
             Ok(())

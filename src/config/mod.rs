@@ -38,6 +38,7 @@ pub const ENV_CONFIG: &str = "HERMES_TRAFFIC_GUARDIAN_CONFIG";
 pub const ENV_HERMES_HOME: &str = "HERMES_HOME";
 
 /// The settings a reader of the folder needs, which it takes from the folder's own `config.toml` alone.
+const SEGMENT_BYTES: &str = "retention.segment_bytes";
 const PLACES: [&str; 2] = ["log_dir", "attestation_output"];
 
 /// Every setting, checked.
@@ -204,6 +205,7 @@ impl Config {
             let setting = settings::of(key).expect("every flag is of a setting");
             loaded.apply(setting, &Raw::Text(text), Origin::Flag(name))?;
         }
+        loaded.derive();
         loaded.check(&signed_places)?;
         Ok(loaded)
     }
@@ -260,6 +262,15 @@ impl Loaded {
         Ok(())
     }
 
+    /// A default that follows from another value.
+    fn derive(&mut self) {
+        let Retention { max_bytes, segment_bytes, .. } = &mut self.config.retention;
+        if !self.origin.contains_key(SEGMENT_BYTES) {
+            let (least, most) = segment_bounds(*max_bytes);
+            *segment_bytes = (*segment_bytes).clamp(least, most);
+        }
+    }
+
     /// What no single value shows.
     fn check(&self, signed_places: &[PathBuf; 2]) -> Result<(), ConfigError> {
         let config = &self.config;
@@ -284,6 +295,16 @@ impl Loaded {
             if !own && path.is_some() {
                 return refuse(key, "is used with ca.mode = \"operator\" alone");
             }
+        }
+        let (least, most) = segment_bounds(config.retention.max_bytes);
+        if config.retention.segment_bytes > most {
+            return refuse(SEGMENT_BYTES, "must not be above a quarter of retention.max_bytes");
+        }
+        if config.retention.segment_bytes < least {
+            return refuse(
+                SEGMENT_BYTES,
+                "must not be below retention.max_bytes / 4096: so many segments are the most",
+            );
         }
         for (key, (now, signed)) in PLACES.into_iter().zip(self.places().iter().zip(signed_places)) {
             if now != signed {
@@ -310,6 +331,12 @@ fn is_listener(proxy: &UpstreamProxy, listen: SocketAddr) -> bool {
         ip == own || ip.is_unspecified() || (own.is_unspecified() && ip.is_loopback())
     };
     proxy.port == listen.port() && address.is_some_and(here)
+}
+
+/// The bytes a segment of a log of so many bytes may have: pruned one at a time, a few must hold the log, and each is
+/// kept account of.
+fn segment_bounds(max_bytes: u64) -> (u64, u64) {
+    (max_bytes / 4096, max_bytes / 4)
 }
 
 /// Refuses a variable with our prefix that means nothing to us: a misspelt setting must not pass for a default.

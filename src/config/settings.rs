@@ -216,17 +216,25 @@ pub static SETTINGS: &[Setting] = &[
     ),
     Setting::new(
         "retention.max_bytes",
-        "bytes of the log; when it is full, findings are counted and not recorded",
+        "bytes of the log; full of young records, it counts findings and does not record them",
         |c, raw| put(&mut c.retention.max_bytes, value::bytes(raw, MIB, 1024 * 1024 * MIB)),
         |c| Shown::Bytes(c.retention.max_bytes),
     )
     .security(),
-    Setting::new("retention.max_age_days", "not in this version, which prunes nothing", never_pruned, |_| {
-        Shown::Nothing
-    }),
-    Setting::new("retention.segment_bytes", "not in this version, which prunes nothing", never_pruned, |_| {
-        Shown::Nothing
-    }),
+    Setting::new(
+        "retention.max_age_days",
+        "days after which records are pruned, a segment at a time",
+        |c, raw| put(&mut c.retention.max_age_days, value::number(raw, 1, 3650)),
+        |c| Shown::Number(c.retention.max_age_days),
+    )
+    .security(),
+    Setting::new(
+        "retention.segment_bytes",
+        "bytes of one segment of the log, at most a quarter of it",
+        |c, raw| put(&mut c.retention.segment_bytes, value::bytes(raw, 64 * KIB, 256 * 1024 * MIB)),
+        |c| Shown::Bytes(c.retention.segment_bytes),
+    )
+    .security(),
     Setting::new(
         "timeouts.dial",
         "connecting to an upstream server",
@@ -346,12 +354,6 @@ fn ca_mode(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
     let mode = value::text(raw)?.parse().ok().filter(|mode| *mode != CaMode::Off);
     config.ca.mode = Some(mode.ok_or_else(|| Reason::new("expected ephemeral, generated or operator"))?);
     Ok(())
-}
-
-fn never_pruned(_: &mut Config, _: &Raw) -> Result<(), Reason> {
-    Err(Reason::new(
-        "this version keeps every record it admits and would not use it; `retention.max_bytes` bounds the log",
-    ))
 }
 
 fn audience(config: &mut Config, raw: &Raw) -> Result<(), Reason> {

@@ -99,8 +99,18 @@ fn a_bad_file_is_refused_with_key_and_line() {
         ("[scan.more]", "line 1: unknown key `scan.more`"),
         ("a = 1\na = 2", "HOME/config.toml line 2: duplicate key"),
         ("mode", "HOME/config.toml line 1: "),
-        ("[retention]\nmax_age_days = 9", "line 2: retention.max_age_days: this version keeps every record"),
-        ("[retention]\nsegment_bytes = \"1MiB\"", "line 2: retention.segment_bytes: this version keeps"),
+        ("[retention]\nmax_age_days = 0", "line 2: retention.max_age_days: expected"),
+        ("[retention]\nmax_age_days = 3651", "line 2: retention.max_age_days: expected"),
+        ("[retention]\nsegment_bytes = \"63KiB\"", "line 2: retention.segment_bytes: expected a size from 64KiB"),
+        (
+            "[retention]\nmax_bytes = \"4MiB\"\nsegment_bytes = \"1025KiB\"",
+            "line 3: retention.segment_bytes: must not be above a quarter",
+        ),
+        ("[retention]\nsegment_bytes = \"17MiB\"", "line 2: retention.segment_bytes: must not be above a quarter"),
+        (
+            "[retention]\nmax_bytes = \"1024MiB\"\nsegment_bytes = \"255KiB\"",
+            "line 3: retention.segment_bytes: must not be below",
+        ),
         ("[retention]\nmax_bytes = \"4KiB\"", "line 2: retention.max_bytes: expected a size from 1MiB"),
         ("[[audience]]\nscheme=\"http\"\nhost=\"h\"\nport=1", "line 1: audience: lacks `vendors`"),
         ("audience = 1", "line 1: audience: expected tables"),
@@ -241,6 +251,16 @@ fn the_attested_hash_moves_with_security_alone() {
     }
     // SHA-256 of `{}`: nothing differs from its default, wherever the home lies.
     assert_eq!(plain.as_str(), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
+}
+
+#[test]
+fn a_segment_nobody_chose_fits_the_log_somebody_did() {
+    let retention = |text: &str| file(&format!("[retention]\n{text}")).unwrap().retention;
+    for (max, segment) in [("1MiB", 256 << 10), ("16MiB", 4 << 20), ("16384MiB", 4 << 20), ("1048576MiB", 256 << 20)] {
+        assert_eq!(retention(&format!("max_bytes = \"{max}\"")).segment_bytes, segment, "{max}");
+    }
+    let chosen = retention("max_bytes = \"1MiB\"\nsegment_bytes = \"64KiB\"\nmax_age_days = 3");
+    assert_eq!(chosen, posture::Retention { max_age_days: 3, max_bytes: 1 << 20, segment_bytes: 64 << 10 });
 }
 
 #[test]

@@ -55,6 +55,14 @@ pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
     options.open(path)
 }
 
+/// Opens a file of ours that is there, to read it.
+///
+/// # Errors
+/// What the system says; `ELOOP` (as `FilesystemLoop`) for a link.
+pub fn open_existing(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(NOFOLLOW | NONBLOCK).open(path)
+}
+
 /// Opens a file to read. A link is followed.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ use crate::{
     home::Home,
 };
 use keys::KeyFolder;
-use posture::{Attested, Coverage, Ended};
+use posture::{Attested, Checkpoint, Coverage, Ended};
 use std::{collections::BTreeSet, time::Instant};
 
 /// Exports without a monitor: the state as it was signed last, and a posture that says how the last run ended.
@@ -49,12 +49,19 @@ fn sign_again(config: &Config, enabled: impl FnOnce(bool) -> bool) -> Result<Opt
     let Some(last) = last else { return Ok(None) };
 
     let (now, at) = (clock::now(), Instant::now());
-    let mut store = Store::open(home.log_dir(), bounds(config), Some(signed(&last)));
-    store.report_damage(now, at);
-    store.sync().map_err(|source| MonitorError::Io { action: "bring the log to the disk", source })?;
+    let mut store = Store::open(home.log_dir(), bounds(config), Some(signed(&last)), now);
     let base = Base::newest(store.last_checkpoint(), Some(&last.posture));
     vouch.not_below(base.next_sequence);
     let tally = Tally::new(base);
+    store.totals(Checkpoint {
+        attested: tally.attested(&Attested::default()),
+        counts: store.standing().2.clone(),
+        coverage: tally.coverage(&Coverage::default()),
+        install_id: last.posture.install_id.clone(),
+        next_sequence: vouch.next_sequence(),
+    });
+    store.report_damage(now, at);
+    store.sync().map_err(|source| MonitorError::Io { action: "bring the log to the disk", source })?;
     let (finding_log, chain, counts) = store.standing();
     let posture = &last.posture;
     let statement = Statement {

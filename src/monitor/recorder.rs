@@ -84,11 +84,9 @@ impl Recorder {
     /// Opens the log and begins the run in it. The first export is due at once.
     pub(super) fn begin(parts: Parts, now: Timestamp, at: Instant) -> Self {
         let Parts { config, home, mut vouch, last, settings, run_id, .. } = parts;
-        let mut store = Store::open(home.log_dir(), bounds(&config), last.as_ref().map(signed));
+        let store = Store::open(home.log_dir(), bounds(&config), last.as_ref().map(signed), now);
         let base = Base::newest(store.last_checkpoint(), last.as_ref().map(|last| &last.posture));
         vouch.not_below(base.next_sequence);
-        store.report_gap(now, at);
-        store.event(EventBody::Start { run_id: run_id.clone() }, now, at);
         let mut this = Self {
             install_id: base.install_id.clone().unwrap_or(parts.new_install_id),
             tally: Tally::new(base),
@@ -104,7 +102,7 @@ impl Recorder {
             settings,
             meter: parts.meter,
             signs: parts.signs,
-            run_id,
+            run_id: run_id.clone(),
             since: now,
             self_tests: 0,
             export_failed: false,
@@ -113,6 +111,9 @@ impl Recorder {
             listen: parts.listen,
             max_connections: config.max_connections as u64,
         };
+        this.store.totals(this.totals());
+        this.store.report_gap(now, at);
+        this.store.event(EventBody::Start { run_id }, now, at);
         this.checkpoint(now, at);
         this
     }
@@ -146,6 +147,7 @@ impl Recorder {
             let dest = redact::destination(&fallback.host, fallback.port);
             self.store.event(EventBody::TunnelFallback { dest, seconds: Fallback::LASTS.as_secs() }, now, at);
         }
+        self.store.totals(self.totals());
         self.store.tick(now, at);
         self.signs.watch(at);
         let worth_saying = |mut degraded: BTreeSet<_>| {
@@ -225,15 +227,18 @@ impl Recorder {
         }
     }
 
-    fn checkpoint(&mut self, now: Timestamp, at: Instant) {
-        let checkpoint = Checkpoint {
+    fn totals(&self) -> Checkpoint {
+        Checkpoint {
             attested: self.attested(),
             counts: self.store.standing().2.clone(),
             coverage: self.tally.coverage(&self.meter.coverage()),
             install_id: self.install_id.clone(),
             next_sequence: self.vouch.next_sequence(),
-        };
-        self.store.event(EventBody::Checkpoint(Box::new(checkpoint)), now, at);
+        }
+    }
+
+    fn checkpoint(&mut self, now: Timestamp, at: Instant) {
+        self.store.event(EventBody::Checkpoint(Box::new(self.totals())), now, at);
     }
 
     fn attested(&self) -> Attested {
@@ -285,6 +290,8 @@ impl Recorder {
         match published {
             Ok(published) => {
                 self.store.signed(signed(&published));
+                // A segment that ends before the next second must not give this number away again.
+                self.store.totals(self.totals());
                 self.said = degraded;
                 self.export_failed = false;
                 self.schedule.done(at);

@@ -62,7 +62,7 @@ def key_id(key):
 def check_chain(folder, posture):
     """Every record up to the signed head links into the one before, and they count as the posture says."""
     first, end = posture["finding_log"]["first_seq"], posture["finding_log"]["next_seq"]
-    head, expected, found = None, first, 0
+    head, expected, linked, prune, found = GENESIS if first == 1 else None, first, None, None, 0
     segments = sorted(glob.glob(os.path.join(folder, "findings-*.jsonl")))
     for path in segments + [os.path.join(folder, "findings.jsonl")]:
         for line in read(path).split(b"\n")[:-1]:
@@ -70,15 +70,21 @@ def check_chain(folder, posture):
             if record["seq"] >= end:
                 break
             require(canonical(record) == line, "record %d is not canonical" % record["seq"])
+            prune = record.get("event", {}).get("prune", prune)
+            if record["seq"] < first:
+                continue  # pruned, and still there
             require(record["seq"] == expected, "expected record %d, found %d" % (expected, record["seq"]))
-            before = head or (GENESIS if first == record["seq"] and first <= 1 else record["prev_sha256"])
-            require(record["prev_sha256"] == before, "record %d does not link into the one before" % expected)
+            linked = linked or record["prev_sha256"]
+            require(record["prev_sha256"] == (head or linked), "record %d does not link into the one before" % expected)
             head, expected = hashlib.sha256(line).hexdigest(), expected + 1
             found += "rule" in record
     require(expected == end, "the posture speaks of %d records, the log ends before %d" % (end, expected))
     require(head == posture["finding_log_sha256"], "the log's head is not the one that was signed")
-    if first <= 1:
-        require(found == posture["counts"]["findings"], "findings: %d in the log" % found)
+    if prune or first > 1:
+        says = prune and (prune["last_seq"] + 1, prune["last_sha256"])
+        require(says == (first, linked), "no signed prune event says that the log begins at record %d" % first)
+        found += prune["counts"]["findings"]
+    require(found == posture["counts"]["findings"], "findings: %d in the log" % found)
     return found
 
 

@@ -1,6 +1,6 @@
 //! Everything a person with write access might try. Exit codes as `verify` documents them.
 
-use crate::support::{Home, answer, expect, finding, key, put, records, state};
+use crate::support::{Home, answer, expect, finding, key, put, records, settled, state};
 use attest::{Anchor, Chain, Folder, canonical, chain::MAX_LINE_BYTES, digest, verify};
 use keys::PublicKey;
 use posture::{EventBody, Family, FindingLog, Posture, Sha256Hex, VerdictResult};
@@ -13,16 +13,16 @@ use std::{
     process::Command,
 };
 
-fn lines(path: &Path) -> Vec<String> {
+pub(crate) fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
 }
 
-fn put_lines(path: &Path, lines: &[String]) {
+pub(crate) fn put_lines(path: &Path, lines: &[String]) {
     put(path, lines.iter().flat_map(|l| [l, "\n"]).collect::<String>().as_bytes());
 }
 
 /// The sealed segment of [`Home::new`].
-fn segment(home: &Home) -> PathBuf {
+pub(crate) fn segment(home: &Home) -> PathBuf {
     home.at("findings-000000000001.jsonl")
 }
 
@@ -129,7 +129,7 @@ fn a_monitor_between_two_segments_has_no_newest_one() {
     home.find(Family::Canary);
     // Sealed after it was opened, before the list was read: one file under two names.
     fs::hard_link(home.log(), home.at("findings-000000000007.jsonl")).unwrap();
-    home.export(|p| p.coverage.not_scanned.retain(|u| u.reason.as_str() != "in_progress"));
+    home.export(settled);
     expect(&home.verify(), 0, "none");
     let mut log = Folder::open(home.path()).log().unwrap();
     let mut count = 0;
@@ -593,7 +593,7 @@ fn a_folder_that_changes_while_it_is_read_verifies() {
                 home.seal_segment();
                 home.find(Family::Canary);
             }
-            home.export(|p| p.coverage.not_scanned.retain(|u| u.reason.as_str() != "in_progress"));
+            home.export(settled);
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         let answers = reader.join().unwrap();

@@ -6,5 +6,6 @@ mod attacks;
 mod canonical;
 mod chain;
 mod format;
+mod retention;
 mod support;
 mod time;

@@ -9,11 +9,12 @@ use data_encoding::BASE64;
 use keys::SigningKey;
 use posture::{
     Attested, Ca, CaMode, Counts, Coverage, Digests, Encoding, Ended, EventBody, Family, FindingLog, FindingRecord,
-    Fingerprint, InstallId, Mode, MonitorStatus, PatternSet, Placement, Platform, Posture, Protocol, Redaction,
-    Retention, RunId, Scan, SelfTest, SelfTestResult, Severity, Sha256Hex, State, StateCa, Timestamp, Totals,
-    Unscanned, UnscannedReason,
+    Fingerprint, InstallId, Mode, MonitorStatus, PatternSet, Placement, Platform, Posture, Protocol, Prune,
+    PruneReason, Redaction, Retention, RunId, Scan, SelfTest, SelfTestResult, Severity, Sha256Hex, State, StateCa,
+    Timestamp, Totals, Unscanned, UnscannedReason,
 };
 use std::{
+    collections::VecDeque,
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::fs::symlink,
@@ -135,11 +136,19 @@ pub(crate) fn posture(state: &State) -> Posture {
     }
 }
 
+/// What the first export leaves in progress has ended.
+pub(crate) fn settled(posture: &mut Posture) {
+    posture.coverage.not_scanned.retain(|u| u.reason.as_str() != "in_progress");
+}
+
 pub(crate) struct Home {
     dir: TempDir,
     pub(crate) key: SigningKey,
     pub(crate) chain: Chain,
     pub(crate) counts: Counts,
+    pub(crate) first_seq: u64,
+    /// Sealed and retained, oldest first: the first record, and the chain and the counts at the end.
+    pub(crate) sealed: VecDeque<(u64, Chain, Counts)>,
     pub(crate) sequence: u64,
     pub(crate) previous: Option<Sha256Hex>,
 }
@@ -151,7 +160,8 @@ impl Home {
         put(&dir.path().join("signing.pub.pem"), key.public().to_pem().as_bytes());
         put(&dir.path().join("findings.jsonl"), b"");
         fs::create_dir(dir.path().join("export")).unwrap();
-        Self { dir, key, chain: Chain::genesis(), counts: Counts::default(), sequence: 0, previous: None }
+        let (chain, counts) = (Chain::genesis(), Counts::default());
+        Self { dir, key, chain, counts, first_seq: 1, sealed: VecDeque::new(), sequence: 0, previous: None }
     }
 
     /// Two exports over a start, four findings and a fold, in two segments.
@@ -165,7 +175,7 @@ impl Home {
         home.event(EventBody::Fold { count: 3, finding_seq: 2 });
         home.find(Family::AiApiKey);
         home.find(Family::PrivateKeyPem);
-        home.export(|p| p.coverage.not_scanned.retain(|u| u.reason.as_str() != "in_progress"));
+        home.export(settled);
         home
     }
 
@@ -203,12 +213,31 @@ impl Home {
         OpenOptions::new().append(true).open(self.log()).unwrap().write_all(bytes).unwrap();
     }
 
-    pub(crate) fn seal_segment(&self) {
+    /// A prune event for the oldest sealed segment.
+    pub(crate) fn prune(&self) -> Prune {
+        let (_, end, counts) = self.sealed.front().unwrap().clone();
+        Prune { counts, last_seq: end.next_seq() - 1, last_sha256: end.head().clone(), reason: PruneReason::Age }
+    }
+
+    /// As the monitor does it: in the log first, then in a posture.
+    pub(crate) fn announce(&mut self, prune: Prune) {
+        self.first_seq = prune.last_seq + 1;
+        self.event(EventBody::Prune(Box::new(prune)));
+        self.export(settled);
+    }
+
+    pub(crate) fn delete_oldest(&mut self) {
+        let (seq, ..) = self.sealed.pop_front().unwrap();
+        fs::remove_file(self.at(&format!("findings-{seq:012}.jsonl"))).unwrap();
+    }
+
+    pub(crate) fn seal_segment(&mut self) {
         let text = fs::read(self.log()).unwrap();
         let first = text.split(|b| *b == b'\n').next().unwrap();
         let seq = attest::chain::read_line(first).unwrap().seq();
         fs::rename(self.log(), self.at(&format!("findings-{seq:012}.jsonl"))).unwrap();
         put(&self.log(), b"");
+        self.sealed.push_back((seq, self.chain.clone(), self.counts.clone()));
     }
 
     pub(crate) fn export(&mut self, change: impl FnOnce(&mut Posture)) {
@@ -223,7 +252,7 @@ impl Home {
         let sealed_state = seal(&self.key, &state).unwrap();
         let mut posture = posture(&state);
         posture.counts = self.counts.clone();
-        posture.finding_log = FindingLog { first_seq: 1, next_seq: self.chain.next_seq() };
+        posture.finding_log = FindingLog { first_seq: self.first_seq, next_seq: self.chain.next_seq() };
         posture.finding_log_sha256 = self.chain.head().clone();
         posture.sequence = self.sequence;
         posture.previous_sha256.clone_from(&self.previous);

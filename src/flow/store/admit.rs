@@ -2,10 +2,14 @@
 //!
 //! | the log holds | admitted |
 //! |---|---|
-//! | less than half its bound | everything |
+//! | less than half its bound that is young | everything |
 //! | less than 7/8 | outbound high and critical; the first of each (rule, dest) |
 //! | less than 15/16 | no finding; folds, overflows and clock steps |
-//! | less than all of it | no more than a run's own events: start, stop, checkpoint, gap |
+//! | less than 63/64 | no more than a run's own events: start, stop, checkpoint, gap |
+//! | less than all of it | no more than what makes room: seal, prune |
+//!
+//! Young are segments with a record younger than a week. What is older does not count against findings: it goes before
+//! the log is at 7/8.
 
 use posture::{Direction, EventBody, FindingRecord, Severity, Word};
 use std::{
@@ -40,11 +44,11 @@ impl Admission {
         }
     }
 
-    /// Whether a finding may join a log that holds `used` bytes.
-    pub(super) fn admits(&mut self, record: &FindingRecord, used: u64) -> bool {
+    /// Whether a finding may join a log that holds `used` bytes, so many of them in segments with young records.
+    pub(super) fn admits(&mut self, record: &FindingRecord, used: u64, young: u64) -> bool {
         let grave = record.direction == Direction::Outbound && record.severity >= Severity::High;
         let first = self.firsts.len() < MAX_FIRSTS && !self.firsts.contains(&self.pair(record));
-        let admitted = used < self.max_bytes / 2 || used < self.finding_bytes() && (grave || first);
+        let admitted = used < self.finding_bytes() && (young < self.max_bytes / 2 || grave || first);
         self.refused |= !admitted;
         admitted
     }
@@ -57,8 +61,10 @@ impl Admission {
             | EventBody::ClockStep { .. }
             | EventBody::TunnelFallback { .. } => self.max_bytes - self.max_bytes / 16,
             EventBody::Checkpoint(_) | EventBody::Gap { .. } | EventBody::Start { .. } | EventBody::Stop { .. } => {
-                self.max_bytes
+                self.max_bytes - self.max_bytes / 64
             }
+            // What makes room again.
+            EventBody::Prune(_) | EventBody::Seal { .. } => self.max_bytes,
         };
         used + len <= limit
     }
@@ -66,6 +72,11 @@ impl Admission {
     /// Whether findings are, or were since the log was opened, refused for want of room.
     pub(super) fn is_full(&self, used: u64) -> bool {
         self.refused || used >= self.finding_bytes()
+    }
+
+    /// There is room again.
+    pub(super) fn relieved(&mut self) {
+        self.refused = false;
     }
 
     fn finding_bytes(&self) -> u64 {

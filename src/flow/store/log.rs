@@ -3,10 +3,13 @@
 use crate::home::file;
 use std::{
     fs::{self, File},
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
+
+/// The segment that is written to.
+pub(super) const NEWEST: &str = "findings.jsonl";
 
 /// The open file, and how much of it is whole lines of ours.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(super) struct Log {
     path: PathBuf,
     file: File,
     len: u64,
+    /// Names in its folder changed since it was synced.
+    renamed: bool,
 }
 
 /// What became of the file's name since we opened it.
@@ -42,17 +47,11 @@ impl Log {
         if len == 0 {
             file::sync_folder(folder)?;
         }
-        Ok(Self { path: path.to_owned(), file, len })
+        Ok(Self { path: path.to_owned(), file, len, renamed: false })
     }
 
     pub(super) fn len(&self) -> u64 {
         self.len
-    }
-
-    /// The file from its beginning.
-    pub(super) fn reader(&mut self) -> io::Result<impl io::BufRead> {
-        self.file.rewind()?;
-        Ok(BufReader::with_capacity(64 << 10, &self.file))
     }
 
     /// Appends one line: all of it, or nothing.
@@ -67,8 +66,13 @@ impl Log {
         written
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        if self.renamed {
+            file::sync_folder(folder_of(&self.path)?)?;
+            self.renamed = false;
+        }
+        Ok(())
     }
 
     pub(super) fn standing(&self) -> io::Result<Standing> {
@@ -98,26 +102,88 @@ impl Log {
         Ok(())
     }
 
-    /// Moves everything from byte `from` on to `damaged-<seq>.jsonl`.
-    pub(super) fn set_aside(&mut self, from: u64, seq: u64) -> io::Result<()> {
+    /// Gives the file the name of a sealed segment and begins the next with this line. After an error, open anew.
+    pub(super) fn roll(&mut self, sealed: &Path, line: &[u8]) -> io::Result<()> {
         let folder = folder_of(&self.path)?;
-        let mut copy = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-        self.file.seek(SeekFrom::Start(from))?;
-        io::copy(&mut &self.file, copy.as_file_mut())?;
-        copy.as_file().sync_all()?;
-        for name in damaged_names(folder, seq) {
-            match copy.persist_noclobber(&name) {
-                Ok(_) => break,
-                Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => copy = e.file,
-                Err(e) => return Err(e.error),
-            }
-        }
-        file::sync_folder(folder)?;
-        self.file.set_len(from)?;
+        let mut fresh = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+        fresh.write_all(line)?;
+        fresh.as_file().sync_all()?;
+        // Behind a segment that was sealed nothing is repaired: it is on the disk first.
         self.file.sync_all()?;
-        self.len = from;
+        if sealed.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(&self.path, sealed)?;
+        fresh.persist_noclobber(&self.path).map_err(|e| e.error)?;
+        *self = Self { renamed: true, ..Self::open(&self.path)? };
         Ok(())
     }
+}
+
+/// Moves everything from byte `from` of the first of these segments on to `damaged-<seq>.jsonl`. What is left of that
+/// one is the newest segment then.
+pub(super) fn set_aside(segments: &[PathBuf], from: u64, seq: u64) -> io::Result<()> {
+    let Some((damaged, later)) = segments.split_first() else { return Ok(()) };
+    let folder = folder_of(damaged)?;
+    let mut copy = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    let mut file = open_private(damaged)?;
+    file.seek(SeekFrom::Start(from))?;
+    io::copy(&mut file, copy.as_file_mut())?;
+    for path in later {
+        io::copy(&mut open_private(path)?, copy.as_file_mut())?;
+    }
+    copy.as_file().sync_all()?;
+    for name in damaged_names(folder, seq) {
+        match copy.persist_noclobber(&name) {
+            Ok(_) => break,
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => copy = e.file,
+            Err(e) => return Err(e.error),
+        }
+    }
+    file::sync_folder(folder)?;
+    for path in later.iter().rev() {
+        fs::remove_file(path)?;
+    }
+    let cut = file::open(damaged, file::PRIVATE, true)?;
+    cut.set_len(from)?;
+    cut.sync_all()?;
+    match is_sealed(damaged) {
+        true if from == 0 => fs::remove_file(damaged)?,
+        true => fs::rename(damaged, folder.join(NEWEST))?,
+        false => {}
+    }
+    file::sync_folder(folder)
+}
+
+/// The sealed segments, oldest first.
+pub(super) fn sealed(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.extend(Some(entry?.path()).filter(|path| is_sealed(path)));
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// The name of the sealed segment that begins with record `seq`.
+pub(super) fn sealed_name(folder: &Path, seq: u64) -> PathBuf {
+    folder.join(format!("findings-{seq:012}.jsonl"))
+}
+
+fn is_sealed(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let digits = name.and_then(|n| n.strip_prefix("findings-")).and_then(|n| n.strip_suffix(".jsonl"));
+    digits.is_some_and(|digits| digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Opens a segment to read it. A link or a device in its place is refused: it might never end.
+pub(super) fn open_private(path: &Path) -> io::Result<File> {
+    let file = file::open_existing(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 /// The names damage at `seq` may have, in the order they are taken.

@@ -1,15 +1,18 @@
 //! A file → a log that can go on: walked from its beginning, repaired above the signed head, left alone below it.
 
 use super::{
-    Store,
+    Signed, Store,
     admit::Admission,
     log::{self, Log, Standing},
-    walk::{self, Damage, Walked, walk},
+    segments::{Authority, Segments},
+    walk::{self, Damage, Walker},
 };
 use attest::{Chain, Record};
-use posture::{Checkpoint, Counts, EventBody, Timestamp};
+use posture::{Checkpoint, EventBody, Retention, Timestamp};
 use std::{
-    io,
+    fs::File,
+    io::{self, BufReader},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -18,7 +21,7 @@ const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
 impl Store {
     /// The log is open, its name leads to it, and it is as long as we left it.
-    pub(super) fn make_sure_of_log(&mut self, at: Instant) -> io::Result<()> {
+    pub(super) fn make_sure_of_log(&mut self, now: Timestamp, at: Instant) -> io::Result<()> {
         match &mut self.log {
             Some(log) => match log.standing()? {
                 Standing::Ours => return Ok(()),
@@ -29,69 +32,113 @@ impl Store {
             None if self.load_after.is_some_and(|after| at < after) => return Err(io::ErrorKind::NotConnected.into()),
             None => {}
         }
-        let loaded = self.load().map(|_| ());
+        let loaded = self.load(now).map(|_| ());
         self.load_failures = if loaded.is_ok() { 0 } else { self.load_failures + 1 };
         self.load_after = Some(at + LOAD_AGAIN * 2_u32.saturating_pow(self.load_failures).min(64));
         loaded
     }
 
     /// Walks the log and makes it writable. Returns whether the last run before this one did not stop.
-    pub(super) fn load(&mut self) -> io::Result<bool> {
-        let mut log = Log::open(&self.folder.join("findings.jsonl"))?;
-        let mut seen = Seen::new(self.bounds.retention.max_bytes);
-        let through = self.signed.as_ref().map(|s| &s.chain);
-        let walked = walk(log.reader()?, through, &mut |record| seen.see(record))?;
+    pub(super) fn load(&mut self, now: Timestamp) -> io::Result<bool> {
         let unfinished = self.signed.as_ref().is_some_and(|s| s.unfinished);
-        if walked.reaches {
-            let signed_seq = through.map_or(0, Chain::next_seq);
+        let mut files = log::sealed(&self.folder)?;
+        let newest = self.folder.join(log::NEWEST);
+        Log::open(&newest)?;
+        files.push(newest);
+        let found = self.walk(files, self.signed.as_ref(), now)?;
+        if found.reaches {
+            let signed_seq = self.signed.as_ref().map_or(0, |s| s.chain.next_seq());
             // What the posture says of the run it ends with counts, unless the log goes on to another.
-            let open = seen.run.filter(|run| run.seq >= signed_seq).map_or(unfinished, |run| run.open);
-            self.adopt(log, walked, seen, false)?;
+            let open = found.seen.run.filter(|run| run.seq >= signed_seq).map_or(unfinished, |run| run.open);
+            self.adopt(found, false)?;
             return Ok(open);
         }
         tracing::error!("the log is damaged at or below its signed head; findings go to quarantine.jsonl");
-        let mut log = Log::open(&self.folder.join("quarantine.jsonl"))?;
-        let mut seen = Seen::new(self.bounds.retention.max_bytes);
-        let walked = walk(log.reader()?, None, &mut |record| seen.see(record))?;
-        let open = seen.run.map_or(unfinished, |run| run.open);
-        self.adopt(log, walked, seen, true)?;
+        let quarantine = self.folder.join("quarantine.jsonl");
+        Log::open(&quarantine)?;
+        let found = self.walk(vec![quarantine], None, now)?;
+        let open = found.seen.run.map_or(unfinished, |run| run.open);
+        self.adopt(found, true)?;
         Ok(open)
     }
 
-    fn adopt(&mut self, mut log: Log, walked: Walked, seen: Seen, quarantined: bool) -> io::Result<()> {
-        self.repair(&mut log, &walked)?;
-        let same_file = quarantined == self.quarantined;
-        let gone = self.end.next_seq().saturating_sub(walked.end.next_seq());
-        if same_file && gone > 0 {
-            self.unreported += Damage { bytes: self.bytes.saturating_sub(log.len()), records: gone };
+    /// Walks these segments, the newest one last, as far as they are one chain.
+    fn walk(&self, files: Vec<PathBuf>, signed: Option<&Signed>, now: Timestamp) -> io::Result<Found> {
+        let mut begin = Chain::genesis();
+        for path in &files {
+            if let Some(chain) = walk::begin(reader(path)?)? {
+                begin = chain;
+                break;
+            }
         }
-        if !same_file || walked.end != self.end {
-            self.folds.forget();
+        let retention = self.bounds.retention;
+        let mut walker = Walker::new(begin.clone(), signed.map(|s| &s.chain));
+        let mut found = Found {
+            end: walker.end.clone(),
+            reaches: false,
+            seen: Seen::new(retention.max_bytes, begin),
+            last: 0,
+            valid_bytes: 0,
+            damage: Damage::default(),
+            files,
+        };
+        for (n, path) in found.files.iter().enumerate() {
+            let seen = &mut found.seen;
+            let read = walker.read(reader(path)?, &mut |record| seen.see(record, signed, &retention, now))?;
+            (found.last, found.valid_bytes, found.damage) = (n, read.valid_bytes, read.damage);
+            if read.damage != Damage::default() {
+                break;
+            }
+            if n + 1 < found.files.len() {
+                found.seen.segments.seal(read.valid_bytes, &walker.end);
+            }
         }
-        self.quarantined = quarantined;
-        self.end = walked.end;
-        self.counts = seen.counts;
-        self.last_checkpoint = seen.checkpoint;
-        self.admission = seen.admission;
-        // What an earlier process wrote and did not live to sync is not on the disk for certain.
-        self.unsynced = true;
-        self.bytes = log.len();
-        self.log = Some(log);
-        Ok(())
+        (found.end, found.reaches) = (walker.end, walker.reaches);
+        if found.seen.segments.is_torn_off() {
+            // What is missing is the beginning, and nothing says that it may be. With nothing signed, nothing is kept.
+            found.reaches = signed.is_none();
+            found.seen = Seen::new(retention.max_bytes, Chain::genesis());
+            (found.end, found.last, found.valid_bytes) = (Chain::genesis(), 0, 0);
+            found.damage = walk::damage_in(&found.files[0])?;
+        }
+        for path in &found.files[found.last + 1..] {
+            found.damage += walk::damage_in(path)?;
+        }
+        found.seen.segments.settle();
+        Ok(found)
     }
 
-    /// Cuts a log down to its valid chain, once what is cut is safe elsewhere.
-    fn repair(&mut self, log: &mut Log, walked: &Walked) -> io::Result<()> {
-        let seq = walked.end.next_seq();
-        if walked.damage != Damage::default() {
-            tracing::warn!(bytes = walked.damage.bytes, "the log's end is damaged; it was set aside");
-            log.set_aside(walked.valid_bytes, seq)?;
+    fn adopt(&mut self, found: Found, quarantined: bool) -> io::Result<()> {
+        let seq = found.end.next_seq();
+        if found.damage != Damage::default() {
+            tracing::warn!(bytes = found.damage.bytes, "the log's end is damaged; it was set aside");
+            log::set_aside(&found.files[found.last..], found.valid_bytes, seq)?;
         }
+        let log = Log::open(&self.folder.join(if quarantined { "quarantine.jsonl" } else { log::NEWEST }))?;
         // Set aside before a crash, and no gap event since: it would have had this very number.
         self.unreported = Damage::default();
         for name in log::damaged_names(&self.folder, seq).take_while(|name| name.exists()) {
             self.unreported += walk::damage_in(&name)?;
         }
+        let same_file = quarantined == self.quarantined;
+        let gone = self.end.next_seq().saturating_sub(seq);
+        let bytes = found.seen.segments.sealed_bytes() + log.len();
+        if same_file && gone > 0 {
+            self.unreported += Damage { bytes: self.bytes().saturating_sub(bytes), records: gone };
+        }
+        if !same_file || found.end != self.end {
+            self.folds.forget();
+        }
+        self.quarantined = quarantined;
+        self.end = found.end;
+        self.counts = found.seen.segments.counts();
+        self.segments = found.seen.segments;
+        self.last_checkpoint = found.seen.checkpoint;
+        self.admission = found.seen.admission;
+        // What an earlier process wrote and did not live to sync is not on the disk for certain.
+        self.unsynced = true;
+        self.bytes = log.len();
+        self.log = Some(log);
         Ok(())
     }
 
@@ -123,9 +170,26 @@ impl Store {
     }
 }
 
-/// What a walk over the log learns.
+/// What a walk over the log found.
+struct Found {
+    /// Where the valid chain ends.
+    end: Chain,
+    /// It goes through the signed head, and begins where it should.
+    reaches: bool,
+    seen: Seen,
+    /// The segments, oldest first.
+    files: Vec<PathBuf>,
+    /// The one the chain ends in.
+    last: usize,
+    /// What is the chain's of it.
+    valid_bytes: u64,
+    /// What is not.
+    damage: Damage,
+}
+
+/// What a walk over the log learns of its records.
 struct Seen {
-    counts: Counts,
+    segments: Segments,
     checkpoint: Option<Checkpoint>,
     run: Option<Run>,
     admission: Admission,
@@ -140,20 +204,37 @@ struct Run {
 }
 
 impl Seen {
-    fn new(max_bytes: u64) -> Self {
-        Self { counts: Counts::default(), checkpoint: None, run: None, admission: Admission::new(max_bytes) }
+    fn new(max_bytes: u64, begin: Chain) -> Self {
+        let (segments, admission) = (Segments::new(begin), Admission::new(max_bytes));
+        Self { segments, checkpoint: None, run: None, admission }
     }
 
-    fn see(&mut self, record: &Record) {
-        record.count(&mut self.counts);
+    /// False when it is not a record this log can hold.
+    fn see(&mut self, record: &Record, signed: Option<&Signed>, retention: &Retention, now: Timestamp) -> bool {
         match record {
             Record::Finding(finding) => self.admission.seen(finding),
             Record::Event(event) => match &event.event {
                 EventBody::Checkpoint(checkpoint) => self.checkpoint = Some(Checkpoint::clone(checkpoint)),
+                EventBody::Prune(prune) => {
+                    let authority = match signed {
+                        Some(signed) if event.seq < signed.chain.next_seq() => Authority::Signed,
+                        Some(_) => Authority::Unsigned(*retention, now),
+                        None => Authority::Alone(*retention, now),
+                    };
+                    if !self.segments.announce(event.seq, prune, authority) {
+                        return false;
+                    }
+                }
                 EventBody::Start { .. } => self.run = Some(Run { seq: event.seq, open: true }),
                 EventBody::Stop { .. } => self.run = Some(Run { seq: event.seq, open: false }),
                 _ => {}
             },
         }
+        self.segments.see(record);
+        true
     }
+}
+
+fn reader(path: &Path) -> io::Result<BufReader<File>> {
+    Ok(BufReader::with_capacity(64 << 10, log::open_private(path)?))
 }

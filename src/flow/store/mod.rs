@@ -13,16 +13,18 @@ mod admit;
 mod fold;
 mod log;
 mod mend;
+mod retain;
+mod segments;
 mod walk;
+mod write;
 
 use crate::flow::redact::Finding;
 use admit::{Admission, Overflow};
-use attest::{Chain, Record};
+use attest::Chain;
 use fold::{Folds, Key};
 use log::Log;
-use posture::{
-    Checkpoint, Counts, DegradedReason, Event, EventBody, FindingLog, FindingRecord, Platform, Retention, Timestamp,
-};
+use posture::{Checkpoint, Counts, DegradedReason, EventBody, FindingLog, FindingRecord, Retention, Timestamp};
+use segments::Segments;
 use std::{
     collections::VecDeque,
     io,
@@ -72,6 +74,9 @@ pub struct Store {
     log: Option<Log>,
     /// Its length, also while it cannot be opened.
     bytes: u64,
+    segments: Segments,
+    /// What the next segment begins with, but for the counts.
+    totals: Option<Checkpoint>,
     load_after: Option<Instant>,
     load_failures: u32,
     quarantined: bool,
@@ -95,37 +100,19 @@ enum Waiting {
     Event { event: EventBody, at: Timestamp },
 }
 
-impl Waiting {
-    /// The record this becomes at the end of `chain`.
-    fn record(&self, chain: &Chain) -> Record {
-        let (seq, prev_sha256) = (chain.next_seq(), chain.head().clone());
-        match self {
-            Self::Finding { record, .. } => {
-                Record::Finding(Box::new(FindingRecord { seq, prev_sha256, ..FindingRecord::clone(record) }))
-            }
-            Self::Event { event, at } => Record::Event(Box::new(Event {
-                event: event.clone(),
-                platform: Platform::Hermes,
-                prev_sha256,
-                schema_version: posture::EVENT_SCHEMA.to_owned(),
-                seq,
-                timestamp: *at,
-            })),
-        }
-    }
-}
-
 impl Store {
     /// Opens the log, or makes it, and walks all of it.
     ///
     /// It never fails: a log that cannot be read or written is a [`Store::trouble`], and tried again.
-    pub fn open(folder: &Path, bounds: Bounds, signed: Option<Signed>) -> Self {
+    pub fn open(folder: &Path, bounds: Bounds, signed: Option<Signed>, now: Timestamp) -> Self {
         let mut this = Self {
             folder: folder.to_owned(),
             bounds,
             signed,
             log: None,
             bytes: 0,
+            segments: Segments::new(Chain::genesis()),
+            totals: None,
             load_after: None,
             load_failures: 0,
             quarantined: false,
@@ -142,7 +129,7 @@ impl Store {
             overflow: Overflow::default(),
             not_recorded: 0,
         };
-        match this.load() {
+        match this.load(now) {
             Ok(run_was_open) => this.unclean = run_was_open,
             Err(error) => this.fail("open the log", &error),
         }
@@ -170,6 +157,7 @@ impl Store {
         self.wait_for_log_all(lasted.into_iter().chain(refused), now, at);
         self.write_waiting(now, at);
         self.report_damage(now, at);
+        self.retain(now, at);
     }
 
     /// The end of a run: closes every window, so that no sighting is lost.
@@ -197,7 +185,7 @@ impl Store {
         if !self.unsynced {
             return Ok(());
         }
-        let log = self.log.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let log = self.log.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         log.sync()?;
         self.unsynced = false;
         Ok(())
@@ -205,7 +193,15 @@ impl Store {
 
     /// A posture that covers the log up to `signed` is complete.
     pub fn signed(&mut self, signed: Signed) {
+        self.segments.signed(signed.chain.next_seq());
         self.signed = Some(signed);
+        self.delete_pruned();
+    }
+
+    /// What the checkpoint says with which the next segment begins; its counts are the log's. Without it, no segment
+    /// ends: tell it before the first record, and again whenever it changed.
+    pub fn totals(&mut self, totals: Checkpoint) {
+        self.totals = Some(totals);
     }
 
     /// What a posture says of the log: with damage at or below the signed head, what was signed.
@@ -214,7 +210,10 @@ impl Store {
             Some(s) if self.quarantined => {
                 (FindingLog { first_seq: s.first_seq, next_seq: s.chain.next_seq() }, &s.chain, &s.counts)
             }
-            _ => (FindingLog { first_seq: 1, next_seq: self.end.next_seq() }, &self.end, &self.counts),
+            _ => {
+                let (first_seq, next_seq) = (self.segments.first_seq(), self.end.next_seq());
+                (FindingLog { first_seq, next_seq }, &self.end, &self.counts)
+            }
         }
     }
 
@@ -238,9 +237,9 @@ impl Store {
         self.waiting.len()
     }
 
-    /// Bytes of the file that is written to.
+    /// Bytes of all segments.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.segments.sealed_bytes() + self.bytes
     }
 
     /// Why the log is not whole.
@@ -264,7 +263,8 @@ impl Store {
         if self.folds.sighting(&key) || self.more_of_one_that_waits(&key) {
             return self.settle(now, at);
         }
-        if !self.admission.admits(&record, self.bytes()) {
+        let young = self.segments.young_bytes(now) + self.bytes;
+        if !self.admission.admits(&record, self.bytes(), young) {
             self.overflow.refused(&record, at);
             self.not_recorded += 1;
             return self.settle(now, at);
@@ -317,11 +317,11 @@ impl Store {
     }
 
     fn write_waiting(&mut self, now: Timestamp, at: Instant) {
-        if let Err(error) = self.make_sure_of_log(at) {
+        if let Err(error) = self.make_sure_of_log(now, at) {
             return self.fail("open the log", &error);
         }
         while let Some(waiting) = self.waiting.pop_front() {
-            match self.write(&waiting) {
+            match self.write(&waiting, now) {
                 Ok(Some(seq)) => {
                     if let Waiting::Finding { record, more } = waiting {
                         self.admission.seen(&record);
@@ -340,27 +340,6 @@ impl Store {
         }
     }
 
-    /// `None` when there is no room for it, or no way to spell it.
-    fn write(&mut self, waiting: &Waiting) -> io::Result<Option<u64>> {
-        let record = waiting.record(&self.end);
-        let Ok(framed) = self.end.frame(&record) else {
-            tracing::error!("a record has no canonical form; it is counted as not recorded");
-            return Ok(None);
-        };
-        let log = self.log.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        if let Waiting::Event { event, .. } = waiting
-            && !self.admission.admits_event(event, log.len(), framed.line.len() as u64)
-        {
-            return Ok(None);
-        }
-        log.append(&framed.line)?;
-        self.bytes = log.len();
-        self.unsynced = true;
-        self.end.advance(&framed);
-        record.count(&mut self.counts);
-        Ok(Some(framed.seq))
-    }
-
     fn fail(&mut self, what: &'static str, error: &io::Error) {
         self.failing = true;
         tracing::warn!(error = %error.kind(), "could not {what}; trying again");
@@ -368,4 +347,4 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

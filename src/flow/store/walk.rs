@@ -1,5 +1,6 @@
 //! Lines → the longest valid chain they begin with, and what lies beyond it.
 
+use super::log;
 use attest::chain::{Chain, MAX_LINE_BYTES, Record};
 use std::io::{self, BufRead, Read};
 
@@ -17,39 +18,64 @@ impl std::ops::AddAssign for Damage {
     }
 }
 
-/// What a log turned out to be.
-#[derive(Debug)]
-pub(super) struct Walked {
+/// Follows a chain from one segment to the next.
+pub(super) struct Walker<'a> {
     /// Where the valid chain ends.
     pub(super) end: Chain,
-    /// The bytes it takes.
+    /// The chain goes through the mark that was asked about.
+    pub(super) reaches: bool,
+    through: Option<&'a Chain>,
+    line: Vec<u8>,
+}
+
+/// What one segment turned out to be.
+#[derive(Debug)]
+pub(super) struct Walked {
+    /// The bytes that are the chain's.
     pub(super) valid_bytes: u64,
     /// What follows them.
     pub(super) damage: Damage,
-    /// The chain goes through the mark that was asked about.
-    pub(super) reaches: bool,
 }
 
-/// Reads to the end, showing each valid record.
-pub(super) fn walk(
-    mut input: impl BufRead,
-    through: Option<&Chain>,
-    visit: &mut dyn FnMut(&Record),
-) -> io::Result<Walked> {
-    let mut end = Chain::genesis();
-    let mut valid_bytes = 0;
-    let mut reaches = through.is_none_or(|chain| *chain == end);
-    let mut line = Vec::with_capacity(1024);
-    loop {
-        line.clear();
-        (&mut input).take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
-        let Some(record) = line.strip_suffix(b"\n").and_then(|line| end.follow(line).ok()) else { break };
-        visit(&record);
-        valid_bytes += line.len() as u64;
-        reaches |= through == Some(&end);
+impl<'a> Walker<'a> {
+    pub(super) fn new(begin: Chain, through: Option<&'a Chain>) -> Self {
+        let reaches = through.is_none_or(|chain| *chain == begin);
+        Self { end: begin, reaches, through, line: Vec::with_capacity(1024) }
     }
-    let damage = remainder(&line, input)?;
-    Ok(Walked { end, valid_bytes, damage, reaches })
+
+    /// Reads a segment to its end, showing each valid record that follows on the one before, up to one that is not
+    /// believed.
+    pub(super) fn read(
+        &mut self,
+        mut input: impl BufRead,
+        believe: &mut dyn FnMut(&Record) -> bool,
+    ) -> io::Result<Walked> {
+        let mut valid_bytes = 0;
+        loop {
+            read_line(&mut input, &mut self.line)?;
+            let before = self.end.clone();
+            let Some(record) = self.line.strip_suffix(b"\n").and_then(|line| self.end.follow(line).ok()) else { break };
+            if !believe(&record) {
+                self.end = before;
+                break;
+            }
+            valid_bytes += self.line.len() as u64;
+            self.reaches |= self.through == Some(&self.end);
+        }
+        Ok(Walked { valid_bytes, damage: remainder(&self.line, input)? })
+    }
+}
+
+/// Where the chain of a segment begins, as its first line says; `None` when that says nothing.
+pub(super) fn begin(mut input: impl BufRead) -> io::Result<Option<Chain>> {
+    let mut line = Vec::new();
+    read_line(&mut input, &mut line)?;
+    Ok(line.strip_suffix(b"\n").and_then(Chain::before))
+}
+
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
+    line.clear();
+    input.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', line).map(drop)
 }
 
 fn remainder(line: &[u8], mut input: impl BufRead) -> io::Result<Damage> {
@@ -77,5 +103,5 @@ fn count(damage: &mut Damage, bytes: &[u8]) -> Option<u8> {
 
 /// The bytes and lines of a file that was set aside.
 pub(super) fn damage_in(path: &std::path::Path) -> io::Result<Damage> {
-    remainder(&[], io::BufReader::new(std::fs::File::open(path)?))
+    remainder(&[], io::BufReader::new(log::open_private(path)?))
 }

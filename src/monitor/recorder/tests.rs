@@ -5,6 +5,8 @@ use keys::KeyFolder;
 use posture::{MonitorStatus, Posture, State, VerdictResult};
 use std::{fs, io, path::PathBuf, time::Duration};
 
+mod retention;
+
 pub(crate) struct Rig {
     _dir: tempfile::TempDir,
     config: Config,
