@@ -31,7 +31,7 @@ impl Lock {
         }
         let root = home.root();
         let folder = File::open(root).map_err(HomeError::io("open", root))?;
-        let _folder = match folder.try_lock() {
+        let folder = match folder.try_lock() {
             Ok(()) => Some(folder),
             // The holder's lock file was removed: ours is a new one.
             Err(TryLockError::WouldBlock) => return Err(HomeError::Held { path: root.to_owned(), pid: None }),
@@ -40,7 +40,7 @@ impl Lock {
         let stamp =
             Stamp { pid: std::process::id(), nonce: nonce().map_err(HomeError::io("make a nonce for", &path))? };
         stamp.write(&mut file).map_err(HomeError::io("write", &path))?;
-        Ok(Self { file, nonce: stamp.nonce, _folder })
+        Ok(Self { file, nonce: stamp.nonce, _folder: folder })
     }
 
     /// A number of this holding alone: what carries it was written by the holder.
