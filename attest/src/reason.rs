@@ -133,6 +133,14 @@ pub enum Reason {
         /// The earlier one.
         earlier: u64,
     },
+    /// `current` leads back behind a later statement.
+    #[error("rolled back: `current` leads to posture number {sequence}, and number {newer} stands beside it")]
+    RolledBack {
+        /// The posture it leads to.
+        sequence: u64,
+        /// The newest authentic one.
+        newer: u64,
+    },
     /// The monitor was stopped, or died.
     #[error("the monitor stopped ({ended}), as posture number {sequence} of {at} says")]
     Stopped {
@@ -210,7 +218,8 @@ impl Reason {
         match self {
             Self::Drifted { .. } => VerdictResult::Drifted,
             Self::Degraded { .. } => VerdictResult::Degraded,
-            Self::Stopped { .. }
+            Self::RolledBack { .. }
+            | Self::Stopped { .. }
             | Self::ClockAhead { .. }
             | Self::ClockSpan { .. }
             | Self::Expired { .. }
@@ -232,6 +241,7 @@ impl Reason {
             Self::LogLine { .. }
                 | Self::LogCut { .. }
                 | Self::LogHead { .. }
+                | Self::RolledBack { .. }
                 | Self::Folder(FolderError::Missing { .. })
         )
     }
@@ -248,6 +258,9 @@ impl Reason {
             Self::UnknownVersion { .. } => "verify with a newer release",
             Self::LogLine { .. } | Self::LogCut { .. } | Self::LogHead { .. } | Self::LogPrefix { .. } => {
                 "signed records were altered or lost; keep the folder as it is and compare it with a backup"
+            }
+            Self::RolledBack { .. } => {
+                "someone set `current` back, or an export was cut short; `export` makes a new one"
             }
             Self::Stopped { .. } => "start the monitor; for one stopped on purpose, --accept-stopped",
             Self::ClockAhead { .. } | Self::ClockSpan { .. } => "compare the clocks of the two machines",

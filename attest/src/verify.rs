@@ -1,8 +1,8 @@
 //! Folder → Report: every step in its order, and the first that fails decides.
 //!
 //! Strict signature over the bytes as they lie → schema version → canonical form → closed schema → digest → the state,
-//! linked and signed → the chain over everything signed → recount → earlier generations → clock and expiry → degraded →
-//! baseline. Nothing of a document is believed before the steps above it passed.
+//! linked and signed → the chain over everything signed → recount → earlier generations → later ones → clock and expiry
+//! → degraded → baseline. Nothing of a document is believed before the steps above it passed.
 
 use crate::{
     canonical::{self, CanonicalError},
@@ -18,13 +18,15 @@ use posture::{
     Counts, Ended, MonitorStatus, Posture, Sha256Hex, State, Timestamp, UnscannedReason, VALID_PERIODS, VerdictResult,
 };
 use serde::Deserialize;
-use std::{collections::BTreeMap, ops::Deref, path::Path, time::Duration};
+use std::{collections::BTreeMap, ops::Deref, path::Path, thread, time::Duration};
 
 /// A posture may be this many seconds ahead of the verifier's clock.
 pub const MAX_AHEAD_SECONDS: i64 = 120;
 /// How often a folder that a monitor changed while it was read is read again.
 const RETRIES: u32 = 3;
-/// So many retained generations below the one verified are compared with it.
+/// A monitor that has written a generation lets `current` lead to it within this time.
+const PUBLISHED_WITHIN: Duration = Duration::from_millis(200);
+/// So many retained generations below the one verified, and above it, are compared with it.
 const EARLIER: usize = 128;
 
 /// What to verify against.
@@ -126,9 +128,13 @@ fn run(
     let anchor = anchor?;
     let mut retries = RETRIES;
     let (posture, state) = loop {
-        match authenticate(folder, &generation, &anchor) {
+        let authentic = authenticate(folder, &generation, &anchor);
+        match authentic.and_then(|documents| check_newer(folder, &documents.0, &anchor).map(|()| documents)) {
             Ok(documents) => break documents,
             Err(reason) if reason.is_racy() && retries > 0 => {
+                if let Reason::RolledBack { .. } = reason {
+                    thread::sleep(PUBLISHED_WITHIN);
+                }
                 let now = folder.current()?;
                 if now.number() == generation.number() {
                     return Err(reason);
@@ -239,6 +245,19 @@ fn check_log(folder: &Folder, posture: &Posture) -> Result<(), Reason> {
         return Err(Reason::UnknownVersion { path });
     }
     if counts == posture.counts { Ok(()) } else { Err(Reason::Counts { last }) }
+}
+
+/// Beside a later authentic statement an earlier one is no last word, whatever `current` says.
+fn check_newer(folder: &Folder, posture: &Posture, key: &PublicKey) -> Result<(), Reason> {
+    let above = folder.generations()?.into_iter().rev().take_while(|n| *n > posture.sequence).take(EARLIER);
+    for number in above {
+        let path = folder.generation(number, false).posture().to_owned();
+        let read = folder::read(&path).map_err(Reason::from).and_then(|bytes| document::<Posture>(&path, &bytes, key));
+        if read.is_ok_and(|newer| newer.sequence == number) {
+            return Err(Reason::RolledBack { sequence: posture.sequence, newer: number });
+        }
+    }
+    Ok(())
 }
 
 /// Numbers that never decrease, against every earlier generation that is still there and authentic.

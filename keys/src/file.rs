@@ -3,9 +3,9 @@
 use crate::{KeyError, PublicKey};
 use rustix::fs::OFlags;
 use std::{
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{File, Metadata, OpenOptions, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 use zeroize::Zeroizing;
@@ -29,20 +29,17 @@ pub fn create_public(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     create(path, 0o644, bytes)
 }
 
+// Under its name a key is whole or not there: half a one, left by a process that was killed, would be refused for good.
 fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeyError> {
-    let opened =
-        OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags(OFlags::NOFOLLOW)).open(path);
-    let mut file = opened.map_err(|e| match e.kind() {
-        io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
-        _ => KeyError::io("create", path)(e),
-    })?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| File::open(folder)?.sync_all());
-    written.map_err(|e| {
-        // Half a key is worse than none. That it could not be removed either adds nothing to act on.
-        let _ = fs::remove_file(path);
-        KeyError::io("write", path)(e)
-    })
+    let draft = tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(folder);
+    let mut draft = draft.map_err(KeyError::io("create", path))?;
+    draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(KeyError::io("write", path))?;
+    draft.persist_noclobber(path).map_err(|e| match e.error.kind() {
+        io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
+        _ => KeyError::io("create", path)(e.error),
+    })?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(KeyError::io("write", path))
 }
 
 /// Reads a secret, if it is a regular file of ours that nobody else can reach, of at most [`MAX_BYTES`].

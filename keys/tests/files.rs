@@ -170,6 +170,30 @@ fn nothing_is_overwritten_and_no_link_followed() {
 }
 
 #[test]
+fn a_key_is_whole_under_its_name_or_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut sizes = std::collections::BTreeSet::new();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for entry in fs::read_dir(dir.path()).unwrap().flatten() {
+                    let draft = entry.file_name().to_string_lossy().starts_with('.');
+                    // One that is renamed while we look is seen the next time.
+                    sizes.extend(entry.metadata().ok().filter(|_| !draft).map(|found| found.len()));
+                }
+            }
+            sizes
+        });
+        for n in 0..100 {
+            file::create_private(&dir.path().join(n.to_string()), &[b'x'; 9_000]).unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(watcher.join().unwrap().into_iter().collect::<Vec<_>>(), [9_000]);
+    });
+}
+
+#[test]
 fn a_foreign_owner_is_refused() {
     if !rustix::process::geteuid().is_root() {
         return; // Only root can give a file away.

@@ -116,6 +116,13 @@ pub enum EventBody {
         /// How.
         ended: Ended,
     },
+    /// One kind of client did not take our certificate for a host, and gets a tunnel to it for a while.
+    TunnelFallback {
+        /// The host: `host:port`, or `[redacted]` in place of a label that may be a secret.
+        dest: String,
+        /// For how long.
+        seconds: u64,
+    },
 }
 
 /// The cumulative tally at one moment.

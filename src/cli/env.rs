@@ -4,8 +4,9 @@ use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, show};
 use crate::{
     config::Config,
+    flow::capture::ca::CaFolder,
     home::{self, Home},
-    platform::contract::{ProxyUrl, SET, UNSET},
+    platform::contract::{CA, ProxyUrl, SET, UNSET},
 };
 use clap::ValueEnum;
 use serde::Serialize;
@@ -53,14 +54,31 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let config = place.config()?;
     let home = Home::of(&config);
     let url = proxy_url(&config, &home)?;
-    let value = url.reveal();
+    let bundle = bundle(&config, &home)?;
+    let mut set: Vec<_> = SET.iter().map(|v| Pair { name: v.name, value: url.reveal() }).collect();
+    set.extend(bundle.iter().flat_map(|path| CA.iter().map(|v| Pair { name: v.name, value: path })));
     match args.format {
-        _ if args.json.json => json(value)?,
-        Format::Json => json(value)?,
-        Format::Systemd => show::raw(systemd(&home, value)?.as_bytes())?,
-        format => show::raw(lines(format, value).as_bytes())?,
+        _ if args.json.json => json(set)?,
+        Format::Json => json(set)?,
+        Format::Systemd => show::raw(systemd(&home, &set)?.as_bytes())?,
+        format => show::raw(lines(format, &set)?.as_bytes())?,
     }
     Ok(YES)
+}
+
+/// What clients have to trust: the bundle of the monitor that runs, or of the one that would. `None` without inspection.
+fn bundle(config: &Config, home: &Home) -> Result<Option<String>, Trouble> {
+    let path = match home.running() {
+        Some(running) => running.inspection.map(|inspection| inspection.bundle),
+        None if config.inspect_https => Some(CaFolder::of(home.root()).bundle()),
+        None => None,
+    };
+    let Some(path) = path else { return Ok(None) };
+    if !path.is_file() {
+        return Err(Trouble::no(format!("{} is not there yet", path.display()))
+            .hint("`start` writes it: a missing bundle would keep Hermes from starting"));
+    }
+    path.to_str().map(|path| Some(path.to_owned())).ok_or_else(|| Trouble::io("the path of the bundle is not UTF-8"))
 }
 
 /// The URL of the monitor that runs, or of the one that would.
@@ -88,20 +106,21 @@ pub(super) fn url_for(config: &Config, listen: SocketAddr) -> Result<ProxyUrl, T
     Ok(ProxyUrl::new(listen, token))
 }
 
-fn json(value: &str) -> Result<(), Trouble> {
-    let set = SET.iter().map(|v| Pair { name: v.name, value }).collect();
+fn json(set: Vec<Pair<'_>>) -> Result<(), Trouble> {
     show::json(&Report { schema_version: "clawsec-traffic-env/v1", set, unset: &UNSET })
 }
 
-// The value is `[A-Za-z0-9:/@.\[\]_-]` alone, so single quotes hold it in every one of these.
-fn lines(format: Format, value: &str) -> String {
+fn lines(format: Format, set: &[Pair<'_>]) -> Result<String, Trouble> {
     let mut text = String::new();
-    for name in SET.iter().map(|v| v.name) {
+    for Pair { name, value } in set {
+        if value.chars().any(char::is_control) {
+            return Err(Trouble::io(format!("the value of {name} cannot be written in one line")));
+        }
         let line = match format {
-            Format::Fish => format!("set -gx {name} '{value}'"),
-            Format::Powershell => format!("$env:{name} = '{value}'"),
-            Format::Dotenv | Format::Systemd => format!("{name}={value}"),
-            Format::Sh | Format::Json => format!("export {name}='{value}'"),
+            Format::Fish => format!("set -gx {name} '{}'", value.replace('\\', "\\\\").replace('\'', "\\'")),
+            Format::Powershell => format!("$env:{name} = '{}'", value.replace('\'', "''")),
+            Format::Dotenv | Format::Systemd => format!("{name}={}", dotenv(value)),
+            Format::Sh | Format::Json => format!("export {name}='{}'", value.replace('\'', "'\\''")),
         };
         text.push_str(&line);
         text.push('\n');
@@ -118,13 +137,24 @@ fn lines(format: Format, value: &str) -> String {
         Format::Systemd | Format::Json => Ok(()),
     }
     .expect("writing to a String cannot fail");
-    text
+    Ok(text)
+}
+
+/// As it is where nothing in it means anything to whoever reads it, else in double quotes.
+fn dotenv(value: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/:@.[]_-+".contains(c);
+    if value.chars().all(plain) {
+        return value.to_owned();
+    }
+    let escaped: String =
+        value.chars().flat_map(|c| "\\\"$`".contains(c).then_some('\\').into_iter().chain([c])).collect();
+    format!("\"{escaped}\"")
 }
 
 /// Writes the values to a file of ours and returns the drop-in that points to it.
-fn systemd(home: &Home, value: &str) -> Result<String, Trouble> {
+fn systemd(home: &Home, set: &[Pair<'_>]) -> Result<String, Trouble> {
     let path: PathBuf = home.root().join("proxy.env");
-    home::file::replace(&path, home::file::PRIVATE, lines(Format::Systemd, value).as_bytes())
+    home::file::replace(&path, home::file::PRIVATE, lines(Format::Systemd, set)?.as_bytes())
         .map_err(|e| Trouble::file("write", &path, &e))?;
     show::note(format_args!("wrote {} (0600); run this again after a new credential or port", path.display()));
     // systemd reads `%` as a specifier; a path with blanks needs no quotes here.

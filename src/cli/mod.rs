@@ -3,6 +3,7 @@
 //! Answers go to stdout, everything else to stderr. Exit: 0 yes, 1 no, 64 usage, 74 input or output trouble; `verify`
 //! has its own table and `run` gives its child's.
 
+mod ca;
 mod completions;
 mod config;
 mod env;
@@ -70,6 +71,7 @@ enum Verb {
     Verify(verify::Args),
     Keys(keys::Args),
     Patterns(patterns::Args),
+    Ca(ca::Args),
     Config(config::Args),
     GuardianPolicy(guardian_policy::Args),
     Completions(completions::Args),
@@ -105,6 +107,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Keys(args) => keys::run(&args, &place),
         Verb::GuardianPolicy(args) => guardian_policy::run(&args, &place),
         Verb::Patterns(args) => patterns::run(&args),
+        Verb::Ca(args) => ca::run(&args, &place),
         Verb::Config(args) => config::run(&args, &place),
         Verb::Completions(args) => completions::run(&args, Line::command()),
         Verb::Man(args) => man::run(args, Line::command()),

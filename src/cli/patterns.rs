@@ -1,7 +1,7 @@
 //! `patterns list|show|selftest`: the rules in force, and whether they still find what they should.
 
 use super::place::Json;
-use super::{Answer, NO, Trouble, YES, show};
+use super::{Answer, NO, Trouble, YES, show, trouble};
 use crate::flow::detect::{
     Detector, Limits,
     rule::{Rule, RuleSet},
@@ -153,6 +153,14 @@ struct Failed {
 }
 
 /// The vectors a rule fails are named by their place in the rule's file: their text may be a secret's.
+fn tell(proof: &Proof) -> Result<(), Trouble> {
+    for Failed { rule, failure, index } in &proof.failures {
+        show::line(format_args!("{rule}: {failure}, number {index}"))?;
+    }
+    let word = if proof.ok { show::paint("passed", "32") } else { show::paint("failed", "31") };
+    show::line(format_args!("{word}: {} vectors of {} rules", proof.vectors, proof.rules))
+}
+
 fn selftest(json: bool) -> Answer {
     let report = Detector::new(Limits::default(), &[], None).selftest();
     let failures = report.failures.iter().map(|f| Failed {
@@ -167,14 +175,6 @@ fn selftest(json: bool) -> Answer {
     let ok = report.passed();
     let proof =
         Proof { schema_version, ok, rules: report.rules, vectors: report.vectors, failures: failures.collect() };
-    if json {
-        show::json(&proof)?;
-    } else {
-        for Failed { rule, failure, index } in &proof.failures {
-            show::line(format_args!("{rule}: {failure}, number {index}"))?;
-        }
-        let word = if ok { show::paint("passed", "32") } else { show::paint("failed", "31") };
-        show::line(format_args!("{word}: {} vectors of {} rules", proof.vectors, proof.rules))?;
-    }
-    Ok(if ok { YES } else { NO })
+    let told = if json { show::json(&proof) } else { tell(&proof) };
+    trouble::whoever_listens(told, if ok { YES } else { NO })
 }

@@ -1,17 +1,17 @@
 //! `run -- CMD…`: one command and its children behind the proxy, nothing else.
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, YES, env, show, spawn, status};
+use super::{Answer, NO, Trouble, YES, env, show, spawn, status};
 use crate::{
     config::{Config, FlagValues},
     control::{self, ControlError, Lease, Status},
-    home::Home,
+    home::{Home, Running},
     platform::{contract, dotenv},
 };
 use posture::UnscannedReason;
 use serde::Serialize;
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
     process::ExitStatus,
@@ -24,6 +24,8 @@ use tokio::{
 
 /// A monitor that is ending is gone within this, drain included, and another can begin.
 const LEAN_WITHIN: Duration = Duration::from_secs(60);
+/// Who has the lock of the state folder says who it is within this.
+const NAMED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What passed last is scanned within this, or is told of by the next `status`.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
@@ -42,6 +44,9 @@ pub(super) struct Args {
     /// Where a monitor started for this listens; port 0 picks a free one [default: 127.0.0.1:8790]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
+    /// Decrypts and scans HTTPS of this command; a monitor started for this makes an authority of a day's life for it
+    #[arg(long)]
+    inspect_https: bool,
     #[command(flatten)]
     json: Json,
     /// The command and its arguments
@@ -64,7 +69,7 @@ struct Pair {
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
-    let flags = FlagValues { listen: args.listen.clone(), ..FlagValues::default() };
+    let flags = FlagValues { listen: args.listen.clone(), inspect_https: args.inspect_https, ..FlagValues::default() };
     let config = place.load(flags.clone())?.config;
     let home = Home::of(&config);
     if args.dry_run {
@@ -74,31 +79,41 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         return Err(Trouble::usage("--json goes with --dry-run: the command's own output is its own"));
     }
     warn_of_overrides(&config);
-    let (listen, _lease) = lean(place, &flags, &config, &home)?;
+    let (running, _lease) = lean(place, &flags, &config, &home)?;
     let before = status::of(&home)?;
-    let code = behind(&args.command, &config, listen)?;
+    if let Some(inspection) = &running.inspection {
+        match inspection.not_after {
+            Some(end) => show::note(format_args!("note: HTTPS is inspected; its connections fail from {end} on")),
+            None => show::note("note: HTTPS is inspected"),
+        }
+    }
+    let code = behind(&args.command, &config, &running)?;
     conclude(&home, &before);
     Ok(code)
 }
 
 /// A monitor that stays at least as long as the lease: the one that runs, or a new one.
-fn lean(place: &Place, flags: &FlagValues, config: &Config, home: &Home) -> Result<(SocketAddr, Lease), Trouble> {
-    let deadline = Instant::now() + LEAN_WITHIN;
+fn lean(place: &Place, flags: &FlagValues, config: &Config, home: &Home) -> Result<(Running, Lease), Trouble> {
+    let (deadline, named_by) = (Instant::now() + LEAN_WITHIN, Instant::now() + NAMED_WITHIN);
     loop {
         let trouble = match home.running() {
             Some(running) if elsewhere(flags, config, running.listen) => {
                 return Err(Trouble::no(format!("a monitor runs already, on {}", running.listen))
                     .hint("leave out --listen to use it, or `stop` it first"));
             }
+            Some(running) if running.inspection.is_some() != config.inspect_https => {
+                return Err(otherwise(&running, config));
+            }
             Some(running) => match control::lease(home, ANSWER_WITHIN) {
-                Ok(lease) => return Ok((running.listen, lease)),
+                Ok(lease) => return Ok((running, lease)),
                 // It is just ending, or has just begun.
                 Err(e) => e.into(),
             },
             None => match spawn::monitor(place, flags, config, true) {
                 Ok(_) => continue,
-                // Another `run` may have been quicker.
+                // Another `run` was quicker, and its monitor may have no more than the lock yet; or one is just ending.
                 Err(trouble) if home.running().is_some() => trouble,
+                Err(trouble) if trouble.exit() == NO && Instant::now() < named_by => trouble,
                 Err(trouble) => return Err(trouble),
             },
         };
@@ -109,14 +124,23 @@ fn lean(place: &Place, flags: &FlagValues, config: &Config, home: &Home) -> Resu
     }
 }
 
+/// A monitor runs that does with HTTPS what is not asked for.
+fn otherwise(running: &Running, config: &Config) -> Trouble {
+    let says = |inspects: bool| if inspects { "inspects HTTPS" } else { "does not inspect HTTPS" };
+    let asked =
+        if config.inspect_https { "one that inspects it is asked for" } else { "one that does not is asked for" };
+    Trouble::no(format!("the monitor on {} {}, and {asked}", running.listen, says(running.inspection.is_some())))
+        .hint("ask for the same with or without --inspect-https, or `stop` the monitor first")
+}
+
 /// Whether the command line asks for another address than the monitor has.
 fn elsewhere(flags: &FlagValues, config: &Config, listen: SocketAddr) -> bool {
     flags.listen.is_some() && config.listen != listen && config.listen.port() != 0
 }
 
-/// Runs the command behind the proxy at `listen` and returns the code it ended with.
-fn behind(command: &[OsString], config: &Config, listen: SocketAddr) -> Answer {
-    let url = env::url_for(config, listen)?;
+/// Runs the command behind a running monitor and returns the code it ended with.
+fn behind(command: &[OsString], config: &Config, running: &Running) -> Answer {
+    let url = env::url_for(config, running.listen)?;
     let removed = inherited();
     if !removed.is_empty() {
         show::note(format_args!("note: taken out of the command's environment: {}", names(&removed)));
@@ -129,6 +153,11 @@ fn behind(command: &[OsString], config: &Config, listen: SocketAddr) -> Answer {
     }
     for variable in &contract::SET {
         child.env(variable.name, url.reveal());
+    }
+    if let Some(inspection) = &running.inspection {
+        for variable in &contract::CA {
+            child.env(variable.name, &inspection.bundle);
+        }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Trouble::io(format!("could not prepare to run a command: {e}")))?;
@@ -199,8 +228,10 @@ fn names(names: &[OsString]) -> String {
     names.iter().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join(", ")
 }
 
+/// Lines about roots matter where we have roots to give.
 fn warn_of_overrides(config: &Config) {
-    for found in dotenv::files(&config.hermes_home).iter().flat_map(|path| dotenv::overrides(path)) {
+    let matters = |found: &dotenv::Override| config.inspect_https || !contract::is_ca_variable(OsStr::new(&found.name));
+    for found in dotenv::files(&config.hermes_home).iter().flat_map(|path| dotenv::overrides(path)).filter(matters) {
         let at = format!("{} line {}", found.path.display(), found.line);
         show::note(format_args!("warning: {at} sets {}, which Hermes puts before this environment", found.name));
     }
@@ -210,15 +241,22 @@ fn dry_run(config: &Config, home: &Home, json: bool) -> Answer {
     let running = home.running();
     let listen = running.as_ref().map_or(config.listen, |running| running.listen);
     let url = contract::masked_url(listen);
+    let mut set: Vec<_> = contract::SET.iter().map(|v| (v.name, url.clone())).collect();
+    let inspects = running.as_ref().map_or(config.inspect_https, |running| running.inspection.is_some());
+    if inspects {
+        let bundle = running.as_ref().and_then(|running| running.inspection.as_ref());
+        let bundle = bundle.map_or_else(|| "the bundle of that run".to_owned(), |i| i.bundle.display().to_string());
+        set.extend(contract::CA.iter().map(|v| (v.name, bundle.clone())));
+    }
     let removed: Vec<_> = inherited().iter().map(|name| name.to_string_lossy().into_owned()).collect();
     if json {
-        let set = contract::SET.iter().map(|v| Pair { name: v.name, value: url.clone() }).collect();
+        let set = set.iter().map(|(name, value)| Pair { name, value: value.clone() }).collect();
         let monitor_running = running.is_some();
         show::json(&DryRun { schema_version: "clawsec-traffic-dry-run/v1", monitor_running, set, removed })?;
         return Ok(YES);
     }
-    for variable in &contract::SET {
-        show::line(format_args!("set     {}={url}", variable.name))?;
+    for (name, value) in &set {
+        show::line(format_args!("set     {name}={value}"))?;
     }
     for name in removed {
         show::line(format_args!("remove  {name}"))?;

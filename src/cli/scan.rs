@@ -1,7 +1,7 @@
 //! `scan`: the detector alone, over texts given to it.
 
 use super::place::{Json, Place};
-use super::{Answer, NO, Trouble, YES, show};
+use super::{Answer, NO, Trouble, YES, show, trouble};
 use crate::{
     config::{Config, ConfigError, FlagValues},
     flow::{
@@ -91,18 +91,17 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         Some(direction) => scan.text(path, direction),
         None => scan.lines(path),
     });
-    match done {
-        // Who closed the pipe has seen that something was found.
-        Err(Trouble::Closed) if scan.found > 0 => return Ok(NO),
-        done => done?,
-    }
-    if scan.form == Form::Report {
-        show::json(&Report { schema_version: "clawsec-traffic-scan/v1", findings: std::mem::take(&mut scan.kept) })?;
-    }
+    let told = done.and_then(|()| match scan.form {
+        Form::Report => {
+            show::json(&Report { schema_version: "clawsec-traffic-scan/v1", findings: std::mem::take(&mut scan.kept) })
+        }
+        Form::Human | Form::Lines => Ok(()),
+    });
+    let code = trouble::whoever_listens(told, if scan.found > 0 { NO } else { YES })?;
     if scan.bad_lines > 0 {
         return Err(Trouble::usage(format!("{} lines were not scanned", scan.bad_lines)));
     }
-    Ok(if scan.found > 0 { NO } else { YES })
+    Ok(code)
 }
 
 /// The configuration's bounds and audiences, or the defaults where there is no place for a configuration.

@@ -110,7 +110,11 @@ pub(super) fn no_more() {
     let _ = rustix::stdio::dup2_stderr(&nowhere);
 }
 
-/// Text from a file, without what a terminal would act on.
+/// Text from a file, without what a terminal would act on, or show in another order or not at all.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().map(|c| if acts(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -43,6 +43,9 @@ pub(super) fn monitor(
     if flags.allow_remote {
         command.arg("--allow-remote");
     }
+    if flags.inspect_https {
+        command.arg("--inspect-https");
+    }
     for (flag, value) in [("--listen", &flags.listen), ("--export-every", &flags.export_every)] {
         if let Some(value) = value {
             command.arg(flag).arg(value);
@@ -100,7 +103,7 @@ fn complaint(mut child: Child) -> Trouble {
     let code = child.wait().ok().and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
     // It has our own form, and goes on as if we had said it.
     let text = String::from_utf8_lossy(&text);
-    let said = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+    let said = text.split_once("error: ").map_or(text.trim(), |(_, said)| said.trim());
     let message = if said.is_empty() { "the monitor ended before it was ready" } else { said };
     Trouble::Said { exit: code.unwrap_or(super::trouble::IO), message: message.to_owned(), hint: None }
 }

@@ -41,6 +41,9 @@ pub(super) struct Flags {
     /// Allows an address other hosts can reach
     #[arg(long)]
     allow_remote: bool,
+    /// Decrypts and scans HTTPS, for clients that trust the authority of `ca init`
+    #[arg(long)]
+    inspect_https: bool,
     /// Time between signed exports, 1s to 1h [default: 60s]
     #[arg(long, value_name = "TIME")]
     export_every: Option<String>,
@@ -52,6 +55,7 @@ impl Flags {
             listen: self.listen.clone(),
             allow_remote: self.allow_remote,
             export_every: self.export_every.clone(),
+            inspect_https: self.inspect_https,
             ..FlagValues::default()
         }
     }
@@ -93,7 +97,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
             config.listen
         ));
     }
-    let first = !Home::of(&config).public_key().exists();
+    let first = !Home::of(&config).public_key().exists() && !config.keys_dir.join("signing.key.pem").exists();
     if args.background {
         let ready = spawn::monitor(place, &flags, &config, false)?;
         if first {
@@ -102,7 +106,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         ready.show(args.json.json)?;
         return Ok(YES);
     }
-    let options = Options { until_last_lease: args.until_last_lease, inspect_https: false };
+    let options = Options { until_last_lease: args.until_last_lease, inspect_https: config.inspect_https };
     let mut told = Ok(());
     let ended = monitor::run(config.clone(), options, |started| {
         if first && !args.detached {

@@ -1,7 +1,7 @@
 //! `status`: how the monitor is, on one screen.
 
 use super::place::{Json, Place};
-use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show};
+use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show, trouble};
 use crate::{
     control::{self, ControlError, Status},
     home::Home,
@@ -33,12 +33,12 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         Ok(status) => screen(&status)?,
         Err(ControlError::NoMonitor) => {
             let home = home.root().display().to_string();
-            if args.json.json {
-                show::json(&Stopped { schema_version: control::STATUS_SCHEMA, monitor_status: "stopped", home })?;
+            let told = if args.json.json {
+                show::json(&Stopped { schema_version: control::STATUS_SCHEMA, monitor_status: "stopped", home })
             } else {
-                show::line(format_args!("stopped: no monitor runs on {home}"))?;
-            }
-            return Ok(NO);
+                show::line(format_args!("stopped: no monitor runs on {home}"))
+            };
+            return trouble::whoever_listens(told, NO);
         }
         Err(e) => return Err(e.into()),
     }
@@ -62,6 +62,12 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     let https = if status.https_inspection { "decrypted and scanned" } else { "relayed unopened" };
     row("monitor", format_args!("{}{why}, pid {}, since {}", status.monitor_status, status.pid, status.since))?;
     row("listening", format_args!("{}, HTTPS {https}", status.listen))?;
+    if let Some(not_after) = status.ca.not_after {
+        row("authority", format_args!("{}, until {not_after}", status.ca.mode))?;
+    }
+    for dest in &status.fallbacks {
+        row("unopened", format_args!("{}: a client there does not take our certificate", show::plain(dest)))?;
+    }
     row("key", &status.key_id)?;
     match &status.export {
         Some(export) => row("last export", format_args!("number {} of {}", export.sequence, export.generated_at))?,

@@ -12,6 +12,7 @@ use posture::Ended;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
+const DAY: Duration = Duration::from_secs(86_400);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// End the monitor
@@ -19,8 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The last signed statement then says that an operator stopped it. Without a monitor, only that none is wanted.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// How long to wait for an answer, and then for an end
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    /// How long to wait for an answer, and then for an end: 1ms to 1day
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
     timeout: Duration,
     #[command(flatten)]
     json: Json,
@@ -60,6 +61,13 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         }
     }
     Ok(YES)
+}
+
+/// A wait that ends, and that a socket and a clock can be told of.
+fn patience(text: &str) -> Result<Duration, &'static str> {
+    let time = humantime::parse_duration(text).map_err(|_| "expected a time such as 10s")?;
+    let fits = (Duration::from_millis(1)..=DAY).contains(&time);
+    fits.then_some(time).ok_or("expected 1ms to 1day")
 }
 
 fn report(pid: Option<u32>, ended: Option<Ended>, export: Option<Exported>) -> Report {

@@ -2,7 +2,10 @@
 
 use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, show};
-use crate::{clock, home::Home};
+use crate::{
+    clock,
+    home::{Home, file},
+};
 use attest::chain::{MAX_LINE_BYTES, Record, read_line};
 use clap::ValueEnum;
 use posture::{Direction, EventBody, Family, FindingRecord, Severity, Timestamp};
@@ -241,7 +244,7 @@ struct Tail {
 impl Tail {
     fn open(path: &Path) -> Result<Self, Trouble> {
         let trouble = |e| Trouble::file("read", path, &e);
-        let file = File::open(path).map_err(trouble)?;
+        let file = file::open_to_read(path).map_err(trouble)?;
         let inode = file.metadata().map_err(trouble)?.ino();
         Ok(Self { path: path.to_owned(), reader: BufReader::new(file), inode, read: 0 })
     }

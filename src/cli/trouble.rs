@@ -1,6 +1,8 @@
 //! Why a verb could not answer: a message, perhaps a hint, and the code to exit with.
 
-use crate::{config::ConfigError, control::ControlError, home::HomeError, monitor::MonitorError};
+use crate::{
+    config::ConfigError, control::ControlError, flow::capture::ca::CaError, home::HomeError, monitor::MonitorError,
+};
 use std::{error::Error, io};
 
 /// A command line, a variable or a file that makes no sense (`EX_USAGE` of sysexits.h).
@@ -63,6 +65,14 @@ impl Trouble {
     /// Trouble with a file the operator named, or one of ours.
     pub(super) fn file(action: &str, path: &std::path::Path, source: &io::Error) -> Self {
         Self::io(format!("could not {action} {}: {source}", path.display()))
+    }
+}
+
+/// The code of an answer once it was told. What is so does not depend on who still listens: `verify | head -0` is no yes.
+pub(super) fn whoever_listens(told: Result<(), Trouble>, code: u8) -> super::Answer {
+    match told {
+        Ok(()) | Err(Trouble::Closed) => Ok(code),
+        Err(trouble) => Err(trouble),
     }
 }
 
@@ -130,7 +140,7 @@ impl From<MonitorError> for Trouble {
         let hint = error.hint();
         match error {
             MonitorError::Home(error) => error.into(),
-            MonitorError::NothingYet | MonitorError::NoAuthority => Self::no(chain(&error)).hint(hint),
+            MonitorError::NothingYet | MonitorError::Ca(CaError::Missing { .. }) => Self::no(chain(&error)).hint(hint),
             _ => Self::io(chain(&error)).hint(hint),
         }
     }

@@ -1,22 +1,23 @@
 //! `verify`: is the guardian's last word authentic, current, and what the log says?
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, show};
+use super::{Answer, Trouble, show, trouble};
 use crate::{
     clock, config,
     home::{self, Home},
 };
-use attest::{Anchor, Baseline, Folder, Options, Reason, Report, report};
+use attest::{Anchor, Baseline, Folder, Options, Reason, Report, folder::FolderError, report};
 use clap::ValueHint;
 use posture::{Sha256Hex, VerdictResult};
 use std::{
-    io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-/// How long a monitor at work gets to replace a posture that has just expired.
+/// How long a monitor at work gets to replace a posture that has just expired, or is of the run before.
 const FRESH_WITHIN: Duration = Duration::from_secs(10);
+/// No verdict is longer.
+const MAX_VERDICT_BYTES: u64 = 64 << 10;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Verify the signed statement and the log it vouches for
@@ -54,8 +55,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         answer.as_ref().map_or(Ok(()), |_| written)?;
     }
     let report = answer?;
-    tell(&report, args.json.json)?;
-    Ok(report.exit_code())
+    trouble::whoever_listens(tell(&report, args.json.json), report.exit_code())
 }
 
 fn verify(args: &Args, place: &Place) -> Result<Report, Trouble> {
@@ -84,8 +84,12 @@ fn verify(args: &Args, place: &Place) -> Result<Report, Trouble> {
     let deadline = Instant::now() + FRESH_WITHIN;
     loop {
         let report = attest::verify(&folder, &options(anchor.clone()));
-        let expired = matches!(report.reason, Some(Reason::Expired { .. }));
-        if !expired || home.running().is_none() || Instant::now() >= deadline {
+        // The last run's word stands until this run has made its first.
+        let stale = matches!(
+            report.reason,
+            Some(Reason::Expired { .. } | Reason::Stopped { .. } | Reason::Folder(FolderError::NoExport { .. }))
+        );
+        if !stale || home.running().is_none() || Instant::now() >= deadline {
             return Ok(report);
         }
         std::thread::sleep(LOOK_EVERY);
@@ -108,10 +112,9 @@ fn write_verdict(place: &Place, report: Option<&Report>) -> Result<(), Trouble> 
     let path = place.home()?.join("verdict.json");
     let verdict = report.map_or_else(|| report::verdict(VerdictResult::Unverifiable, None), Report::verdict);
     let verdict = verdict.map_err(|e| Trouble::from_error(&e))?;
-    match std::fs::read(&path) {
-        Ok(there) if there == verdict => return Ok(()),
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Trouble::file("read", &path, &e)),
-        _ => {}
+    // Whatever else is there, or keeps us from reading it, is replaced: the guardian must not find an older answer.
+    if home::file::read(&path, MAX_VERDICT_BYTES).is_ok_and(|there| there == verdict) {
+        return Ok(());
     }
     home::file::replace(&path, home::file::PUBLIC, &verdict).map_err(|e| Trouble::file("write", &path, &e))
 }

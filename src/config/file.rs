@@ -41,6 +41,8 @@ pub(super) enum Raw {
     List(Vec<Raw>),
     /// One table of an array of tables.
     Table(Vec<Entry>),
+    /// A table with nothing in it.
+    Empty,
     /// A kind of value that no key takes.
     Other,
 }
@@ -97,6 +99,7 @@ fn flatten(text: &str, table_name: &str, table: &DeTable<'_>, out: &mut Vec<Entr
             if table_name.is_empty() { name.get_ref().to_string() } else { format!("{table_name}.{}", name.get_ref()) };
         let at = line(text, &name.span());
         match value.get_ref() {
+            DeValue::Table(inner) if inner.is_empty() => out.push(Entry { key, line: at, raw: Raw::Empty }),
             DeValue::Table(inner) => flatten(text, &key, inner, out),
             DeValue::Array(items) if !items.is_empty() && items.iter().all(|i| i.get_ref().is_table()) => {
                 out.extend(items.iter().map(|item| Entry {

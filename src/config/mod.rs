@@ -17,11 +17,12 @@ pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntr
 use crate::flow::detect::Limits;
 use error::Reason;
 use file::Raw;
-use posture::{Retention, Sha256Hex};
+use posture::{CaMode, Retention, Sha256Hex};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -78,6 +79,24 @@ pub struct Config {
     pub proxy_url: Option<UpstreamProxy>,
     /// Roots trusted upstream beside the platform's: a PEM file.
     pub ca_bundle: Option<PathBuf>,
+    /// Decrypt and scan HTTPS.
+    pub inspect_https: bool,
+    /// The authority that speaks for inspected hosts.
+    pub ca: CaSettings,
+    /// Hosts that are never inspected: lower case, no trailing dot, exact.
+    pub pass_through: Vec<String>,
+}
+
+/// The authority that speaks for inspected hosts: a `[ca]` of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaSettings {
+    /// `ephemeral`, `generated` or `operator`; when nothing is said, `start` takes the generated one and a monitor that
+    /// `run` starts an ephemeral one.
+    pub mode: Option<CaMode>,
+    /// An operator's certificate, PEM, absolute.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM, 0600, absolute.
+    pub key: Option<PathBuf>,
 }
 
 /// Where settings come from. The process' own are [`Sources::process`].
@@ -101,6 +120,8 @@ pub struct FlagValues {
     pub allow_remote: bool,
     /// `--export-every`
     pub export_every: Option<String>,
+    /// `--inspect-https`
+    pub inspect_https: bool,
 }
 
 impl Sources<'_> {
@@ -141,6 +162,9 @@ impl Config {
             audience: Vec::new(),
             proxy_url: None,
             ca_bundle: None,
+            inspect_https: false,
+            ca: CaSettings::default(),
+            pass_through: Vec::new(),
             home,
             hermes_home,
         }
@@ -203,6 +227,7 @@ impl FlagValues {
     fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
         let mut given = Vec::new();
         given.extend(self.allow_remote.then(|| ("allow_remote", "--allow-remote", "true".to_owned())));
+        given.extend(self.inspect_https.then(|| ("inspect_https", "--inspect-https", "true".to_owned())));
         given.extend(self.listen.clone().map(|v| ("listen", "--listen", v)));
         given.extend(self.export_every.clone().map(|v| ("export_every", "--export-every", v)));
         given
@@ -218,6 +243,9 @@ impl Loaded {
     fn apply_file(&mut self, file: &file::File) -> Result<(), ConfigError> {
         for entry in &file.entries {
             let place = file.place(entry);
+            if matches!(entry.raw, Raw::Empty) && settings::is_table(&entry.key) {
+                continue;
+            }
             let Some(setting) = settings::of(&entry.key).filter(|s| s.in_file) else {
                 return Err(ConfigError::unknown_key(&entry.key, place));
             };
@@ -245,6 +273,18 @@ impl Loaded {
         if config.scan_queue_bytes < config.scan.max_scan_bytes {
             return refuse("scan.queue_bytes", "must not be below scan.max_scan_bytes");
         }
+        if config.proxy_url.as_ref().is_some_and(|proxy| is_listener(proxy, config.listen)) {
+            return refuse("proxy_url", "is this proxy itself");
+        }
+        let own = config.ca.mode == Some(CaMode::Operator);
+        for (key, path) in [("ca.cert", &config.ca.certificate), ("ca.key", &config.ca.key)] {
+            if own && path.is_none() {
+                return Err(Reason::new(format!("`operator` needs {key}")).of("ca.mode", self.origin_of("ca.mode")));
+            }
+            if !own && path.is_some() {
+                return refuse(key, "is used with ca.mode = \"operator\" alone");
+            }
+        }
         for (key, (now, signed)) in PLACES.into_iter().zip(self.places().iter().zip(signed_places)) {
             if now != signed {
                 return refuse(key, "a reader of the folder looks in its config.toml alone: it must say the same");
@@ -260,6 +300,16 @@ impl Loaded {
     fn places(&self) -> [PathBuf; 2] {
         [self.config.log_dir.clone(), self.config.export_dir.clone()]
     }
+}
+
+/// Whether an upstream proxy is the very address we listen on.
+fn is_listener(proxy: &UpstreamProxy, listen: SocketAddr) -> bool {
+    let address = if proxy.host == "localhost" { Some(listen.ip()) } else { proxy.host.parse().ok() };
+    let here = |ip: std::net::IpAddr| {
+        let (ip, own) = (ip.to_canonical(), listen.ip().to_canonical());
+        ip == own || ip.is_unspecified() || (own.is_unspecified() && ip.is_loopback())
+    };
+    proxy.port == listen.port() && address.is_some_and(here)
 }
 
 /// Refuses a variable with our prefix that means nothing to us: a misspelt setting must not pass for a default.
@@ -299,7 +349,12 @@ pub fn places_in(home: &Path) -> Result<[PathBuf; 2], ConfigError> {
 /// The state folder and Hermes' own, absolute.
 fn folders(sources: &Sources<'_>) -> Result<(PathBuf, PathBuf), ConfigError> {
     let absolute = |path: PathBuf, name: &'static str| {
-        std::path::absolute(path).map_err(|source| ConfigError::Folder { name, source })
+        let path = if printable(&path) {
+            std::path::absolute(path)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it holds control characters"))
+        };
+        path.map_err(|source| ConfigError::Folder { name, source })
     };
     let hermes_home = match environment(sources, ENV_HERMES_HOME)? {
         Some(path) => absolute(expand(path.into(), sources)?, ENV_HERMES_HOME)?,
@@ -334,10 +389,18 @@ fn environment(sources: &Sources<'_>, name: &'static str) -> Result<Option<OsStr
     }
 }
 
+/// Paths stand in messages, units, policies and cron lines: one with a line end or an escape would be more than a path.
+fn printable(path: &Path) -> bool {
+    !path.to_string_lossy().contains(char::is_control)
+}
+
 /// A folder within the home: relative to it, or absolute and below it.
 fn within(home: &Path, text: &str) -> Result<PathBuf, Reason> {
     use std::path::Component;
     let path = home.join(text);
+    if !printable(&path) {
+        return Err(Reason::new("holds control characters"));
+    }
     if path.components().any(|c| c == Component::ParentDir) || !path.starts_with(home) {
         return Err(Reason::new("must lie within the state folder: all state is below it"));
     }

@@ -5,6 +5,7 @@ use super::file::Raw;
 use super::value::{self, Shown};
 use super::{Config, UpstreamProxy, within};
 use crate::flow::detect::rule::RuleSet;
+use posture::CaMode;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,11 @@ impl Setting {
     }
 }
 
+/// Whether some setting stands in a table of this name.
+pub(super) fn is_table(name: &str) -> bool {
+    SETTINGS.iter().any(|s| s.key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
 pub(super) fn of(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|s| s.key == key)
 }
@@ -118,19 +124,47 @@ pub static SETTINGS: &[Setting] = &[
     .security(),
     Setting::new("keys.dir", "folder of the private keys", keys_dir, |c| place(&c.home, &c.keys_dir))
         .env("CREDENTIALS_DIRECTORY"),
-    Setting::new("proxy_url", "not in this version: a proxy to go through", proxy_url, |c| {
+    Setting::new("proxy_url", "proxy that everything but loopback is sent through", proxy_url, |c| {
         c.proxy_url.as_ref().map_or(Shown::Nothing, |p: &UpstreamProxy| Shown::Text(p.masked()))
     })
     .env("HERMES_TRAFFIC_GUARDIAN_PROXY_URL")
     .security(),
-    Setting::new("ca_bundle", "not in this version: more roots to trust upstream", ca_bundle, |c| {
-        c.ca_bundle.as_ref().map_or(Shown::Nothing, |p| Shown::Path(p.clone()))
+    Setting::new("ca_bundle", "roots trusted upstream beside the platform's", ca_bundle, |c| {
+        c.ca_bundle.as_ref().map_or(Shown::Nothing, |p| place(&c.home, p))
     })
     .env("HERMES_TRAFFIC_GUARDIAN_CA_BUNDLE")
     .security(),
-    Setting::new("inspect_https", "not in this version: HTTPS is relayed unopened", inspect_https, |_| {
-        Shown::Bool(false)
-    }),
+    Setting::new(
+        "inspect_https",
+        "decrypt and scan HTTPS; `ca init` comes first",
+        |c, raw| put(&mut c.inspect_https, value::boolean(raw)),
+        |c| Shown::Bool(c.inspect_https),
+    )
+    .flag("--inspect-https")
+    .security(),
+    Setting::new("ca.mode", "authority of inspected hosts: ephemeral, generated or operator", ca_mode, |c| {
+        c.ca.mode.map_or(Shown::Nothing, |mode| Shown::Text(mode.to_string()))
+    })
+    .security(),
+    Setting::new(
+        "ca.cert",
+        "an operator's authority: its certificate",
+        |c, raw| put(&mut c.ca.certificate, value::text(raw).map(|path| Some(c.home.join(path)))),
+        |c| c.ca.certificate.as_ref().map_or(Shown::Nothing, |p| place(&c.home, p)),
+    ),
+    Setting::new(
+        "ca.key",
+        "an operator's authority: the certificate's key, mode 0600",
+        |c, raw| put(&mut c.ca.key, value::text(raw).map(|path| Some(c.home.join(path)))),
+        |c| c.ca.key.as_ref().map_or(Shown::Nothing, |p| place(&c.home, p)),
+    ),
+    Setting::new(
+        "pass_through",
+        "hosts that are never inspected",
+        |c, raw| put(&mut c.pass_through, value::hosts(raw)),
+        |c| Shown::List(c.pass_through.iter().map(|host| json!(host)).collect()),
+    )
+    .security(),
     Setting::new(
         "scan.max_scan_bytes",
         "bytes looked at of one message",
@@ -288,6 +322,9 @@ fn attestation_output(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
 
 fn keys_dir(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
     let folder = config.home.join(value::text(raw)?);
+    if !super::printable(&folder) {
+        return Err(Reason::new("holds control characters"));
+    }
     if folder.components().any(|c| c == std::path::Component::ParentDir) {
         return Err(Reason::new("must not hold `..`"));
     }
@@ -295,26 +332,26 @@ fn keys_dir(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
     Ok(())
 }
 
-fn proxy_url(_: &mut Config, raw: &Raw) -> Result<(), Reason> {
-    value::upstream(raw)?;
-    Err(Reason::new("this version dials upstream servers itself and would not use it"))
+fn proxy_url(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
+    config.proxy_url = Some(value::upstream(raw)?);
+    Ok(())
 }
 
-fn ca_bundle(_: &mut Config, _: &Raw) -> Result<(), Reason> {
-    Err(Reason::new("this version opens no TLS connection of its own and would not use it"))
+fn ca_bundle(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
+    config.ca_bundle = Some(config.home.join(value::text(raw)?));
+    Ok(())
+}
+
+fn ca_mode(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
+    let mode = value::text(raw)?.parse().ok().filter(|mode| *mode != CaMode::Off);
+    config.ca.mode = Some(mode.ok_or_else(|| Reason::new("expected ephemeral, generated or operator"))?);
+    Ok(())
 }
 
 fn never_pruned(_: &mut Config, _: &Raw) -> Result<(), Reason> {
     Err(Reason::new(
         "this version keeps every record it admits and would not use it; `retention.max_bytes` bounds the log",
     ))
-}
-
-fn inspect_https(_: &mut Config, raw: &Raw) -> Result<(), Reason> {
-    if value::boolean(raw)? {
-        return Err(Reason::new("this version relays HTTPS unopened: only its size and destination are seen"));
-    }
-    Ok(())
 }
 
 fn audience(config: &mut Config, raw: &Raw) -> Result<(), Reason> {

@@ -161,6 +161,19 @@ pub(super) fn span(raw: &Raw, low: u64, high: u64) -> Result<Duration, Reason> {
     })
 }
 
+/// Several hosts, each exact.
+pub(super) fn hosts(raw: &Raw) -> Result<Vec<String>, Reason> {
+    let expected = || Reason::new("expected a list of host names or addresses, without ports or wildcards");
+    let Raw::List(names) = raw else { return Err(expected()) };
+    let mut hosts = names
+        .iter()
+        .map(|name| text(name).ok().and_then(normal_host).ok_or_else(expected))
+        .collect::<Result<Vec<_>, _>>()?;
+    hosts.sort();
+    hosts.dedup();
+    Ok(hosts)
+}
+
 /// `http://[user:password@]host:port`.
 pub(super) fn upstream(raw: &Raw) -> Result<UpstreamProxy, Reason> {
     let expected = || Reason::new("expected a URL such as http://proxy.example:3128");

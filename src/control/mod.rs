@@ -7,7 +7,7 @@ pub(crate) mod server;
 pub use client::{ControlError, Lease, ask, lease, status};
 
 use posture::{
-    Attested, Counts, Coverage, Ended, MonitorStatus, NamedCount, Retention, RunId, Scan, SelfTest, Sha256Hex,
+    Attested, Ca, Counts, Coverage, Ended, MonitorStatus, NamedCount, Retention, RunId, Scan, SelfTest, Sha256Hex,
     Timestamp, Word,
 };
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,8 @@ pub struct Exported {
 pub struct Status {
     /// Stated counts.
     pub attested: Attested,
+    /// The authority of inspected hosts.
+    pub ca: Ca,
     /// Findings.
     pub counts: Counts,
     /// What passed and what of it was looked at.
@@ -86,6 +88,8 @@ pub struct Status {
     pub degraded_reasons: Vec<Word>,
     /// The last export of this run.
     pub export: Option<Exported>,
+    /// Destinations to which a kind of client that does not take our certificate gets a tunnel now.
+    pub fallbacks: Vec<String>,
     /// Whether HTTPS is decrypted and scanned.
     pub https_inspection: bool,
     /// The signing key.

@@ -71,6 +71,11 @@ impl Redactor {
     }
 }
 
+/// A destination as a record may show it: without any label that may carry a secret.
+pub fn destination(host: &str, port: u16) -> String {
+    dest::of(host, port)
+}
+
 /// The snippet of a hit: from its rule alone, such as `[REDACTED ai_api_key.openai]`.
 pub fn snippet(hit: &Hit<'_>) -> String {
     hit.rule.snippet()

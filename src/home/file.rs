@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions, Permissions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
@@ -53,6 +53,30 @@ pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
         options.write(true).truncate(false)
     };
     options.open(path)
+}
+
+/// Opens a file to read. A link is followed.
+///
+/// # Errors
+/// `InvalidData` for anything but a regular file: a pipe or a device left in its place might never end. What the system
+/// says otherwise.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"))
+    }
+}
+
+/// All of a file of at most `max` bytes.
+///
+/// # Errors
+/// `FileTooLarge` beyond that, or as [`open_to_read`].
+pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_to_read(path)?.take(max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// Makes the names in a folder as durable as the files.

@@ -7,10 +7,14 @@ use std::{
 };
 
 /// Held by the one process that may write in the state folder; free again when dropped, or when the process dies.
+///
+/// It is on the lock file, which has room for a name, and on the state folder itself, which nobody tidies away.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
     nonce: String,
+    // `None` on a file system that locks no folders.
+    _folder: Option<File>,
 }
 
 impl Lock {
@@ -25,10 +29,18 @@ impl Lock {
             }
             Err(TryLockError::Error(e)) => return Err(HomeError::io("lock", &path)(e)),
         }
+        let root = home.root();
+        let folder = File::open(root).map_err(HomeError::io("open", root))?;
+        let _folder = match folder.try_lock() {
+            Ok(()) => Some(folder),
+            // The holder's lock file was removed: ours is a new one.
+            Err(TryLockError::WouldBlock) => return Err(HomeError::Held { path: root.to_owned(), pid: None }),
+            Err(TryLockError::Error(_)) => None,
+        };
         let stamp =
             Stamp { pid: std::process::id(), nonce: nonce().map_err(HomeError::io("make a nonce for", &path))? };
         stamp.write(&mut file).map_err(HomeError::io("write", &path))?;
-        Ok(Self { file, nonce: stamp.nonce })
+        Ok(Self { file, nonce: stamp.nonce, _folder })
     }
 
     /// A number of this holding alone: what carries it was written by the holder.

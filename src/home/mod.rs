@@ -10,9 +10,10 @@ mod running;
 
 pub use check::Unsafe;
 pub use lock::Lock;
-pub use running::{Running, process_start_time};
+pub use running::{Inspecting, Running, process_start_time};
 
 use crate::config::Config;
+use posture::RunId;
 use std::{
     io,
     os::unix::fs::DirBuilderExt,
@@ -161,6 +162,11 @@ impl Home {
         self.run_dir().join("monitor.json")
     }
 
+    /// What only one run has.
+    pub fn folder_of_run(&self, run: &RunId) -> PathBuf {
+        self.run_dir().join(run.as_str())
+    }
+
     /// The operator's settings.
     pub fn config_file(&self) -> PathBuf {
         self.root.join("config.toml")
@@ -169,6 +175,14 @@ impl Home {
     fn lock_file(&self) -> PathBuf {
         self.run_dir().join("lock")
     }
+}
+
+/// Checks that a folder below the state folder is ours and nobody else can write to it.
+///
+/// # Errors
+/// [`HomeError::Unsafe`] says what is wrong with it.
+pub fn ours(folder: &Path) -> Result<(), HomeError> {
+    check::leaf(folder)
 }
 
 fn make_folder(path: &Path) -> Result<(), HomeError> {

@@ -3,12 +3,18 @@
 use super::{Home, Lock, file, lock::Stamp};
 use posture::{RunId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{fs, io, net::SocketAddr};
+use std::{fs, io, net::SocketAddr, path::PathBuf};
+
+/// No `run/monitor.json` is longer.
+const MAX_BYTES: u64 = 4096;
 
 /// The monitor at work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Running {
+    /// How HTTPS is inspected; null when it is not.
+    #[serde(default)]
+    pub inspection: Option<Inspecting>,
     /// Where its proxy listens.
     pub listen: SocketAddr,
     /// The nonce of the lock it holds.
@@ -23,12 +29,22 @@ pub struct Running {
     pub started_at: Timestamp,
 }
 
+/// How a running monitor inspects HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inspecting {
+    /// What clients have to trust: the platform's roots and the monitor's authority, PEM.
+    pub bundle: PathBuf,
+    /// When the authority's certificate ends; null when it is renewed before.
+    pub not_after: Option<Timestamp>,
+}
+
 impl Running {
     /// This process, holding `lock`.
     pub fn new(lock: &Lock, listen: SocketAddr, run_id: RunId, now: Timestamp) -> Self {
         let pid = std::process::id();
         let start_time = process_start_time(pid);
-        Self { listen, nonce: lock.nonce().to_owned(), pid, run_id, start_time, started_at: now }
+        Self { inspection: None, listen, nonce: lock.nonce().to_owned(), pid, run_id, start_time, started_at: now }
     }
 
     /// Writes the file.
@@ -46,8 +62,8 @@ impl Running {
 
     /// A file left behind by a process that is gone, or that now is another, reads as `None`.
     pub(super) fn read(home: &Home) -> Option<Self> {
-        let this: Self = serde_json::from_slice(&fs::read(home.monitor_json()).ok()?).ok()?;
-        let mut lock = fs::File::open(home.lock_file()).ok()?;
+        let this: Self = serde_json::from_slice(&file::read(&home.monitor_json(), MAX_BYTES).ok()?).ok()?;
+        let mut lock = file::open_to_read(&home.lock_file()).ok()?;
         let stamp = Stamp::read(&mut lock)?;
         let alive = match this.start_time {
             Some(began) => process_start_time(this.pid) == Some(began),

@@ -99,6 +99,31 @@ fn a_second_holder_is_told_who_has_the_lock() {
 }
 
 #[test]
+fn a_lock_whose_file_is_removed_still_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(&config(&dir.path().join("home"))).unwrap();
+    let lock = home.lock().unwrap();
+    fs::remove_dir_all(home.run_dir()).unwrap();
+    Home::open(&config(home.root())).unwrap();
+    assert!(matches!(home.lock(), Err(HomeError::Held { pid: None, .. })));
+    drop(lock);
+    home.lock().unwrap();
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_of_ours_makes_nobody_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(&config(&dir.path().join("home"))).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(home.monitor_json()).arg(home.lock_file()).status().unwrap();
+    assert!(made.success());
+    assert_eq!(home.running(), None);
+    assert_eq!(file::read(&home.monitor_json(), 100).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    file::create(&dir.path().join("long"), file::PRIVATE, &[b'x'; 101]).unwrap();
+    assert_eq!(file::read(&dir.path().join("long"), 100).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    assert_eq!(file::read(&dir.path().join("long"), 101).unwrap().len(), 101);
+}
+
+#[test]
 fn the_running_monitor_is_believed_only_while_it_holds_the_lock() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(&config(&dir.path().join("home"))).unwrap();

@@ -6,7 +6,7 @@ use crate::{
     control::{Exported, Status},
     flow::redact::Finding,
 };
-use posture::{DegradedReason, Ended, MonitorStatus, SelfTest};
+use posture::{Ca, DegradedReason, Ended, MonitorStatus, SelfTest, Sha256Hex};
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
@@ -32,6 +32,7 @@ pub(super) enum Command {
     Status(oneshot::Sender<Status>),
     Export(oneshot::Sender<Result<Exported, String>>),
     SelfTested(SelfTest),
+    Renewed(Ca, Sha256Hex),
     End(Ended, oneshot::Sender<Result<Exported, String>>),
 }
 
@@ -110,6 +111,7 @@ fn obey(recorder: &mut Recorder, command: Command) {
     match command {
         Command::Status(reply) => drop(reply.send(recorder.status(now, at))),
         Command::Export(reply) | Command::End(_, reply) => drop(reply.send(recorder.export(now, at))),
+        Command::Renewed(ca, fingerprint) => recorder.renewed(ca, fingerprint, at),
         Command::SelfTested(self_test) => recorder.self_tested(self_test, at),
     }
 }
@@ -140,6 +142,12 @@ impl Desk {
     pub(super) async fn end(&self, ended: Ended) -> Result<Exported, String> {
         let (reply, exported) = oneshot::channel();
         self.ask(Command::End(ended, reply), exported).await.unwrap_or_else(|| Err(DEAD.to_owned()))
+    }
+
+    /// Tells of an authority renewed.
+    pub(super) async fn renewed(&self, ca: Ca, fingerprint: Sha256Hex) {
+        // A recorder that is gone has no use for it.
+        let _ = self.commands.send(Command::Renewed(ca, fingerprint)).await;
     }
 
     /// Tells a self-test's result.

@@ -1,6 +1,6 @@
 //! A running monitor → its end: every stage in the order of the data, a last export, and the folder let go.
 
-use super::{Options, Signals, desk::Desk};
+use super::{Options, Signals, desk::Desk, inspecting::Inspecting};
 use crate::{
     control::{
         Request, Response,
@@ -27,6 +27,8 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct RunningMonitor {
     pub(super) home: Home,
     pub(super) lock: Lock,
+    /// Its bundle goes with it, if it is this run's alone.
+    pub(super) _inspecting: Option<Inspecting>,
     pub(super) desk: Desk,
     pub(super) serving: tokio::task::JoinHandle<()>,
     pub(super) shutdown: CancellationToken,

@@ -9,6 +9,7 @@
 
 mod desk;
 mod ending;
+mod inspecting;
 mod offline;
 mod panics;
 mod recorder;
@@ -23,7 +24,7 @@ use crate::{
     config::Config,
     control::server::Server,
     flow::{
-        capture::{Intake, Meter, Proxy, ProxySettings, Tap},
+        capture::{Intake, Meter, Parent, Proxy, ProxySettings, Tap, ca::CaError},
         detect::Detector,
         redact::Redactor,
         vouch::{Settings, Vouch, VouchError},
@@ -32,6 +33,7 @@ use crate::{
 };
 use desk::{Desk, Inbox};
 use ending::RunningMonitor;
+use inspecting::Inspecting;
 use keys::{KeyError, KeyFolder};
 use posture::{Ended, InstallId, RunId, SelfTest, SelfTestResult};
 use recorder::Parts;
@@ -60,7 +62,7 @@ const MAX_SCANNERS: usize = 4;
 pub struct Options {
     /// End when no [`crate::control::Lease`] is left.
     pub until_last_lease: bool,
-    /// Decrypt and scan HTTPS.
+    /// Decrypt and scan HTTPS, whatever the configuration says.
     pub inspect_https: bool,
 }
 
@@ -95,9 +97,9 @@ pub enum MonitorError {
         /// Why not.
         source: io::Error,
     },
-    /// There is no certificate authority.
-    #[error("HTTPS inspection needs a certificate authority, and there is none")]
-    NoAuthority,
+    /// The authority of inspected hosts.
+    #[error("HTTPS cannot be inspected: {0}")]
+    Ca(#[from] CaError),
     /// Nothing was ever signed in this state folder.
     #[error("there is no export yet")]
     NothingYet,
@@ -125,7 +127,7 @@ impl MonitorError {
                 )
             }
             Self::Listen { .. } => "choose another address with --listen".into(),
-            Self::NoAuthority => "run without --inspect-https".into(),
+            Self::Ca(error) => error.hint(),
             Self::NothingYet => "`hermes-traffic-guardian start` makes the first one".into(),
             Self::Io { .. } => "check the limits of this user and the disk".into(),
         }
@@ -143,9 +145,6 @@ impl MonitorError {
 /// # Errors
 /// Whatever keeps it from starting; nothing then runs. Once it runs, trouble is degraded, never an end.
 pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) -> Result<Ended, MonitorError> {
-    if options.inspect_https {
-        return Err(MonitorError::NoAuthority);
-    }
     panics::tell_place_only();
     let home = Home::open(&config)?;
     let lock = home.lock()?;
@@ -155,6 +154,11 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let new_install_id = InstallId::from_bytes(&random()?);
     let detector = Detector::new(config.scan, &config.audience, Some(keys.proxy_token.expose()));
     let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()));
+    let mut inspecting = if config.inspect_https || options.inspect_https {
+        Some(Inspecting::open(&config, &home, options.until_last_lease, &run_id, &detector)?)
+    } else {
+        None
+    };
 
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -170,11 +174,12 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let (tap, intakes) = Tap::new(config.scan_queue_bytes, scanners, meter.clone());
     let signs = Arc::new(Signs::new(scanners, tap.gauge()));
     let token = Zeroizing::new(keys.proxy_token.expose().to_owned());
-    let proxy = Proxy::bind(config.listen, &proxy_settings(&config, token), tap, meter.clone())
+    let proxy = Proxy::bind(config.listen, &proxy_settings(&config, token, inspecting.as_ref()), tap, meter.clone())
         .map_err(|source| MonitorError::Listen { address: config.listen, source })?;
     let listen = proxy.local_addr().map_err(MonitorError::io("find the proxy's address"))?;
     let control = Server::bind(&home).map_err(MonitorError::io("make the control socket"))?;
-    Running::new(&lock, listen, run_id.clone(), clock::now())
+    let running = Running::new(&lock, listen, run_id.clone(), clock::now());
+    Running { inspection: inspecting.as_ref().map(Inspecting::told), ..running }
         .write(&home)
         .map_err(MonitorError::io("write run/monitor.json"))?;
 
@@ -187,7 +192,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     on_ready(&Started { listen, pid: std::process::id(), run_id: run_id.clone() });
 
     let parts = Parts {
-        settings: Settings::of(&config, detector.pattern_set()),
+        settings: inspecting.iter().fold(Settings::of(&config, detector.pattern_set()), |s, i| i.stated(s)),
         vectors_sha256: detector.vectors_sha256().clone(),
         home: home.clone(),
         vouch,
@@ -202,16 +207,25 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let drain = parts.config.timeouts.drain;
     let recorder = start_recorder(parts, inbox)?;
     self_test(detector, desk.clone());
+    if let Some(renewal) = inspecting.as_mut().and_then(Inspecting::renewal) {
+        runtime.spawn(renewal.attend(desk.clone()));
+    }
 
-    let running = RunningMonitor { home, lock, desk, serving, shutdown, scanners, recorder, drain };
+    let running =
+        RunningMonitor { home, lock, _inspecting: inspecting, desk, serving, shutdown, scanners, recorder, drain };
     let ended = runtime.block_on(running.until_the_end(signals, control, options));
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ended)
 }
 
-fn proxy_settings(config: &Config, token: Zeroizing<String>) -> ProxySettings {
+fn proxy_settings(config: &Config, token: Zeroizing<String>, inspecting: Option<&Inspecting>) -> ProxySettings {
     let (timeouts, max_connections) = (config.timeouts, config.max_connections);
-    ProxySettings { timeouts, max_connections, ..ProxySettings::new(token) }
+    let inspection = inspecting.map(|inspecting| inspecting.inspection.clone());
+    let parent = config
+        .proxy_url
+        .as_ref()
+        .map(|proxy| Parent::new(proxy.host.clone(), proxy.port, proxy.credentials.as_ref().map(|c| c.as_str())));
+    ProxySettings { timeouts, max_connections, inspection, parent, ..ProxySettings::new(token) }
 }
 
 fn start_scanners(intakes: Vec<Intake>, bench: &Bench) -> Result<Vec<JoinHandle<()>>, MonitorError> {

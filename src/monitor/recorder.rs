@@ -10,8 +10,8 @@ use crate::{
     config::Config,
     control::{Exported, Limits, LogStatus, STATUS_SCHEMA, Status},
     flow::{
-        capture::Meter,
-        redact::Finding,
+        capture::{Fallback, Meter},
+        redact::{self, Finding},
         store::{Bounds, Signed, Store},
         tally::{Base, Tally},
         vouch::{Last, Settings, Statement, Vouch},
@@ -130,11 +130,21 @@ impl Recorder {
         self.schedule.urgent(at);
     }
 
+    /// The authority of inspected hosts has another certificate.
+    pub(super) fn renewed(&mut self, ca: posture::Ca, fingerprint: posture::Sha256Hex, at: Instant) {
+        (self.settings.ca, self.settings.ca_fingerprint_sha256) = (ca, Some(fingerprint));
+        self.schedule.urgent(at);
+    }
+
     /// To be called about once a second.
     pub(super) fn tick(&mut self, now: Timestamp, at: Instant) {
         if let Some(step) = self.clock.look(now, at) {
             self.store.event(step, now, at);
             self.schedule.at_once(at);
+        }
+        for fallback in self.meter.untold_fallbacks() {
+            let dest = redact::destination(&fallback.host, fallback.port);
+            self.store.event(EventBody::TunnelFallback { dest, seconds: Fallback::LASTS.as_secs() }, now, at);
         }
         self.store.tick(now, at);
         self.signs.watch(at);
@@ -185,9 +195,11 @@ impl Recorder {
             monitor_status: statement.status(),
             degraded_reasons: statement.degraded.iter().map(|reason| (*reason).into()).collect(),
             attested: statement.attested,
+            ca: self.settings.ca.clone(),
             counts: statement.counts,
             coverage: statement.coverage,
             export: self.last_export.clone(),
+            fallbacks: self.meter.fallbacks().iter().map(|f| redact::destination(&f.host, f.port)).collect(),
             https_inspection: self.settings.https_inspection,
             key_id: self.vouch.key_id().clone(),
             limits: Limits {
@@ -235,6 +247,8 @@ impl Recorder {
         let mut degraded: BTreeSet<_> = self.store.trouble().collect();
         degraded.extend(self.signs.scanner_stalled().then_some(DegradedReason::ScannerStalled));
         degraded.extend(self.export_failed.then_some(DegradedReason::ExportFailed));
+        let fell_back = !self.meter.fallbacks().is_empty();
+        degraded.extend(fell_back.then_some(DegradedReason::TunnelFallback));
         let failed = self.self_test.result == SelfTestResult::Failed;
         degraded.extend(failed.then_some(DegradedReason::SelfTestFailed));
         degraded

@@ -23,6 +23,17 @@ pub const SET: [Variable; 4] = [
     Variable { name: "http_proxy", read_by: "curl, git, wget: http requests, which ignore the upper case" },
 ];
 
+/// What is set besides when HTTPS is inspected: each to the bundle's absolute path. Every one but `NODE_EXTRA_CA_CERTS`
+/// replaces the client's own roots, so the bundle holds the platform's as well.
+pub const CA: [Variable; 6] = [
+    Variable { name: "SSL_CERT_FILE", read_by: "Python's ssl, httpx, OpenSSL" },
+    Variable { name: "REQUESTS_CA_BUNDLE", read_by: "requests" },
+    Variable { name: "CURL_CA_BUNDLE", read_by: "curl, requests" },
+    Variable { name: "GIT_SSL_CAINFO", read_by: "git" },
+    Variable { name: "NODE_EXTRA_CA_CERTS", read_by: "node, which adds it to its own" },
+    Variable { name: "HERMES_CA_BUNDLE", read_by: "Hermes" },
+];
+
 /// What must not be set, in either case: each leads some client past the proxy or to another one. `run` takes every other
 /// `*_PROXY` away as well.
 pub const UNSET: [&str; 4] = ["NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"];
@@ -62,6 +73,11 @@ pub fn masked_url(listen: SocketAddr) -> String {
 pub fn is_proxy_variable(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.len() > 6 && name[name.len() - 6..].eq_ignore_ascii_case(b"_proxy")
+}
+
+/// Whether a variable of this name decides whom a client trusts.
+pub fn is_ca_variable(name: &OsStr) -> bool {
+    CA.iter().any(|variable| name == variable.name)
 }
 
 fn reachable(listen: SocketAddr) -> SocketAddr {

@@ -1,6 +1,7 @@
-//! The dotenv files that Hermes lets override its environment: a proxy line there leads past the guardian.
+//! The dotenv files that Hermes lets override its environment: a proxy line there leads past the guardian, a
+//! line about roots to clients that do not trust it.
 
-use super::contract::is_proxy_variable;
+use super::contract::{is_ca_variable, is_proxy_variable};
 use std::{
     ffi::OsStr,
     fs::File,
@@ -8,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A line that sets a proxy variable. Its value is not kept: it may hold a credential.
+/// A line that sets a proxy variable, or one about roots. Its value is not kept: it may hold a credential.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Override {
     /// The file.
@@ -27,7 +28,7 @@ pub fn files(hermes_home: &Path) -> [PathBuf; 2] {
     [hermes_home.join(".env"), PathBuf::from("/etc/hermes/.env")]
 }
 
-/// Every line of this file that sets a proxy variable. A file that is not there, or not readable by us, sets none.
+/// Every line of this file that sets a proxy variable, or one about whom to trust. A file that is not there, or not readable by us, sets none.
 pub fn overrides(path: &Path) -> Vec<Override> {
     if !path.is_file() {
         return Vec::new();
@@ -44,7 +45,7 @@ fn variable(line: &[u8]) -> Option<String> {
     let name = line.split(|b| *b == b'=').next().filter(|name| name.len() < line.len())?.trim_ascii();
     let name = std::str::from_utf8(name).ok()?;
     let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    (plain && is_proxy_variable(OsStr::new(name))).then(|| name.to_owned())
+    (plain && (is_proxy_variable(OsStr::new(name)) || is_ca_variable(OsStr::new(name)))).then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod tests {
         for line in ["HTTPS_PROXY=http://x", " export no_proxy = *", "ALL_PROXY=", "http_proxy='y'\r"] {
             assert!(variable(line.as_bytes()).is_some(), "{line}");
         }
+        assert!(variable(b"export SSL_CERT_FILE=/x").is_some());
         for line in ["# HTTPS_PROXY=http://x", "HTTPS_PROXY", "KEY=HTTPS_PROXY=1", "", "=_proxy", "a b_proxy=1"] {
             assert_eq!(variable(line.as_bytes()), None, "{line}");
         }

@@ -109,7 +109,7 @@ config "an unknown key in a table" 'colour' '[retention]' 'colour = 1'
 config "a number out of bounds" 'max_scan_bytes' '[scan]' 'max_scan_bytes = 1'
 config "a word for a number" 'max_bytes' '[retention]' 'max_bytes = "lots"'
 config "an audience without a host" 'host' '[[audience]]' 'scheme = "https"' 'port = 443' 'vendors = ["openai"]'
-config "an audience of an unknown vendor" 'nobody_inc' '[[audience]]' 'scheme = "https"' 'host = "h.example"' \
+config "an audience of an unknown vendor" 'vendor' '[[audience]]' 'scheme = "https"' 'host = "h.example"' \
     'port = 443' 'vendors = ["nobody_inc"]'
 
 # environment WHAT PATTERN NAME=VALUE

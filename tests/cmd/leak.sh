@@ -30,7 +30,7 @@ port=${listen##*:}
 
 for secret in "$key" "$word"; do
     json="{\"messages\":[{\"role\":\"user\",\"content\":\"my key is $secret, keep it\"}]}"
-    send() { through -o /dev/null "$@" || true; }
+    send() { through -o /dev/null "$@" 2>/dev/null || true; }
     send "http://$origin/echo/$secret/x"
     send "http://$origin/echo?token=$secret"
     send "http://user:$secret@$origin/echo"
@@ -58,10 +58,10 @@ for secret in "$key" "$word"; do
     credential=$(printf 'guardian:%s' "$(cat "$home/keys/proxy.token")" | base64 -w0)
     # What no client library would send. Each line is one connection.
     while IFS= read -r bytes; do
-        {
+        ( # a shell of its own: what is refused early ends it by SIGPIPE
             printf '%b' "${bytes//SECRET/$secret}" >&3
-            timeout 2 cat <&3 >/dev/null || true
-        } 3<>"/dev/tcp/127.0.0.1/$port" 2>/dev/null || true
+            timeout 2 cat <&3 >/dev/null
+        ) 3<>"/dev/tcp/127.0.0.1/$port" 2>/dev/null || true
     done <<WIRE
 GET http://$origin/SECRET HTTP/9.9\r\n\r\n
 SECRET\r\n\r\n

@@ -55,6 +55,8 @@ class Origin(BaseHTTPRequestHandler):
             self.trailers()
         elif what == "status":
             self.send_response(int(value))
+            if value not in ("204", "304"):
+                self.send_header("Content-Length", "0")
             self.end_headers()
         elif what == "slow":
             self.head(("Content-Length", "4"))

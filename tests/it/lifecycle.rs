@@ -126,6 +126,39 @@ fn a_command_runs_behind_a_monitor_of_its_own_and_gives_its_code() {
 }
 
 #[test]
+fn commands_that_begin_together_lean_on_one_monitor() {
+    let place = Watched::new();
+    let begin = || place.group(&["run", "--", "sh", "-c", "sleep 0.5; exit 7"]).stderr(Stdio::null()).spawn().unwrap();
+    let commands: Vec<_> = (0..8).map(|_| begin()).collect();
+    let codes: Vec<_> = commands.into_iter().map(|mut run| run.wait().unwrap().code()).collect();
+    assert_eq!(codes, [Some(7); 8]);
+    let log = fs::read_to_string(place.0.home().join("findings.jsonl")).unwrap();
+    assert_eq!(log.matches("{\"event\":{\"start\"").count(), 1, "{log}");
+}
+
+#[test]
+fn a_start_that_only_writes_the_anchor_again_is_no_first_start() {
+    let place = Watched::new();
+    assert!(place.run(&["start", "--background"]).err.contains("first start"));
+    assert_eq!(place.run(&["stop"]).code, 0);
+    fs::remove_file(place.0.home().join("signing.pub.pem")).unwrap();
+    let again = place.run(&["start", "--background"]);
+    assert_eq!((again.code, again.err.as_str()), (0, ""));
+}
+
+#[test]
+fn a_monitor_that_is_ready_is_not_taken_for_the_stopped_one_before_it() {
+    let place = Watched::new();
+    for _ in 0..3 {
+        assert_eq!(place.run(&["start", "--background"]).code, 0);
+        let said = place.run(&["verify"]);
+        assert_eq!(said.code, 0, "{}", said.out);
+        assert_eq!(place.run(&["stop"]).code, 0);
+        assert_eq!(place.run(&["verify"]).code, 3);
+    }
+}
+
+#[test]
 fn an_interrupt_reaches_the_command_and_not_the_monitor() {
     let place = Watched::new();
     let script = "trap 'exit 9' INT; echo up; while :; do sleep 0.1; done";

@@ -140,12 +140,12 @@ fn a_record_cannot_write_to_the_terminal() {
     let Record::Finding(mut finding) = attest::chain::read_line(log.text().trim_end().as_bytes()).unwrap() else {
         panic!("a finding")
     };
-    finding.dest = "\u{1b}]0;owned\u{7}".to_owned();
+    finding.dest = "\u{1b}]0;owned\u{7}\u{202e}\u{200b}".to_owned();
     let line = serde_json::to_string(&finding).unwrap() + "\n";
     let place = Place::new();
     place.file("findings.jsonl", &line, 0o600);
     let said = place.run(&["threats"]);
-    assert!(said.out.contains("owned") && !said.out.contains('\u{1b}'), "{:?}", said.out);
+    assert!(said.out.contains("owned") && !said.out.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{:?}", said.out);
 }
 
 #[test]
@@ -186,4 +186,15 @@ fn follow_shows_what_is_appended_and_ends_with_its_reader() {
     next.bytes.clear();
     file.write_all(next.finding(Severity::High, Family::AiApiKey, 4).text().as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "a reader that leaves is no error");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_log_makes_nobody_wait() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.home()).unwrap();
+    let path = place.home().join("findings.jsonl");
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    let said = place.run(&["threats"]);
+    assert_eq!(said.code, 74, "{}", said.err);
+    assert!(said.err.contains("not a regular file"), "{}", said.err);
 }

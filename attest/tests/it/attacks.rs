@@ -469,6 +469,22 @@ fn current_must_be_a_relative_name_of_twelve_digits() {
 }
 
 #[test]
+fn current_set_back_behind_a_later_statement_is_seen() {
+    let mut home = Home::new();
+    home.point("000000000001");
+    expect(&home.verify(), 3, "rolled_back");
+    home.point("000000000002");
+    // What was cut short, or signed by somebody else, is no later statement.
+    fs::create_dir(home.at("export/000000000009")).unwrap();
+    expect(&home.verify(), 0, "none");
+    home.key = key(9);
+    home.export(|_| {});
+    home.key = key(1);
+    home.point("000000000002");
+    expect(&home.verify(), 0, "none");
+}
+
+#[test]
 fn a_posture_moved_to_another_generation_is_refused() {
     let home = Home::new();
     fs::rename(home.at("export/000000000001"), home.at("export/000000000003")).unwrap();

@@ -1,4 +1,5 @@
-//! CONNECT → what it carries: HTTP is read, anything else is a tunnel, counted under its reason.
+//! CONNECT → what it carries: HTTP is read, TLS taken off where that is asked for, anything else is a tunnel, counted
+//! under its reason.
 //!
 //! The upstream is dialled before the tunnel is promised. Then whoever speaks first decides, and **no timer ever
 //! makes a tunnel**: a client that begins and does not go on is closed, a silent pair waits until it is idle too long.
@@ -6,13 +7,16 @@
 use super::{
     authority::Authority,
     forward::Via,
-    listener::{Connection, serve_http1},
+    leg::{Leg, Secure},
+    listener::{Connection, serve_http1, serve_http2},
     message::{Head, Route, StartLine},
     patience::Busy,
-    proxy::{Shared, upstream},
+    proxy::Shared,
     recognise::{Begins, recognise},
     relay::relay,
+    replay::Replay,
     reply::Refusal,
+    upstream::Upstream,
 };
 use bytes::Bytes;
 use hudsucker::{
@@ -26,9 +30,9 @@ use hudsucker::{
     hyper_util::rt::TokioIo,
 };
 use posture::{Direction, Protocol, UnscannedReason};
-use std::{io::Cursor, pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, sleep_until},
 };
@@ -46,10 +50,10 @@ pub(super) async fn answer(
     shared.tap.name(name(&connection, &named, &authority));
     let upstream = shared.dial.connect(&authority.host, authority.port).await?;
     let upgrade = hyper::upgrade::on(&mut request);
-    let tunnel = Tunnel { shared: Arc::clone(shared), connection, named, authority, upstream };
+    let tunnel = Tunnel { shared: Arc::clone(shared), connection, named, authority };
     shared.tasks.spawn(async move {
         if let Ok(client) = upgrade.await {
-            tunnel.carry(TokioIo::new(client)).await;
+            tunnel.carry(TokioIo::new(client), upstream).await;
         }
     });
     Ok(Response::new(Body::empty()))
@@ -76,41 +80,78 @@ fn name(connection: &Connection, named: &uri::Authority, authority: &Authority) 
     }
 }
 
-/// A tunnel promised to a client, and the upstream reached for it.
-struct Tunnel {
-    shared: Arc<Shared>,
-    connection: Arc<Connection>,
+/// A tunnel promised to a client.
+pub(super) struct Tunnel {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Arc<Connection>,
     named: uri::Authority,
-    authority: Authority,
-    upstream: TcpStream,
+    pub(super) authority: Authority,
 }
 
-type Client = TokioIo<Upgraded>;
+/// The stream a CONNECT became.
+pub(super) type Client = TokioIo<Upgraded>;
+
+/// How a tunnel's own TLS was taken off, if it had one.
+pub(super) struct Unwrapped {
+    /// How every connection to the upstream is secured.
+    pub(super) secure: Secure,
+    /// The client named the same host in its handshake, or none.
+    pub(super) names_agree: bool,
+}
 
 impl Tunnel {
-    /// Carries what a client and an upstream say to each other: the place where inspection sits.
-    async fn carry(self, mut client: Client) {
-        let mut first = Vec::with_capacity(256);
-        match self.first_words(&mut client, &mut first).await {
+    /// Carries what a client and an upstream say to each other.
+    async fn carry(self, mut client: Client, upstream: TcpStream) {
+        let (mut first, mut leg) = (Vec::with_capacity(256), Leg::Plain(upstream));
+        let begins = self.first_words(&mut client, &mut leg, &mut first, &mut Vec::new()).await;
+        match (begins, leg, self.shared.inspector.clone()) {
+            (Ok(Begins::Tls), Leg::Plain(upstream), Some(inspector)) => {
+                self.inspect(&inspector, client, upstream, first).await;
+            }
+            (begins, leg, _) => self.go_on(begins, client, first, leg, Vec::new(), None).await,
+        }
+    }
+
+    /// Reads what can be read, and relays the rest unseen.
+    ///
+    /// `first` is what the client said so far, `heard` what was read of the upstream's own words.
+    pub(super) async fn go_on<S>(
+        self,
+        begins: Result<Begins, UnscannedReason>,
+        client: S,
+        first: Vec<u8>,
+        leg: Leg,
+        heard: Vec<u8>,
+        unwrapped: Option<Unwrapped>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match begins {
             Err(reason @ UnscannedReason::IncompleteHead) => self.connection.ticket.settle(Some(reason)),
-            Err(reason) => self.relay(client, &first, reason).await,
-            Ok(Begins::Http1) => self.serve(client, first).await,
-            Ok(Begins::Tls) => self.relay(client, &first, UnscannedReason::Tunnel).await,
-            Ok(_) => self.relay(client, &first, UnscannedReason::UnknownProtocol).await,
+            Err(reason) => self.relay(client, leg, &first, &heard, reason).await,
+            Ok(begins @ (Begins::Http1 | Begins::Http2)) => self.serve(begins, client, first, leg, unwrapped).await,
+            // TLS within TLS is not taken off again.
+            Ok(Begins::Tls) => self.relay(client, leg, &first, &heard, UnscannedReason::Tunnel).await,
+            Ok(_) => self.relay(client, leg, &first, &heard, UnscannedReason::UnknownProtocol).await,
         }
     }
 
     /// Waits for whoever speaks first, and if it is the client, until it can be told what it says.
-    async fn first_words(&self, client: &mut Client, first: &mut Vec<u8>) -> Result<Begins, UnscannedReason> {
+    pub(super) async fn first_words(
+        &self,
+        client: &mut (impl AsyncRead + Unpin),
+        leg: &mut Leg,
+        first: &mut Vec<u8>,
+        heard: &mut Vec<u8>,
+    ) -> Result<Begins, UnscannedReason> {
         let timeouts = &self.shared.timeouts;
         let mut deadline = Instant::now() + timeouts.tunnel_idle;
-        let mut peeked = [0];
         loop {
             let silent = first.is_empty();
             let read = tokio::select! {
                 biased;
                 read = client.read_buf(first) => read,
-                _ = self.upstream.peek(&mut peeked), if silent => return Err(UnscannedReason::ServerFirst),
+                () = leg.speaks(heard), if silent => return Err(UnscannedReason::ServerFirst),
                 () = sleep_until(deadline) => return Err(UnscannedReason::IncompleteHead),
                 () = self.shared.stopping.cancelled(), if silent => return Err(UnscannedReason::IncompleteHead),
             };
@@ -128,24 +169,62 @@ impl Tunnel {
     }
 
     /// Relays unseen.
-    async fn relay(mut self, client: Client, first: &[u8], reason: UnscannedReason) {
+    pub(super) async fn relay<S>(self, mut client: S, mut leg: Leg, first: &[u8], heard: &[u8], reason: UnscannedReason)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let ticket = self.connection.ticket.opaque(reason);
-        if self.upstream.write_all(first).await.is_ok() {
-            ticket.relayed(first.len() as u64);
-            relay(client, self.upstream, &ticket, self.shared.timeouts.tunnel_idle, &self.shared.stopping).await;
+        if leg.write_all(first).await.is_ok() && client.write_all(heard).await.is_ok() {
+            ticket.relayed((first.len() + heard.len()) as u64);
+            relay(client, leg, &ticket, self.shared.timeouts.tunnel_idle, &self.shared.stopping).await;
         }
     }
 
     /// Reads the requests, and relays them the way of every request, over the connection already made.
     ///
     /// Boxed, because a request inside is served by what serves the CONNECT.
-    fn serve(self, client: Client, first: Vec<u8>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let Self { shared, connection, named, authority, upstream: stream } = self;
-        let dial = shared.dial.starting_with(stream);
-        let upstream = upstream(dial, &shared.upstreams, shared.timeouts.keep_alive_idle);
-        let via = Via { scheme: Scheme::HTTP, authority, named, verified_tls: false, upstream };
-        let (reader, writer) = tokio::io::split(client);
-        let client = tokio::io::join(Cursor::new(first).chain(reader), writer);
-        Box::pin(serve_http1(shared, connection, Some(Arc::new(via)), client))
+    pub(super) fn serve<S>(
+        self,
+        begins: Begins,
+        client: S,
+        first: Vec<u8>,
+        leg: Leg,
+        unwrapped: Option<Unwrapped>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let shared = &self.shared;
+        let (scheme, verified_tls, names_agree) = match &unwrapped {
+            None => (Scheme::HTTP, false, true),
+            Some(unwrapped) => (Scheme::HTTPS, true, unwrapped.names_agree),
+        };
+        let secure = unwrapped.map(|unwrapped| unwrapped.secure);
+        let dial = shared.dial.starting_with(leg, secure);
+        let upstream = match begins {
+            Begins::Http2 => Upstream::http2(dial, self.authority.clone(), &shared.upstreams),
+            _ => Upstream::http1(dial, &shared.upstreams, shared.timeouts.keep_alive_idle),
+        };
+        self.serve_via(begins, Replay::new(first, client), scheme, upstream, (verified_tls, names_agree))
+    }
+
+    /// Serves a client whose requests go to `upstream`.
+    pub(super) fn serve_via<S>(
+        self,
+        begins: Begins,
+        client: S,
+        scheme: Scheme,
+        upstream: Upstream,
+        (verified_tls, names_agree): (bool, bool),
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { shared, connection, named, authority } = self;
+        let via = Arc::new(Via { scheme, authority, named, names_agree, verified_tls, upstream });
+        match begins {
+            Begins::Http2 => Box::pin(serve_http2(shared, connection, via, client)),
+            _ => Box::pin(serve_http1(shared, connection, Some(via), client)),
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! Host and port → socket: the one way out, for requests and tunnels alike.
 
-use super::{authority::default_port, reply::Refusal};
+use super::{
+    authority::{Authority, default_port},
+    leg::{Leg, Secure},
+    parent::{self, Parent},
+    reply::Refusal,
+};
 use hudsucker::{
     hyper::{Uri, http::uri::Scheme},
     hyper_util::rt::TokioIo,
@@ -33,7 +38,13 @@ pub(super) struct Dial {
     /// For name, connection and every address together.
     limit: Duration,
     /// A connection already made, for the first who asks.
-    first: Arc<Mutex<Option<TcpStream>>>,
+    first: Arc<Mutex<Option<Leg>>>,
+    /// How every further connection is secured, if the first one is.
+    secure: Option<Secure>,
+    /// What carries everything but loopback.
+    parent: Option<Arc<Parent>>,
+    /// For one tunnel's destination alone.
+    tunnelled: bool,
 }
 
 /// Why a destination was not reached. It holds no name and no address.
@@ -51,6 +62,10 @@ pub(super) enum DialError {
     NoRoute,
     #[error("connection failed")]
     Failed,
+    #[error("the upstream proxy refused")]
+    Parent,
+    #[error("no TLS: {0}")]
+    Tls(&'static str),
 }
 
 impl From<DialError> for Refusal {
@@ -62,6 +77,8 @@ impl From<DialError> for Refusal {
             DialError::TimedOut => Self::Unreachable("timed_out"),
             DialError::NoRoute => Self::Unreachable("no_route"),
             DialError::Failed => Self::Unreachable("connection_failed"),
+            DialError::Parent => Self::Unreachable("upstream_proxy_refused"),
+            DialError::Tls(why) => Self::UpstreamFailed(why),
         }
     }
 }
@@ -79,20 +96,55 @@ impl From<io::Error> for DialError {
 
 impl Dial {
     pub(super) fn new(own: SocketAddr, limit: Duration) -> Self {
-        Self { own, limit, first: Arc::default() }
+        Self { own, limit, first: Arc::default(), secure: None, parent: None, tunnelled: false }
     }
 
-    /// The same, but that the first connection it is asked for is `stream`.
-    pub(super) fn starting_with(&self, stream: TcpStream) -> Self {
-        Self { first: Arc::new(Mutex::new(Some(stream))), ..self.clone() }
+    /// The same, but that everything but loopback goes through another proxy.
+    pub(super) fn through(self, parent: Option<Parent>) -> Self {
+        Self { parent: parent.map(Arc::new), ..self }
     }
 
-    /// A connected socket, without Nagle's delay.
+    /// The proxy that carries what goes to `host`, if one does.
+    pub(super) fn parent(&self, host: &str) -> Option<&Parent> {
+        self.parent.as_deref().filter(|_| !parent::is_loopback(host))
+    }
+
+    /// The same, but that the first connection it is asked for is `leg`, and every further one is secured as that one.
+    pub(super) fn starting_with(&self, leg: Leg, secure: Option<Secure>) -> Self {
+        Self { first: Arc::new(Mutex::new(Some(leg))), secure, tunnelled: true, ..self.clone() }
+    }
+
+    /// The connection already made, or else a new one.
+    pub(super) async fn leg(&self, to: &Authority) -> Result<Leg, DialError> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(leg) = first {
+            return Ok(leg);
+        }
+        if !self.tunnelled
+            && let Some(parent) = self.parent(&to.host)
+        {
+            // Requests are handed to it whole: not every proxy tunnels to a port of plain HTTP.
+            return self.within(self.direct(&parent.host, parent.port)).await.map(Leg::Parent);
+        }
+        let stream = self.connect(&to.host, to.port).await?;
+        match &self.secure {
+            None => Ok(Leg::Plain(stream)),
+            Some(secure) => secure.over(stream).await,
+        }
+    }
+
+    /// A connected socket, without Nagle's delay: to `host` itself, or a tunnel to it through the parent.
     pub(super) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
-        timeout(self.limit, self.connect_unbounded(host, port)).await.unwrap_or(Err(DialError::TimedOut))
+        let Some(parent) = self.parent(host) else { return self.within(self.direct(host, port)).await };
+        let tunnel = async { parent.tunnel(self.direct(&parent.host, parent.port).await?, host, port).await };
+        self.within(tunnel).await
     }
 
-    async fn connect_unbounded(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+    async fn within<T>(&self, dialling: impl Future<Output = Result<T, DialError>>) -> Result<T, DialError> {
+        timeout(self.limit, dialling).await.unwrap_or(Err(DialError::TimedOut))
+    }
+
+    async fn direct(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
         let addresses: Vec<_> = lookup_host((host, port)).await.map_err(|_| DialError::NotResolved)?.collect();
         if addresses.iter().any(|a| self.is_own(a)) {
             return Err(DialError::Loop);
@@ -149,7 +201,7 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 impl tower_service::Service<Uri> for Dial {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Leg>;
     type Error = DialError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
 
@@ -159,15 +211,12 @@ impl tower_service::Service<Uri> for Dial {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dial = self.clone();
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(async move {
-            if let Some(stream) = first {
-                return Ok(TokioIo::new(stream));
-            }
             let port = uri.port_u16().or_else(|| default_port(uri.scheme().unwrap_or(&Scheme::HTTP)));
             let host = uri.host().unwrap_or_default();
             let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-            dial.connect(host, port.ok_or(DialError::Failed)?).await.map(TokioIo::new)
+            let to = Authority { host: host.to_owned(), port: port.ok_or(DialError::Failed)? };
+            dial.leg(&to).await.map(TokioIo::new)
         })
     }
 }

@@ -2,34 +2,35 @@
 
 use super::{
     authority::{Authority, default_port},
-    dial::DialError,
     hop::{self, Keep},
     listener::Connection,
     message::{Field, Head, Route, StartLine},
+    parent::Parent,
     patience::Busy,
-    proxy::{Shared, Upstream},
+    proxy::Shared,
     relay::relay,
     reply::Refusal,
-    tee::{fields, promised, relayed},
+    tee::{fields, promised, relayed, unmeasured},
+    upstream::Upstream,
 };
 use bytes::Bytes;
 use hudsucker::{
     Body,
     hyper::{
         self, Method, Request, Response, StatusCode, Uri, Version,
-        body::Incoming,
+        body::{Body as _, Incoming},
         ext::ReasonPhrase,
-        header::CONTENT_LENGTH,
+        header::{CONTENT_LENGTH, PROXY_AUTHORIZATION},
         http::{
             response,
             uri::{self, Scheme},
         },
         upgrade::OnUpgrade,
     },
-    hyper_util::{client::legacy, rt::TokioIo},
+    hyper_util::rt::TokioIo,
 };
 use posture::{Direction, Protocol, UnscannedReason};
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 /// What a tunnel carried and we read: where it goes, and how far that is proven.
 pub(super) struct Via {
@@ -37,8 +38,17 @@ pub(super) struct Via {
     pub(super) authority: Authority,
     /// As the CONNECT named it.
     pub(super) named: uri::Authority,
+    /// The name in the TLS handshake, when there was one, is that of the CONNECT.
+    pub(super) names_agree: bool,
     pub(super) verified_tls: bool,
     pub(super) upstream: Upstream,
+}
+
+impl Via {
+    /// Nothing can be reached this way: the next connection may fare better.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.upstream, Upstream::Failed(_))
+    }
 }
 
 /// Relays one request and its response.
@@ -52,6 +62,7 @@ pub(super) async fn answer(
     if via.is_none() {
         shared.authenticate(request.headers())?;
     }
+    let http2 = request.version() == Version::HTTP_2;
     let target = Bytes::from(request.uri().to_string());
     let route = Arc::new(match via {
         None => plain_route(connection, &request)?,
@@ -68,11 +79,16 @@ pub(super) async fn answer(
         start: StartLine::Request { method: Bytes::copy_from_slice(parts.method.as_str().as_bytes()), target },
         fields: fields(&parts.headers),
     });
-    parts.version = Version::HTTP_11;
-    let request = Request::from_parts(parts, relayed(body, asked, busy.clone()));
+    if via.is_none()
+        && let Some(authorization) = shared.dial.parent(&route.host).and_then(Parent::authorization)
+    {
+        parts.headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+    }
+    let body = if http2 && body.is_end_stream() { unmeasured() } else { relayed(body, asked, busy.clone()) };
+    let request = Request::from_parts(parts, body);
 
     let upstream = via.map_or(&shared.upstream, |via| &via.upstream);
-    let mut response = upstream.request(request).await.map_err(|error| refusal(&error))?;
+    let mut response = upstream.request(request).await?;
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if switched && keep == Keep::Nothing {
         return Err(Refusal::UpstreamFailed("unasked_upgrade"));
@@ -86,13 +102,13 @@ pub(super) async fn answer(
         start: StartLine::Response { status: parts.status.as_u16() },
         fields: fields(&parts.headers).into_iter().chain(reason(&parts)).collect(),
     });
-    parts.version = Version::HTTP_11;
+    parts.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
     if let Some(from_upstream) = from_upstream {
         relay_upgrade(shared, connection, from_client, from_upstream);
     }
     let body = match length_of_unmodified(&parts) {
-        Some(length) => promised(length),
-        None => relayed(body, told, busy),
+        Some(length) if !http2 => promised(length),
+        _ => relayed(body, told, busy),
     };
     Ok(Response::from_parts(parts, body))
 }
@@ -127,10 +143,15 @@ fn inner_route(connection: &Connection, via: &Via, request: &mut Request<Incomin
     }
     let default = default_port(&via.scheme).unwrap_or_default();
     let target = request.uri().authority().map(|named| Authority::of(named, Some(default)));
-    let names_agree = target.is_none_or(|target| target.as_ref() == Some(&via.authority))
+    let names_agree = via.names_agree
+        && target.is_none_or(|target| target.as_ref() == Some(&via.authority))
         && via.authority.agrees_with_host(request.headers(), default);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    (parts.scheme, parts.authority) = (Some(via.scheme.clone()), Some(via.named.clone()));
+    parts.scheme = Some(via.scheme.clone());
+    // HTTP/1 sends Host as it came, and the URI says where to dial. HTTP/2 sends the authority, which stays as it came.
+    if parts.authority.is_none() || request.version() != Version::HTTP_2 {
+        parts.authority = Some(via.named.clone());
+    }
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Refusal::BadRequest("target"))?;
     Ok(Route {
         protocol: if via.scheme == Scheme::HTTPS { Protocol::Https } else { Protocol::Http },
@@ -163,24 +184,4 @@ fn relay_upgrade(shared: &Arc<Shared>, connection: &Arc<Connection>, client: OnU
             relay(client, upstream, &ticket, inner.timeouts.tunnel_idle, &inner.stopping).await;
         }
     });
-}
-
-/// Why there is no response, as a closed word: an engine's error may echo what it read.
-fn refusal(error: &legacy::Error) -> Refusal {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(dial) = cause.downcast_ref::<DialError>() {
-            return (*dial).into();
-        }
-        if let Some(error) = cause.downcast_ref::<hyper::Error>() {
-            return Refusal::UpstreamFailed(match () {
-                () if error.is_parse() => "malformed_response",
-                () if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => "closed",
-                () if error.is_user() => "request_body",
-                () => "connection_failed",
-            });
-        }
-        source = cause.source();
-    }
-    Refusal::UpstreamFailed("unknown")
 }

@@ -10,7 +10,13 @@ use super::{
     reply::Refusal,
 };
 use hudsucker::{
-    hyper::{Method, Request, body::Incoming, server::conn::http1, service::service_fn},
+    Body,
+    hyper::{
+        Method, Request, Response,
+        body::Incoming,
+        server::conn::{http1, http2},
+        service::service_fn,
+    },
     hyper_util::rt::TokioIo,
 };
 use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
@@ -92,44 +98,87 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let patience = Patience::new(shared.timeouts.head, shared.timeouts.keep_alive_idle);
-    let service = service_fn(|request: Request<Incoming>| {
-        let (shared, connection, via, busy) =
-            (Arc::clone(&shared), Arc::clone(&connection), via.clone(), patience.busy());
-        async move {
-            let answer = if request.method() == Method::CONNECT && via.is_none() {
-                // The head that counts is the one inside.
-                connect::answer(&shared, Arc::clone(&connection), request, busy).await
-            } else {
-                connection.ticket.head_read();
-                forward::answer(&shared, &connection, via.as_deref(), request, busy).await
-            };
-            if answer.is_err() {
-                connection.ticket.head_read();
-            }
-            Ok::<_, Infallible>(answer.unwrap_or_else(|refusal| shared.refuse(refusal)))
-        }
-    });
+    let lasting = !via.as_ref().is_some_and(|via| via.has_failed());
+    let (stopping, max_head_bytes, max_fields) = (shared.stopping.clone(), shared.max_head_bytes, shared.max_fields);
+    let asked = Asked { shared, connection, via, patience: patience.clone() };
+    let service = service_fn(move |request| asked.clone().answer(request));
     let io = TokioIo::new(Watched { stream, patience: patience.clone() });
     let mut server = http1::Builder::new();
     server
         .preserve_header_case(true)
         .auto_date_header(false)
         .header_read_timeout(None)
-        .max_buf_size(shared.max_head_bytes);
-    if shared.max_fields != ENGINE_FIELDS {
-        server.max_headers(shared.max_fields);
+        .keep_alive(lasting)
+        .max_buf_size(max_head_bytes);
+    if max_fields != ENGINE_FIELDS {
+        server.max_headers(max_fields);
     }
     let mut serving = std::pin::pin!(server.serve_connection(io, service).with_upgrades());
-    let mut stopping = false;
+    let mut told = false;
     loop {
         tokio::select! {
             // How a connection ended is its two ends' affair; what it carried is counted.
             _ = &mut serving => return,
             () = patience.exhausted() => return,
-            () = shared.stopping.cancelled(), if !stopping => {
-                stopping = true;
+            () = stopping.cancelled(), if !told => {
+                told = true;
                 serving.as_mut().graceful_shutdown();
             }
         }
+    }
+}
+
+/// Serves HTTP/2 on what a tunnel carries.
+///
+/// Its bytes are not watched as those of HTTP/1 are: between two requests they are pings and settings, and no head.
+pub(super) async fn serve_http2<S>(shared: Arc<Shared>, connection: Arc<Connection>, via: Arc<Via>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let patience = Patience::new(shared.timeouts.head, shared.timeouts.keep_alive_idle);
+    let (stopping, tasks) = (shared.stopping.clone(), shared.tasks.clone());
+    let max_head_bytes = u32::try_from(shared.max_head_bytes).expect("at most 64 KiB");
+    let asked = Asked { shared, connection, via: Some(via), patience: patience.clone() };
+    let service = service_fn(move |request| asked.clone().answer(request));
+    let mut server = http2::Builder::new(tasks);
+    server.auto_date_header(false).max_header_list_size(max_head_bytes);
+    let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+    let mut told = false;
+    loop {
+        tokio::select! {
+            _ = &mut serving => return,
+            () = patience.exhausted() => return,
+            () = stopping.cancelled(), if !told => {
+                told = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Where requests of one connection come from.
+#[derive(Clone)]
+struct Asked {
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    via: Option<Arc<Via>>,
+    patience: Patience,
+}
+
+impl Asked {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let Self { shared, connection, via, patience } = self;
+        let busy = patience.busy();
+        let answer = if request.method() == Method::CONNECT && via.is_none() {
+            // The head that counts is the one inside.
+            connect::answer(&shared, Arc::clone(&connection), request, busy).await
+        } else {
+            connection.ticket.head_read();
+            forward::answer(&shared, &connection, via.as_deref(), request, busy).await
+        };
+        if answer.is_err() {
+            connection.ticket.head_read();
+        }
+        Ok(answer.unwrap_or_else(|refusal| shared.refuse(refusal)))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
+use tokio::time::Instant;
 
 /// Counts what passes since this process began. Cheap to clone; all clones count together.
 #[derive(Clone, Default)]
@@ -43,7 +44,28 @@ struct Books {
     scanned: Totals,
     unscanned: [Totals; UnscannedReason::ALL.len()],
     refused: [u64; Refusal::WORDS.len()],
+    fallbacks: Vec<Fallback>,
+    untold: Vec<Fallback>,
 }
+
+/// A host to which one kind of client is given a tunnel, for it does not take our certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// The host, as in a [`super::Route`].
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// When that is over.
+    until: Instant,
+}
+
+impl Fallback {
+    /// How long a tunnel is given.
+    pub const LASTS: std::time::Duration = std::time::Duration::from_secs(600);
+}
+
+/// Fallbacks kept to be told of. There are not more in force at once.
+const MAX_FALLBACKS: usize = 1024;
 
 impl Books {
     /// The bucket for `reason`, or the scanned one.
@@ -103,6 +125,30 @@ impl Meter {
     pub fn refusals(&self) -> Vec<(&'static str, u64)> {
         let refused = self.open().refused;
         Refusal::WORDS.iter().copied().zip(refused).filter(|(_, times)| *times > 0).collect()
+    }
+
+    /// A kind of client is given a tunnel to a host.
+    pub(super) fn fell_back(&self, host: &str, port: u16, until: Instant) {
+        let mut books = self.open();
+        let fallback = Fallback { host: host.to_owned(), port, until };
+        books.fallbacks.retain(|f| f.until > Instant::now());
+        if books.fallbacks.len() < MAX_FALLBACKS {
+            books.fallbacks.push(fallback.clone());
+        }
+        if books.untold.len() < MAX_FALLBACKS {
+            books.untold.push(fallback);
+        }
+    }
+
+    /// The fallbacks nobody was told of yet.
+    pub fn untold_fallbacks(&self) -> Vec<Fallback> {
+        std::mem::take(&mut self.open().untold)
+    }
+
+    /// The fallbacks in force.
+    pub fn fallbacks(&self) -> Vec<Fallback> {
+        let now = Instant::now();
+        self.open().fallbacks.iter().filter(|f| f.until > now).cloned().collect()
     }
 
     pub(super) fn refused(&self, why: Refusal) {

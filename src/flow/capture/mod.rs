@@ -9,9 +9,12 @@
 //! | `forward` | request → upstream → response, the one way of every request |
 //! | `hop` | header fields of one connection, kept off the next |
 //! | `authority` | names in one spelling |
-//! | `connect`, `recognise` | CONNECT → what it carries: requests, or a tunnel |
+//! | `connect`, `recognise` | CONNECT → what it carries: requests, TLS, or a tunnel |
+//! | `inspect`, `replay` | a client's TLS → the requests in it, when that is asked for |
+//! | [`ca`] | a key → certificates for the hosts of inspected connections |
 //! | `relay` | two streams → each other, unseen and counted |
-//! | `dial` | host and port → socket, the one way out |
+//! | `dial`, `leg`, `parent` | host and port → socket, secured or not, through another proxy or not: the one way out |
+//! | `upstream` | request → the connection it goes out on → response |
 //! | `reply` | refusal → response, in closed words |
 //! | `tee`, `tap` | body → the same body, and a copy to the scanners |
 //! | [`message`](Head), [`meter`](Meter) | what is handed on, and what is counted |
@@ -27,23 +30,31 @@
 //! `HttpContext` it takes is `non_exhaustive` and has no constructor.
 
 mod authority;
+pub mod ca;
 mod connect;
 mod dial;
 mod forward;
 mod hop;
+mod inspect;
+mod leg;
 mod listener;
 mod message;
 mod meter;
+mod parent;
 mod patience;
 mod proxy;
 mod recognise;
 mod relay;
+mod replay;
 mod reply;
 mod tap;
 mod tasks;
 mod tee;
+mod upstream;
 
+pub use inspect::Inspection;
 pub use message::{Field, Head, Part, Route, StartLine};
-pub use meter::{ConnectionTicket, MessageTicket, Meter, OpaqueTicket};
+pub use meter::{ConnectionTicket, Fallback, MessageTicket, Meter, OpaqueTicket};
+pub use parent::Parent;
 pub use proxy::{Proxy, ProxySettings, Timeouts};
 pub use tap::{Fed, Feed, Holding, Intake, MessageId, Tap, TapMessage};

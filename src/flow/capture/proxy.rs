@@ -2,16 +2,18 @@
 
 use super::{
     dial::Dial,
+    inspect::{Inspection, Inspector},
     meter::Meter,
+    parent::Parent,
     reply::Refusal,
     tap::{READ_BUFFER, Tap},
     tasks::Tasks,
+    upstream::Upstream,
 };
 use data_encoding::BASE64;
 use hudsucker::{
     Body,
     hyper::{HeaderMap, header::PROXY_AUTHORIZATION},
-    hyper_util::{client::legacy::Client, rt::TokioTimer},
 };
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use subtle::ConstantTimeEq;
@@ -31,6 +33,10 @@ pub struct ProxySettings {
     pub max_fields: usize,
     /// Bytes of one head, 8 KiB to 64 KiB; more are answered 431.
     pub max_head_bytes: usize,
+    /// How HTTPS is inspected; `None` relays it unopened.
+    pub inspection: Option<Inspection>,
+    /// The proxy that everything but loopback is sent through.
+    pub parent: Option<Parent>,
 }
 
 /// How long things may take.
@@ -72,6 +78,8 @@ impl ProxySettings {
             max_connections: 16_384,
             max_fields: ENGINE_FIELDS,
             max_head_bytes: READ_BUFFER,
+            inspection: None,
+            parent: None,
         }
     }
 }
@@ -85,9 +93,6 @@ pub struct Proxy {
     pub(super) shared: Arc<Shared>,
 }
 
-/// The client of the requests, whichever way they came in.
-pub(super) type Upstream = Client<Dial, Body>;
-
 /// What all connections of a proxy share.
 pub(super) struct Shared {
     pub(super) credential: Zeroizing<Vec<u8>>,
@@ -99,6 +104,7 @@ pub(super) struct Shared {
     pub(super) meter: Meter,
     pub(super) dial: Dial,
     pub(super) upstream: Upstream,
+    pub(super) inspector: Option<Inspector>,
     /// What is done for clients.
     pub(super) tasks: Tasks,
     /// The connections to upstreams, used and unused.
@@ -117,7 +123,7 @@ impl Proxy {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(4096)?;
-        let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial);
+        let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial).through(settings.parent.clone());
         let upstreams = Tasks::default();
         let shared = Shared {
             credential: Zeroizing::new(format!("guardian:{}", *settings.token).into_bytes()),
@@ -127,8 +133,9 @@ impl Proxy {
             max_head_bytes: settings.max_head_bytes.clamp(8 << 10, READ_BUFFER),
             tap,
             meter,
-            upstream: upstream(dial.clone(), &upstreams, settings.timeouts.keep_alive_idle),
+            upstream: Upstream::http1(dial.clone(), &upstreams, settings.timeouts.keep_alive_idle),
             dial,
+            inspector: settings.inspection.as_ref().map(Inspector::new),
             tasks: Tasks::default(),
             upstreams,
             stopping: CancellationToken::new(),
@@ -149,21 +156,6 @@ impl Proxy {
     pub async fn serve(self, shutdown: CancellationToken) {
         super::listener::serve(self, shutdown).await;
     }
-}
-
-/// A client that changes nothing it was not asked to.
-///
-/// It reads what clients read: a folded field, or a space before its colon, are an origin's old ways, not ours to judge.
-pub(super) fn upstream(dial: Dial, tasks: &Tasks, idle: Duration) -> Upstream {
-    Client::builder(tasks.clone())
-        .http1_preserve_header_case(true)
-        .http1_max_buf_size(READ_BUFFER)
-        .http1_max_headers(256)
-        .http1_allow_obsolete_multiline_headers_in_responses(true)
-        .http1_allow_spaces_after_header_name_in_responses(true)
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(idle)
-        .build(dial)
 }
 
 impl Shared {

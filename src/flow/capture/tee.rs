@@ -41,6 +41,26 @@ pub(super) fn promised(length: u64) -> Body {
 
 struct Promised(u64);
 
+/// No body and no word about its length: told that a request of HTTP/2 has none, the engine would add a Content-Length.
+pub(super) fn unmeasured() -> Body {
+    Body::from(BoxBody::new(Unmeasured))
+}
+
+struct Unmeasured;
+
+impl HttpBody for Unmeasured {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
 impl HttpBody for Promised {
     type Data = Bytes;
     type Error = Error;

@@ -71,6 +71,13 @@ impl Audience {
         }
     }
 
+    /// Whether a host is one of a vendor's, or one the operator trusts with a vendor's keys.
+    pub fn is_vendors(&self, host: &str) -> bool {
+        let host = normal(host);
+        self.entries.iter().any(|e| e.host == host)
+            || self.rules.vendors().iter().any(|v| v.hosts.iter().any(|pattern| host_fits(pattern, host)))
+    }
+
     /// The vendor whose key this is, when the key stands in its own place on a proven way to it.
     fn own_vendor(&self, rule: &Rule, view: &View<'_>, route: &Route) -> Option<String> {
         if rule.vendors().is_empty() || !route.names_agree {
@@ -99,15 +106,13 @@ impl Audience {
         let hash = self.hasher.hash_one(credential);
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (vendor.to_owned(), normal(host).to_owned());
-        match first.get(&key) {
-            Some(known) => *known == hash,
-            None => {
-                if first.len() < MAX_REMEMBERED {
-                    first.insert(key, hash);
-                }
-                true
-            }
+        if let Some(known) = first.get(&key) {
+            return *known == hash;
         }
+        if first.len() < MAX_REMEMBERED {
+            first.insert(key, hash);
+        }
+        true
     }
 }
 

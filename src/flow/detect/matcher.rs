@@ -2,6 +2,7 @@
 //!
 //! Every rule looks at a bounded stretch around a keyword, and no stretch twice: adversarial input stays linear.
 
+mod gate;
 mod gates;
 mod path;
 mod pem;
@@ -12,12 +13,12 @@ use super::{
     normalise::{join, shell, unicode},
     rule::{Find, Rule, RuleSet},
 };
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use gate::Gate;
 use memchr::memmem;
 use posture::{Direction, Encoding, Severity};
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     hash::{BuildHasher, RandomState},
     ops::Range,
     sync::Arc,
@@ -35,9 +36,10 @@ const BLOCK_BEFORE: usize = 768;
 const BLOCK_AFTER: usize = 1536;
 /// The longest command or path kept of a match.
 const MAX_MATCHED: usize = 1 << 10;
-/// Characters of a keyword that, set apart by blanks, are looked for.
-const SPACED_KEYWORD: usize = 3;
+/// How much of a text set apart by blanks is put together.
 const MAX_SPACED: usize = 512;
+/// Matches of which it is looked up whether only folding showed them: each costs a look through the view.
+const MAX_TOLD_APART: usize = 64;
 /// The longest member name that gives its value a context.
 const MAX_NAME: usize = 64;
 const MAX_NAMED_VALUE: usize = 512;
@@ -75,13 +77,6 @@ struct Found<'a> {
     matched: Cow<'a, [u8]>,
 }
 
-/// The keywords of one direction's rules.
-struct Gate {
-    keywords: AhoCorasick,
-    /// By keyword: the rules it brings into play, or none for one set apart by blanks.
-    rules: Vec<Vec<usize>>,
-}
-
 /// One pass over one text.
 #[derive(Clone, Copy)]
 struct Pass<'a> {
@@ -97,6 +92,25 @@ struct Looked {
     to: usize,
     /// Commands tried one by one since.
     tries: u8,
+}
+
+impl Looked {
+    /// Looks around a keyword, unless this rule has seen that stretch.
+    fn at(&mut self, rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
+        if keyword.start < self.to {
+            return;
+        }
+        let to = match rule.find() {
+            Find::Inside => token::inside(rule, text, keyword, report),
+            Find::Command if self.tries < MAX_TRIES => {
+                self.tries += 1;
+                let Some(to) = at_word(rule, text, keyword.start, report) else { return };
+                to
+            }
+            _ => stretch(rule, text, keyword.start, report),
+        };
+        *self = Self { to, tries: 0 };
+    }
 }
 
 /// What was reported of a view.
@@ -150,7 +164,7 @@ impl Matcher {
     fn in_name(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen, on: &mut dyn FnMut(Match<'_>)) {
         let fits = (MIN_NAMED_VALUE..=MAX_NAMED_VALUE).contains(&view.text.len());
         let Some(name) = view.name.filter(|n| fits && n.len() <= MAX_NAME) else { return };
-        if gate.keywords.find(name).is_some() {
+        if gate.any(name) {
             let text = [name, b"=", view.text].concat();
             let pass = Pass { text: &text, extra: None, raw: b"" };
             self.scan_for(gate, pass, seen, false, &|rule| rule.find() == Find::Near, on);
@@ -176,15 +190,11 @@ impl Matcher {
         let mut paths = path::Last::default();
         let mut spaced_to = 0;
         let mut closed_up = Vec::new();
-        for hit in gate.keywords.find_overlapping_iter(pass.text) {
-            let by_keyword = &gate.rules[hit.pattern().as_usize()];
-            if by_keyword.is_empty() {
-                if hit.start() >= spaced_to {
-                    let whole = join::spaced(pass.text, hit.start(), MAX_SPACED);
-                    spaced_to = hit.start() + whole.len();
-                    closed_up.push(whole);
-                }
-                continue;
+        gate.each(pass.text, &mut |keyword, by_keyword| {
+            if by_keyword.is_empty() && keyword.start >= spaced_to {
+                let whole = join::spaced(pass.text, keyword.start, MAX_SPACED);
+                spaced_to = keyword.start + whole.len();
+                closed_up.push(whole);
             }
             for &index in by_keyword {
                 let rule = &rules[index];
@@ -197,68 +207,28 @@ impl Matcher {
                         return;
                     }
                     seen.rules.insert(index);
-                    let extra = pass.extra.filter(|&e| {
-                        e != Encoding::Unicode || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none()
-                    });
+                    let told = seen.values.len() > MAX_TOLD_APART;
+                    let folded = || told || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none();
+                    let extra = pass.extra.filter(|&e| e != Encoding::Unicode || folded());
                     let span = (first && pass.extra.is_none()).then(|| found.span.clone());
                     on(Match { rule, matched: &found.matched, extra, severity: found.severity, span });
                 };
                 match rule.find() {
-                    Find::Prefix => token::prefix(rule, pass.text, hit.range(), &mut report),
-                    Find::Near => token::near(rule, pass.text, hit.range(), &mut report),
-                    Find::Pem => pem::find(rule, pass.text, hit.start(), &mut report),
-                    Find::Path => path::find(rule, index, pass.text, hit.range(), &mut paths, &mut report),
+                    Find::Prefix => token::prefix(rule, pass.text, keyword.clone(), &mut report),
+                    Find::Near => token::near(rule, pass.text, keyword.clone(), &mut report),
+                    Find::Pem => pem::find(rule, pass.text, keyword.start, &mut report),
+                    Find::Path => path::find(rule, index, pass.text, keyword.clone(), &mut paths, &mut report),
                     Find::Inside | Find::Command | Find::Line | Find::Block => {
-                        if looked.is_empty() {
-                            looked.resize(rules.len(), Looked::default());
-                        }
-                        let looked = &mut looked[index];
-                        if hit.start() < looked.to {
-                            continue;
-                        }
-                        match rule.find() {
-                            Find::Inside => looked.to = token::inside(rule, pass.text, hit.range(), &mut report),
-                            Find::Command if looked.tries < MAX_TRIES => {
-                                looked.tries += 1;
-                                if let Some(to) = at_word(rule, pass.text, hit.start(), &mut report) {
-                                    *looked = Looked { to, tries: 0 };
-                                }
-                            }
-                            _ => *looked = Looked { to: stretch(rule, pass.text, hit.start(), &mut report), tries: 0 },
-                        }
+                        looked.resize(rules.len(), Looked::default());
+                        looked[index].at(rule, pass.text, keyword.clone(), &mut report);
                     }
                 }
             }
-        }
+        });
         for whole in closed_up {
             let pass = Pass { text: &whole, extra: Some(Encoding::Shell), raw: pass.raw };
             self.scan_for(gate, pass, seen, false, wanted, on);
         }
-    }
-}
-
-impl Gate {
-    fn new(rules: &RuleSet, direction: Direction) -> Self {
-        let mut by_keyword: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, rule) in rules.rules().iter().enumerate().filter(|(_, r)| r.family().direction() == direction) {
-            for keyword in rule.keywords() {
-                by_keyword.entry(keyword.clone()).or_default().push(index);
-                let apart = matches!(rule.find(), Find::Prefix | Find::Path | Find::Pem)
-                    && !keyword.trim_end().contains([' ', '\t']);
-                if apart && keyword.is_ascii() {
-                    let letters: Vec<String> = keyword.chars().take(SPACED_KEYWORD + 1).map(String::from).collect();
-                    by_keyword.entry(letters.join(" ")).or_default();
-                }
-            }
-        }
-        let (keywords, rules): (Vec<_>, Vec<_>) = by_keyword.into_iter().unzip();
-        let keywords = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&keywords)
-            .expect("some hundred short keywords are far below the automaton's limits");
-        Self { keywords, rules }
     }
 }
 
@@ -283,7 +253,10 @@ fn at_word(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>
 
 /// Searches the line, or the lines, around `at`; answers how far it has looked.
 fn stretch(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> usize {
-    let (start, end, next) = if rule.find() != Find::Block {
+    let (start, end, next) = if rule.find() == Find::Block {
+        let end = text.len().min(at + BLOCK_AFTER);
+        (at.saturating_sub(BLOCK_BEFORE), end, if end == text.len() { end } else { end - BLOCK_BEFORE })
+    } else {
         let floor = at.saturating_sub(LINE_BEFORE);
         let start = memchr::memrchr(b'\n', &text[floor..at]).map_or(floor, |n| floor + n + 1);
         let cap = text.len().min(at + LINE_AFTER);
@@ -292,11 +265,11 @@ fn stretch(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>
             None if cap == text.len() => (start, cap, cap),
             None => (start, cap, cap - LINE_BEFORE),
         }
-    } else {
-        let end = text.len().min(at + BLOCK_AFTER);
-        (at.saturating_sub(BLOCK_BEFORE), end, if end == text.len() { end } else { end - BLOCK_BEFORE })
     };
     let window = &text[start..end];
+    if !rule.may_match(window) {
+        return next;
+    }
     if rule.names_again() {
         for groups in rule.regex().captures_iter(window) {
             let (Some(whole), Some(again)) = (groups.get(0), groups.name("again")) else { continue };

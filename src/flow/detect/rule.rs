@@ -1,4 +1,4 @@
-//! Rule files → RuleSet: rules are data, checked once when they are read.
+//! Rule files → `RuleSet`: rules are data, checked once when they are read.
 //!
 //! A rule's text is the product's or, later, an operator's: one loader serves both. An error names file, rule and field.
 
@@ -9,6 +9,7 @@ pub use data::{Alphabet, Class, Find, Vendor};
 pub(crate) use example::expand;
 
 use data::{RuleData, RuleFile, VendorFile};
+use memchr::memmem::Finder;
 use posture::{Family, PatternSet, Severity, Sha256Hex, Word};
 use regex::bytes::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
@@ -54,7 +55,7 @@ pub struct Source<'a> {
 
 /// What is wrong with a rule file, and where.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {}{problem}", place(.rule.as_deref(), .field))]
+#[error("{file}: {}{problem}", place(.rule.as_deref(), *.field))]
 pub struct RuleError {
     file: String,
     rule: Option<String>,
@@ -62,7 +63,7 @@ pub struct RuleError {
     problem: String,
 }
 
-fn place(rule: Option<&str>, field: &Option<&'static str>) -> String {
+fn place(rule: Option<&str>, field: Option<&'static str>) -> String {
     match (rule, field) {
         (Some(rule), Some(field)) => format!("rule {rule}, field {field}: "),
         (Some(rule), None) => format!("rule {rule}: "),
@@ -80,6 +81,7 @@ pub struct Rule {
     /// The regex where it must begin, for a command.
     at_start: Option<Regex>,
     except: Option<Regex>,
+    needs: Vec<Finder<'static>>,
     groups: Groups,
 }
 
@@ -143,6 +145,11 @@ impl Rule {
 
     pub(crate) fn except(&self) -> Option<&Regex> {
         self.except.as_ref()
+    }
+
+    /// Whether `line` holds one of the literals the rule needs besides a keyword.
+    pub(crate) fn may_match(&self, line: &[u8]) -> bool {
+        self.needs.is_empty() || self.needs.iter().any(|n| n.find(line).is_some())
     }
 
     pub(crate) fn at_start(&self) -> Option<&Regex> {
@@ -279,10 +286,11 @@ fn compile(file_name: &str, file: &RuleFile, data: &RuleData, vendors: &BTreeSet
     let regex = build("regex", &anchored(&data.regex))?;
     let at_start =
         (data.find == Find::Command).then(|| build("regex", &format!(r"\A(?:{})", data.regex))).transpose()?;
+    let needs = data.needs.iter().map(|n| Finder::new(n).into_owned()).collect();
     let has = |group| regex.capture_names().flatten().any(|name| name == group);
     let groups = Groups { secret: has("secret"), again: has("again") };
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
-    Ok(Rule { id, family: file.family, data: data.clone(), regex, at_start, except, groups })
+    Ok(Rule { id, family: file.family, data: data.clone(), regex, at_start, except, needs, groups })
 }
 
 /// SHA-256 over the canonical form (RFC 8785).

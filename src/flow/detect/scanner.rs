@@ -79,6 +79,11 @@ impl Detector {
         self.rules.vectors_sha256()
     }
 
+    /// Whether a host is a model vendor's, or one the operator trusts with a vendor's keys.
+    pub fn is_vendors(&self, host: &str) -> bool {
+        self.audience.is_vendors(host)
+    }
+
     /// Runs every example and counter-example through the matcher.
     pub fn selftest(&self) -> SelftestReport {
         selftest::run(&self.matcher)

@@ -1,4 +1,4 @@
-//! RuleSet → SelftestReport: every example and counter-example, run here and now.
+//! `RuleSet` → `SelftestReport`: every example and counter-example, run here and now.
 
 use super::{
     decode::{View, Voice},

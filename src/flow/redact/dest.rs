@@ -5,7 +5,7 @@
 use crate::flow::detect::{
     decode::{View, Voice},
     matcher::Matcher,
-    rule::{Find, RuleSet},
+    rule::{Find, Rule, RuleSet},
 };
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD, HEXLOWER};
 use posture::{Direction, Placement};
@@ -59,7 +59,7 @@ fn random(label: &str) -> bool {
 fn holds_a_match(text: &str) -> bool {
     found(text.as_bytes()) || {
         let rules = matcher().rules().rules();
-        rules.iter().filter(|r| r.find() == Find::Prefix).flat_map(|r| r.keywords()).any(|keyword| {
+        rules.iter().filter(|r| r.find() == Find::Prefix).flat_map(Rule::keywords).any(|keyword| {
             let hyphened = keyword.trim_end_matches(['_', '-']);
             // A prefix of plain letters begins words too: then only what a key's length makes likely.
             let least = KEY_SHAPE.max(keyword.len() + if keyword.len() == hyphened.len() { 12 } else { 6 });

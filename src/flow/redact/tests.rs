@@ -25,12 +25,12 @@ fn route() -> Route {
 
 /// Every finding of `text`, and what each of them matched.
 fn findings(redactor: &Redactor, text: &str, direction: Direction, route: &Route) -> Vec<(Finding, Vec<u8>)> {
-    let matcher = Matcher::new(RuleSet::embedded());
+    let rules = Matcher::new(RuleSet::embedded());
     let now = "2026-04-26T00:00:00.000Z".parse().unwrap();
     let view =
         View { text: text.as_bytes(), encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
     let mut all = Vec::new();
-    matcher.find(direction, &view, &mut |m| {
+    rules.find(direction, &view, &mut |m| {
         let (placement, encoding) = (Placement::Body, &[][..]);
         let (rule, matched, severity) = (m.rule, m.matched, m.severity);
         let hit = Hit { rule, matched, severity, direction, placement, encoding, route, expected: false };

@@ -52,9 +52,10 @@ impl Admission {
     /// Whether a line of `len` bytes with this event may join a log that holds `used` bytes.
     pub(super) fn admits_event(&self, event: &EventBody, used: u64, len: u64) -> bool {
         let limit = match event {
-            EventBody::Fold { .. } | EventBody::Overflow { .. } | EventBody::ClockStep { .. } => {
-                self.max_bytes - self.max_bytes / 16
-            }
+            EventBody::Fold { .. }
+            | EventBody::Overflow { .. }
+            | EventBody::ClockStep { .. }
+            | EventBody::TunnelFallback { .. } => self.max_bytes - self.max_bytes / 16,
             EventBody::Checkpoint(_) | EventBody::Gap { .. } | EventBody::Start { .. } | EventBody::Stop { .. } => {
                 self.max_bytes
             }

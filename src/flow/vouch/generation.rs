@@ -9,8 +9,8 @@ use keys::{PublicKey, Signature};
 use posture::{Posture, State};
 use std::{
     fmt,
-    fs::{self, DirBuilder, File},
-    io::{self, Read},
+    fs::{self, DirBuilder},
+    io,
     os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
     path::{Path, PathBuf},
     time::Duration,
@@ -96,12 +96,12 @@ impl Exports {
         file::sync_folder(&self.folder)
     }
 
-    /// Removes what no reader can be inside any more.
-    pub(super) fn prune(&self) -> io::Result<()> {
-        let numbers = self.numbers()?;
-        let Some(newest) = numbers.last() else { return Ok(()) };
+    /// Removes what no reader can be inside any more, now that `newest` is published.
+    pub(super) fn prune(&self, newest: u64) -> io::Result<()> {
+        let mut numbers = self.numbers()?;
+        numbers.retain(|number| *number <= newest);
         // Both times are the file system's, so that our own clock may be wrong.
-        let now = fs::symlink_metadata(self.folder.join(name(*newest)))?.modified()?;
+        let now = fs::symlink_metadata(self.folder.join(name(newest)))?.modified()?;
         for (rank, number) in numbers.iter().rev().enumerate().skip(KEEP) {
             let folder = self.folder.join(name(*number));
             let age = now.duration_since(fs::symlink_metadata(&folder)?.modified()?).unwrap_or_default();
@@ -123,19 +123,13 @@ fn write(folder: &Path, mode: u32, generation: &Generation<'_>) -> io::Result<()
 }
 
 fn document<D: Document>(folder: &Path, name: &str, key: &PublicKey) -> Result<(D, posture::Sha256Hex), Incomplete> {
-    let read = |name: &str| bounded(&folder.join(name)).map_err(|_| Incomplete);
+    let read = |name: &str| file::read(&folder.join(name), MAX_DOCUMENT_BYTES).map_err(|_| Incomplete);
     let bytes = read(name)?;
     let signature = Signature::from_base64_line(&read(&format!("{name}.sig"))?).map_err(|_| Incomplete)?;
     key.verify(&bytes, &signature).map_err(|_| Incomplete)?;
     let document: D = canonical::read(&bytes).map_err(|_| Incomplete)?;
     let ours = document.schema_version() == D::SCHEMA && digest::check(&document);
     if ours { Ok((document, digest::sha256(&bytes))) } else { Err(Incomplete) }
-}
-
-fn bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_DOCUMENT_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn name(number: u64) -> String {

@@ -19,6 +19,10 @@ use posture::{
 };
 use std::{collections::BTreeSet, io};
 
+/// A name further above the last complete generation is not one we left incomplete: it would only use up the numbers,
+/// of which there are twelve digits' worth.
+const MAX_INCOMPLETE: u64 = 1 << 20;
+
 /// Why an export did not become one.
 #[derive(Debug, thiserror::Error)]
 pub enum VouchError {
@@ -160,11 +164,13 @@ impl Vouch {
         let public = key.public();
         let numbers = exports.numbers()?;
         let last = numbers.iter().rev().find_map(|number| exports.read(*number, &public));
+        // An incomplete generation may have been seen: its number is never used again.
+        let complete = last.as_ref().map_or(0, |last| last.posture.sequence);
+        let ours = numbers.iter().rev().find(|number| **number <= complete + MAX_INCOMPLETE);
         let this = Self {
             key_id: digest::key_id(public.key_id()),
             key,
-            // An incomplete generation may have been seen: its number is never used again.
-            next_sequence: numbers.last().map_or(1, |highest| highest + 1),
+            next_sequence: ours.map_or(1, |highest| highest + 1),
             previous_sha256: last.as_ref().map(|last| last.posture_sha256.clone()),
             exports,
         };
@@ -200,7 +206,7 @@ impl Vouch {
         self.exports.publish(&Generation { number: sequence, state: &sealed_state, posture: &sealed })?;
         let posture_sha256 = sealed.sha256();
         self.previous_sha256 = Some(posture_sha256.clone());
-        if let Err(error) = self.exports.prune() {
+        if let Err(error) = self.exports.prune(sequence) {
             tracing::warn!(error = %error.kind(), "could not remove old exports");
         }
         Ok(Last { posture, posture_sha256, state })

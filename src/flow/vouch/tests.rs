@@ -150,6 +150,35 @@ fn old_generations_go_and_sixteen_stay() {
 }
 
 #[test]
+fn a_number_nobody_could_have_reached_uses_up_none() {
+    let (_dir, home) = home();
+    open(&home).0.publish(&settings(), statement()).unwrap();
+    fs::create_dir(home.export_dir().join("000000000007")).unwrap();
+    fs::create_dir(home.export_dir().join("999999999999")).unwrap();
+    let (mut vouch, last) = open(&home);
+    assert_eq!((vouch.next_sequence(), last.unwrap().posture.sequence), (8, 1));
+    for _ in 0..300 {
+        vouch.publish(&settings(), statement()).unwrap();
+    }
+    assert_eq!(fs::read_link(home.export_dir().join("current")).unwrap().to_str(), Some("000000000307"));
+    assert_eq!(vouch.exports.numbers().unwrap().len(), 256 + 1, "it is in the way of no pruning");
+}
+
+#[test]
+fn a_pipe_among_the_exports_makes_nobody_wait() {
+    let (_dir, home) = home();
+    open(&home).0.publish(&settings(), statement()).unwrap();
+    let folder = home.export_dir().join("000000000002");
+    fs::create_dir(&folder).unwrap();
+    for name in ["posture.json", "posture.json.sig", "state.json", "state.json.sig"] {
+        let made = std::process::Command::new("mkfifo").arg(folder.join(name)).status().unwrap();
+        assert!(made.success());
+    }
+    let (vouch, last) = open(&home);
+    assert_eq!((vouch.next_sequence(), last.unwrap().posture.sequence), (3, 1));
+}
+
+#[test]
 fn a_failed_export_leaves_the_last_one_in_place_and_uses_up_its_number() {
     let (_dir, home) = home();
     let mut vouch = open(&home).0;

@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
 mod bounds;
+mod parent;
 mod refused;
 mod relayed;
-mod rig;
+pub(crate) mod rig;
 mod tunnel;

@@ -29,10 +29,12 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
     if let Some(whole) = whole_token(rule, window) {
         judge(rule, text, start..start + whole, fixed, report);
     } else if let Some(broken) = broken(rule, window) {
-        let Some(whole) = rule.regex().find(&broken) else { return };
-        let token = secret(rule, &broken[..whole.end()]);
+        // Without a length to go by, what the next line begins with could be anything.
+        let Some(least) = rule.regex().find(&broken).map(|m| m.end()) else { return };
+        let whole = whole_token(rule, &broken).unwrap_or(least);
+        let token = secret(rule, &broken[..whole]);
         if gates::pass(rule, token, fixed) {
-            let span = start..start + whole.end();
+            let span = start..start + whole;
             report(Found { severity: rule.severity(), span, matched: Cow::Owned(token.to_vec()) });
         }
     }
@@ -84,10 +86,9 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         return;
     }
     let after = end..text.len().min(end + NEAR + MAX_VALUE);
-    if let Some(value) = values(rule, text, after).find(|v| v.start <= end + NEAR) {
-        if says_secret(&text[start..value.start]) {
-            return judge(rule, text, value, 0, report);
-        }
+    let value = values(rule, text, after).find(|v| v.start <= end + NEAR);
+    if let Some(value) = value.filter(|v| says_secret(&text[start..v.start])) {
+        return judge(rule, text, value, 0, report);
     }
     let before = start.saturating_sub(NEAR + MAX_VALUE)..start;
     let value = values(rule, text, before).filter(|v| v.end + NEAR >= start).last();

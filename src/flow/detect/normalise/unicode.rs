@@ -134,10 +134,10 @@ const fn look(c: char) -> Option<char> {
 
 /// The text of a UTF-16 one, of either order, as far as it is ASCII.
 fn utf16(text: &[u8]) -> Option<Vec<u8>> {
+    const HEAD: usize = 64;
     if !text.iter().take(2).any(|b| *b == 0) {
         return None;
     }
-    const HEAD: usize = 64;
     let head = &text[..text.len().min(HEAD)];
     let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|&&b| b == 0).count();
     let half = head.len() / 2;

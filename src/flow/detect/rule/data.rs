@@ -50,6 +50,9 @@ pub(crate) struct RuleData {
     pub(crate) find: Find,
     /// Lower-case literals, of which one stands in every match (without regard to case).
     pub(crate) keywords: Vec<String>,
+    /// Literals of which one stands on the line too, or the regex is not tried; as they are, case and all.
+    #[serde(default)]
+    pub(crate) needs: Vec<String>,
     /// Bytes, not Unicode. Minimum quantifiers: the matcher extends a token over its alphabet.
     pub(crate) regex: String,
     /// A match in which this one matches too is none.

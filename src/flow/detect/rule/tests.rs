@@ -1,1 +1,77 @@
+use super::*;
 
+const VENDOR: &str = "[[vendor]]\nname = \"acme\"\nhosts = [\"api.acme.test\"]\n";
+const RULE: &str = r#"family = "ai_api_key"
+[parts]
+tail = "[a-z]{8}"
+[[rule]]
+id = "acme"
+severity = "high"
+find = "prefix"
+keywords = ["acme_"]
+regex = "acme_(?&tail)"
+vendors = ["acme"]
+examples = ["acme_qwertyui"]
+"#;
+
+fn load(rule: &str) -> Result<RuleSet, RuleError> {
+    RuleSet::load("1.0.0", &[Source { name: "acme.toml", text: rule }], Source { name: "v.toml", text: VENDOR })
+}
+
+#[test]
+fn a_rule_is_read_with_its_parts() {
+    let set = load(RULE).unwrap();
+    let rule = &set.rules()[0];
+    assert_eq!(
+        (rule.id().as_str(), rule.family(), rule.snippet().as_str()),
+        ("ai_api_key.acme", Family::AiApiKey, "[REDACTED ai_api_key.acme]")
+    );
+    assert!(rule.regex().is_match(b"acme_qwertyui"));
+}
+
+#[test]
+fn an_error_names_file_rule_and_field() {
+    for (from, to, said) in [
+        ("(?&tail)", "(?&none)", "acme.toml: rule acme, field regex: no part is called \"none\""),
+        ("(?&tail)", "(", "acme.toml: rule acme, field regex: "),
+        ("[\"acme_\"]", "[]", "acme.toml: rule acme, field keywords: none given"),
+        ("[\"acme_\"]", "[\"ACME_\"]", "acme.toml: rule acme, field keywords: \"ACME_\""),
+        ("[\"acme_\"]", "[\"ac\"]", "acme.toml: rule acme, field keywords: \"ac\""),
+        ("[\"acme\"]", "[\"other\"]", "acme.toml: rule acme, field vendors: \"other\""),
+        ("\"high\"", "\"urgent\"", "acme.toml: rule acme: line 6: "),
+        ("severity", "urgency", "acme.toml: rule acme: line 6: "),
+        ("id = \"acme\"", "id = \"Acme\"", "acme.toml: rule Acme, field id: "),
+        ("[\"acme_qwertyui\"]", "[]", "acme.toml: rule acme, field examples: none given"),
+        ("[[rule]]", "[[rule]]\nmin_entropy = nan", "acme.toml: rule acme, field min_entropy: "),
+        ("[a-z]{8}", "(?&tail)", "acme.toml: rule acme, field regex: its parts refer to each other"),
+        ("ai_api_key", "ai_key", "acme.toml: line 1: "),
+    ] {
+        let broken = RULE.replacen(from, to, 1);
+        assert_ne!(broken, RULE);
+        let error = load(&broken).err().unwrap().to_string();
+        assert!(error.starts_with(said), "{error}\n{said}");
+    }
+    let twice = format!("{RULE}{}", &RULE[RULE.find("[[rule]]").unwrap()..]);
+    assert!(load(&twice).err().unwrap().to_string().starts_with("acme.toml: rule acme, field id: stands twice"));
+}
+
+#[test]
+fn the_hash_is_of_what_the_rules_say_and_not_of_how_they_are_spelt() {
+    let sha = |text: &str| load(text).unwrap().pattern_set().sha256;
+    let vectors = |text: &str| load(text).unwrap().vectors_sha256().clone();
+    assert_eq!(sha(RULE), sha(&format!("# a comment\n{RULE}\n")));
+    for (from, to) in [("[a-z]{8}", "[a-z]{7}"), ("\"high\"", "\"low\""), ("qwertyui", "asdfghjk")] {
+        assert_ne!(sha(RULE), sha(&RULE.replace(from, to)));
+    }
+    assert_ne!(vectors(RULE), vectors(&RULE.replace("qwertyui", "asdfghjk")));
+    assert_eq!(vectors(RULE), vectors(&RULE.replace("\"high\"", "\"low\"")));
+}
+
+#[test]
+fn the_embedded_set_covers_every_family_the_design_names() {
+    let set = RuleSet::embedded();
+    assert!(set.pattern_set().rules > 100);
+    for family in Family::ALL.iter().filter(|f| !matches!(f, Family::KnownSecret | Family::Canary)) {
+        assert!(set.rules().iter().any(|r| r.family() == *family && r.severity() > Severity::Info), "{family}");
+    }
+}

@@ -1,0 +1,12 @@
+//! HTTPS through the proxy, opened: real TLS on both sides, over real sockets.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
+
+mod certificates;
+mod fallback;
+mod identity;
+mod names;
+mod opened;
+mod programs;
+mod rig;
+mod unopened;
+mod wired;
