@@ -28,7 +28,7 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
     /// Puts `with` in place of `text[start..end]`; `start` is not before the last `end`.
     pub(super) fn replace(&mut self, start: usize, end: usize, with: &[u8]) {
         if self.open && start - self.taken > 2 * self.context {
-            self.close();
+            self.close(start);
         }
         let from = if self.open { self.taken } else { self.window_start(start) };
         self.open = true;
@@ -40,13 +40,14 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
     /// Shows what is pending and gives the buffer back.
     pub(super) fn finish(mut self) -> Vec<u8> {
         if self.open {
-            self.close();
+            self.close(self.text.len());
         }
         self.out
     }
 
-    fn close(&mut self) {
-        let end = self.window_end();
+    /// Shows the window, which ends before `next` is replaced.
+    fn close(&mut self, next: usize) {
+        let end = self.window_end().min(next);
         self.out.extend_from_slice(&self.text[self.taken..end]);
         (self.show)(&self.out);
         self.out.clear();
@@ -108,6 +109,17 @@ mod tests {
         patch.replace(1, 4, b" ");
         patch.finish();
         assert_eq!(shown, [["a ", &token].concat().into_bytes()]);
+    }
+
+    #[test]
+    fn a_long_word_between_replacements_is_shown_with_both() {
+        let text = ["%20", &"k".repeat(100), "%20", &"k".repeat(300), "%20"].concat();
+        let holes: Vec<(usize, usize, &[u8])> = vec![(0, 3, b" "), (103, 106, b" "), (406, 409, b" ")];
+        let mut shown = Vec::new();
+        let mut patch = Patch::new(text.as_bytes(), 32, Vec::new(), |t: &[u8]| shown.push(t.len()));
+        holes.iter().for_each(|&(start, end, with)| patch.replace(start, end, with));
+        patch.finish();
+        assert_eq!(shown, [101, 289, 13]);
     }
 
     #[test]
