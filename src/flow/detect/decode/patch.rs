@@ -2,7 +2,10 @@
 //!
 //! The rest of the text was shown already, as it stood.
 
-use memchr::memrchr3;
+use memchr::{memchr3, memrchr3};
+
+/// The longest word followed to its end: a key.
+const WORD: usize = 256;
 
 /// A text being patched from left to right.
 pub(super) struct Patch<'t, F: FnMut(&[u8])> {
@@ -25,7 +28,7 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
     /// Puts `with` in place of `text[start..end]`; `start` is not before the last `end`.
     pub(super) fn replace(&mut self, start: usize, end: usize, with: &[u8]) {
         if self.open && start - self.taken > 2 * self.context {
-            self.close();
+            self.close(start);
         }
         let from = if self.open { self.taken } else { self.window_start(start) };
         self.open = true;
@@ -37,13 +40,14 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
     /// Shows what is pending and gives the buffer back.
     pub(super) fn finish(mut self) -> Vec<u8> {
         if self.open {
-            self.close();
+            self.close(self.text.len());
         }
         self.out
     }
 
-    fn close(&mut self) {
-        let end = self.text.len().min(self.taken + self.context);
+    /// Shows the window, which ends before `next` is replaced.
+    fn close(&mut self, next: usize) {
+        let end = self.window_end().min(next);
         self.out.extend_from_slice(&self.text[self.taken..end]);
         (self.show)(&self.out);
         self.out.clear();
@@ -54,11 +58,18 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
     /// Not in the middle of a word: half a word can look like a whole one.
     fn window_start(&self, start: usize) -> usize {
         let near = start.saturating_sub(self.context).max(self.taken);
-        let far = start.saturating_sub(2 * self.context).max(self.taken);
+        let far = start.saturating_sub(self.context + WORD).max(self.taken);
         if near == self.taken {
             return near;
         }
-        memrchr3(b'\n', b' ', b'\t', &self.text[far..near]).map_or(near, |at| far + at)
+        memrchr3(b'\n', b' ', b'\t', &self.text[far..near]).map_or(far, |at| far + at)
+    }
+
+    /// Nor at its other end.
+    fn window_end(&self) -> usize {
+        let near = self.text.len().min(self.taken + self.context);
+        let far = self.text.len().min(near + WORD);
+        memchr3(b'\n', b' ', b'\t', &self.text[near..far]).map_or(far, |at| near + at)
     }
 }
 
@@ -86,7 +97,29 @@ mod tests {
         let text = vec![b'x'; 10_000];
         let shown = windows(&text, &[(10, 11, b"A"), (9_000, 9_001, b"B")]);
         assert_eq!(shown.len(), 2);
-        assert!(shown.iter().all(|w| w.len() <= 2 * 512 + 1));
+        assert!(shown.iter().all(|w| w.len() <= 2 * (512 + WORD) + 1));
+    }
+
+    #[test]
+    fn a_window_ends_with_a_word() {
+        let token = "k".repeat(90);
+        let text = ["a%20", &token, " ", &"x".repeat(600)].concat();
+        let mut shown = Vec::new();
+        let mut patch = Patch::new(text.as_bytes(), 32, Vec::new(), |t: &[u8]| shown.push(t.to_vec()));
+        patch.replace(1, 4, b" ");
+        patch.finish();
+        assert_eq!(shown, [["a ", &token].concat().into_bytes()]);
+    }
+
+    #[test]
+    fn a_long_word_between_replacements_is_shown_with_both() {
+        let text = ["%20", &"k".repeat(100), "%20", &"k".repeat(300), "%20"].concat();
+        let holes: Vec<(usize, usize, &[u8])> = vec![(0, 3, b" "), (103, 106, b" "), (406, 409, b" ")];
+        let mut shown = Vec::new();
+        let mut patch = Patch::new(text.as_bytes(), 32, Vec::new(), |t: &[u8]| shown.push(t.len()));
+        holes.iter().for_each(|&(start, end, with)| patch.replace(start, end, with));
+        patch.finish();
+        assert_eq!(shown, [101, 289, 13]);
     }
 
     #[test]

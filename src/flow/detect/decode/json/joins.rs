@@ -4,7 +4,7 @@
 //! the pieces of a text that was cut into array items are put back together.
 
 use super::{Unwrap, Voice};
-use memchr::{memchr, memmem, memrchr2};
+use memchr::{memchr, memmem, memrchr, memrchr2};
 use std::ops::Range;
 
 /// Longer strings are matched alone; only their beginning joins in.
@@ -108,8 +108,11 @@ impl Joins {
             }
         } else {
             open.pieces += 1;
-            self.lines.extend_from_slice(piece);
-            self.lines.push(b' ');
+            let told = tells_to_run(&self.lines[open.lines..]) && memchr(b'\'', piece).is_none();
+            let quote = if told { &b"'"[..] } else { b"" };
+            for part in [quote, piece, quote, b" "] {
+                self.lines.extend_from_slice(part);
+            }
             self.glued.extend_from_slice(&text[..text.len().min(LONGEST_GLUED)]);
         }
         self.open.push(open);
@@ -183,6 +186,12 @@ impl Joins {
         self.lines.extend_from_slice(value);
         self.lines.len()
     }
+}
+
+/// Whether the items so far end in what tells a shell to run the next one, which then is one word however many it has.
+fn tells_to_run(items: &[u8]) -> bool {
+    let last = items.strip_suffix(b" ").map_or(items, |i| &i[memrchr(b' ', i).map_or(0, |at| at + 1)..i.len()]);
+    matches!(last, [b'-', flags @ .., b'c' | b'e'] if flags.len() <= 4 && flags.iter().all(u8::is_ascii_lowercase))
 }
 
 /// Whether a key is one of several that number the pieces of a text: `part1`, `a`.
