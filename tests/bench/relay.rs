@@ -61,8 +61,10 @@ fn main() {
     ];
     let idle = guardian.memory("VmRSS");
 
-    println!("\nrelay: medians of {ROUNDS} alternating rounds; CPU of the proxy per request, its scanner apart\n");
-    println!("| answer | way | p50 | added p50 | CPU | of the engine | scanner CPU |");
+    println!(
+        "\nrelay: medians of {ROUNDS} alternating rounds; CPU of the proxy per request, scanning and recording apart\n"
+    );
+    println!("| answer | way | p50 | added p50 | CPU | of the engine | CPU behind it |");
     println!("|---|---|---|---|---|---|---|");
     for case in &CASES {
         report(case, &measure(case, &ways, origin, tenth));
@@ -97,7 +99,7 @@ struct Way<'p> {
 struct Figures {
     p50: Vec<Duration>,
     cpu: Vec<Duration>,
-    scanner: Vec<Duration>,
+    behind: Vec<Duration>,
 }
 
 fn measure(case: &Case, ways: &[Way<'_>; 3], origin: SocketAddr, tenth: usize) -> [Figures; 3] {
@@ -116,7 +118,7 @@ fn measure(case: &Case, ways: &[Way<'_>; 3], origin: SocketAddr, tenth: usize) -
             let after = cpu(way);
             let each = u32::try_from(requests).expect("a few thousand");
             figures.cpu.push(after.0.saturating_sub(before.0) / each);
-            figures.scanner.push(after.1.saturating_sub(before.1) / each);
+            figures.behind.push(after.1.saturating_sub(before.1) / each);
 
             let mut latencies = client.repeat(&target, case.paced / tenth, case.pause);
             figures.p50.push(median(&mut latencies));
@@ -136,8 +138,8 @@ fn report(case: &Case, figures: &[Figures; 3]) {
             "direct" => "– | – | – | –".to_owned(),
             "engine" => format!("{} | {} | 1.00 | –", micros(added), micros(cpu)),
             _ => {
-                let scanner = micros(middle(&figures.scanner));
-                format!("{} | {} | {} | {scanner}", micros(added), micros(cpu), ratio(cpu, engine))
+                let behind = micros(middle(&figures.behind));
+                format!("{} | {} | {} | {behind}", micros(added), micros(cpu), ratio(cpu, engine))
             }
         };
         println!("| {} | {name} | {} | {rest} |", case.name, micros(p50));
@@ -156,10 +158,10 @@ fn settle(way: &Way<'_>) {
     }
 }
 
-/// CPU of forwarding and of scanning: the second by the threads' name.
+/// CPU of forwarding, and of what is done behind it: scanning and recording, by the threads' names.
 fn cpu(way: &Way<'_>) -> (Duration, Duration) {
-    let scans = |name: &str| name.starts_with("scan");
-    way.through.map_or_else(Default::default, |p| (threads(p, |name| !scans(name)), threads(p, scans)))
+    let behind = |name: &str| name.starts_with("guardian-") && name != "guardian-proxy";
+    way.through.map_or_else(Default::default, |p| (threads(p, |name| !behind(name)), threads(p, behind)))
 }
 
 /// CPU time of a program's threads whose name `counts`.
@@ -237,7 +239,9 @@ impl Client {
         self.ask(path);
         let mut filled = 0;
         let head = loop {
-            filled += self.stream.read(&mut self.buffer[filled..]).expect("an answer");
+            let n = self.stream.read(&mut self.buffer[filled..]).expect("an answer");
+            assert!(n > 0, "closed before an answer");
+            filled += n;
             if let Some(end) = memchr::memmem::find(&self.buffer[..filled], b"\r\n\r\n") {
                 break end + 4;
             }
@@ -307,10 +311,9 @@ fn serve(mut stream: TcpStream, sent: &Mutex<Vec<Instant>>) -> Option<()> {
 
 /// A head and `size` bytes of JSON such as a model provider sends.
 fn answer(size: usize) -> Vec<u8> {
-    const WORDS: &str = "the agent reads a file, thinks about it \\u2014 and answers with what it found there; ";
-    let text: String = WORDS.chars().cycle().take(size - 12).collect();
-    let body = format!("{{\"answer\":\"{}\"}}", text.trim_end_matches('\\'));
-    let body = format!("{body:<size$}");
+    const WORDS: &str = "the agent reads a file, thinks about it, and answers with what it found there; ";
+    let text: String = WORDS.chars().cycle().take(size - r#"{"answer":""}"#.len()).collect();
+    let body = format!("{{\"answer\":\"{text}\"}}");
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.into_bytes(), body.into_bytes()].concat()
 }
