@@ -62,7 +62,7 @@ fn main() {
     let idle = guardian.memory("VmRSS");
 
     println!(
-        "\nrelay: medians of {ROUNDS} alternating rounds; CPU of the proxy per request, scanning and recording apart\n"
+        "\nrelay: {ROUNDS} alternating rounds, medians of latency; CPU of the proxy per request, scanning and recording apart\n"
     );
     println!("| answer | way | p50 | added p50 | CPU | of the engine | CPU behind it |");
     println!("|---|---|---|---|---|---|---|");
@@ -94,12 +94,13 @@ struct Way<'p> {
     credential: String,
 }
 
-/// One way's figures in one round.
+/// One way's figures: a median of latency a round, and CPU in all, since the kernel counts it in hundredths of a second.
 #[derive(Default)]
 struct Figures {
     p50: Vec<Duration>,
-    cpu: Vec<Duration>,
-    behind: Vec<Duration>,
+    requests: u32,
+    cpu: Duration,
+    behind: Duration,
 }
 
 fn measure(case: &Case, ways: &[Way<'_>; 3], origin: SocketAddr, tenth: usize) -> [Figures; 3] {
@@ -116,9 +117,9 @@ fn measure(case: &Case, ways: &[Way<'_>; 3], origin: SocketAddr, tenth: usize) -
             client.repeat(&target, requests, Duration::ZERO);
             settle(way);
             let after = cpu(way);
-            let each = u32::try_from(requests).expect("a few thousand");
-            figures.cpu.push(after.0.saturating_sub(before.0) / each);
-            figures.behind.push(after.1.saturating_sub(before.1) / each);
+            figures.requests += u32::try_from(requests).expect("a few thousand");
+            figures.cpu += after.0.saturating_sub(before.0);
+            figures.behind += after.1.saturating_sub(before.1);
 
             let mut latencies = client.repeat(&target, case.paced / tenth, case.pause);
             figures.p50.push(median(&mut latencies));
@@ -128,19 +129,16 @@ fn measure(case: &Case, ways: &[Way<'_>; 3], origin: SocketAddr, tenth: usize) -
 }
 
 fn report(case: &Case, figures: &[Figures; 3]) {
-    let middle = |values: &[Duration]| median(&mut values.to_vec());
-    let direct = middle(&figures[0].p50);
-    let engine = middle(&figures[1].cpu);
+    let p50 = |figures: &Figures| median(&mut figures.p50.clone());
+    let each = |figures: &Figures| (figures.cpu / figures.requests, figures.behind / figures.requests);
+    let (direct, engine) = (p50(&figures[0]), each(&figures[1]).0);
     for (name, figures) in ["direct", "engine", "ours"].into_iter().zip(figures) {
-        let (p50, cpu) = (middle(&figures.p50), middle(&figures.cpu));
-        let added = p50.saturating_sub(direct);
+        let (p50, (cpu, behind)) = (p50(figures), each(figures));
+        let added = micros(p50.saturating_sub(direct));
         let rest = match name {
             "direct" => "– | – | – | –".to_owned(),
-            "engine" => format!("{} | {} | 1.00 | –", micros(added), micros(cpu)),
-            _ => {
-                let behind = micros(middle(&figures.behind));
-                format!("{} | {} | {} | {behind}", micros(added), micros(cpu), ratio(cpu, engine))
-            }
+            "engine" => format!("{added} | {} | 1.00 | –", micros(cpu)),
+            _ => format!("{added} | {} | {} | {}", micros(cpu), ratio(cpu, engine), micros(behind)),
         };
         println!("| {} | {name} | {} | {rest} |", case.name, micros(p50));
     }
