@@ -29,6 +29,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// The answer when the first step already failed: nothing was checked, no key vouches for anything.
+    pub fn refused(reason: Reason) -> Self {
+        Self { result: reason.result(), reason: Some(reason), key_id: None, posture: None, limits: Vec::new() }
+    }
+
     /// The exit code of `verify`: 0 to 2 mean the same to `hermes-attestation-guardian`.
     pub fn exit_code(&self) -> u8 {
         exit_code(self.result)

@@ -59,8 +59,10 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
 }
 
 fn verify(args: &Args, place: &Place) -> Result<Report, Trouble> {
-    let pinned = args.public_key.as_deref().map(keys::file::read_public).transpose();
-    let pinned = pinned.map_err(|e| Trouble::from_error(&e))?.map(Anchor::Pinned);
+    let pinned = match args.public_key.as_deref().map(keys::file::read_public).transpose() {
+        Ok(pinned) => pinned.map(Anchor::Pinned),
+        Err(source) => return Ok(Report::refused(Reason::Anchor { source })),
+    };
     let baseline = args.baseline.as_deref().map(baseline).transpose()?;
     let options = |anchor| Options {
         anchor,

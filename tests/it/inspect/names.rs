@@ -22,14 +22,14 @@ async fn names_agree_only_when_all_do() {
         for (at, (sni, host, agree)) in cases.into_iter().enumerate() {
             let alpn = if http2 { "h2" } else { "http/1.1" };
             let tls = proxy.tls(&format!("localhost:{port}"), sni, &[alpn]).await.unwrap();
-            let named = host.replace("PORT", &port.to_string());
-            let answer = body(Speaker::new(tls, http2).await.ask(request(http2, &named, "/", "x")).await).await;
-            let (field, authority) = if http2 { ("-", named.as_str()) } else { (named.as_str(), "-") };
+            let written = host.replace("PORT", &port.to_string());
+            let answer = body(Speaker::new(tls, http2).await.ask(request(http2, &written, "/", "x")).await).await;
+            let (field, authority) = if http2 { ("-", written.as_str()) } else { (written.as_str(), "-") };
             assert!(answer.ends_with(&format!(" POST {field} {authority} x")), "{answer}: passed on as it came");
             let seen = proxy.rig.seen(2 * at + 2).await;
             for message in &seen[2 * at..] {
                 let route = &message.head.route;
-                assert_eq!(route.names_agree, agree, "SNI {sni}, then {named}, HTTP/2 {http2}");
+                assert_eq!(route.names_agree, agree, "SNI {sni}, then {written}, HTTP/2 {http2}");
                 assert_eq!((&route.host[..], route.port), ("localhost", port), "where the bytes really went");
             }
         }

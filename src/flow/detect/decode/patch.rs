@@ -117,7 +117,9 @@ mod tests {
         let holes: Vec<(usize, usize, &[u8])> = vec![(0, 3, b" "), (103, 106, b" "), (406, 409, b" ")];
         let mut shown = Vec::new();
         let mut patch = Patch::new(text.as_bytes(), 32, Vec::new(), |t: &[u8]| shown.push(t.len()));
-        holes.iter().for_each(|&(start, end, with)| patch.replace(start, end, with));
+        for &(start, end, with) in &holes {
+            patch.replace(start, end, with);
+        }
         patch.finish();
         assert_eq!(shown, [101, 289, 13]);
     }
