@@ -15,6 +15,7 @@
 //! | `relay` | two streams → each other, unseen and counted |
 //! | `dial`, `leg`, `parent` | host and port → socket, secured or not, through another proxy or not: the one way out |
 //! | `upstream` | request → the connection it goes out on → response |
+//! | [`probe`](Prober) | a canary → the same listener, known by its connection alone |
 //! | `reply` | refusal → response, in closed words |
 //! | `tee`, `tap` | body → the same body, and a copy to the scanners |
 //! | [`message`](Head), [`meter`](Meter) | what is handed on, and what is counted |
@@ -41,6 +42,7 @@ mod message;
 mod meter;
 mod parent;
 mod patience;
+mod probe;
 mod proxy;
 mod recognise;
 mod relay;
@@ -55,5 +57,6 @@ pub use inspect::Inspection;
 pub use message::{Field, Head, Part, Route, StartLine};
 pub use meter::{ConnectionTicket, Fallback, MessageTicket, Meter, OpaqueTicket};
 pub use parent::Parent;
+pub use probe::{Canary, ProbeError, Prober, Sightings};
 pub use proxy::{Proxy, ProxySettings, Timeouts};
 pub use tap::{Fed, Feed, Holding, Intake, MessageId, Tap, TapMessage};
