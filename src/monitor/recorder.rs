@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Exported, Limits, LogStatus, STATUS_SCHEMA, Status},
+    control::{Arrived, Exported, Limits, LogStatus, STATUS_SCHEMA, Status},
     flow::{
-        capture::{Fallback, Meter},
+        capture::{self, Fallback, Meter},
         redact::{self, Finding},
         store::{Bounds, Signed, Store},
         tally::{Base, Tally},
@@ -195,7 +195,12 @@ impl Recorder {
         let refusals = refusals.filter_map(|(name, count)| Some(NamedCount { count, name: name.parse().ok()? }));
         let mut refusals: Vec<_> = refusals.collect();
         refusals.sort_by(|a, b| a.name.cmp(&b.name));
+        let clients = self.meter.clients().into_iter().filter_map(|(client, came)| {
+            let (client, capture::Arrived { requests, first_at, last_at }) = (client.parse().ok()?, came);
+            Some(Arrived { client, first_at, last_at, requests })
+        });
         Status {
+            clients: clients.collect(),
             monitor_status: statement.status(),
             degraded_reasons: statement.degraded.iter().map(|reason| (*reason).into()).collect(),
             attested: statement.attested,

@@ -8,7 +8,7 @@
 //! | `patience` | how long a client may take |
 //! | `forward` | request → upstream → response, the one way of every request |
 //! | `hop` | header fields of one connection, kept off the next |
-//! | `authority` | names in one spelling |
+//! | `authority`, `agent` | names and clients, each in one spelling |
 //! | `connect`, `recognise` | CONNECT → what it carries: requests, TLS, or a tunnel |
 //! | `inspect`, `replay` | a client's TLS → the requests in it, when that is asked for |
 //! | [`ca`] | a key → certificates for the hosts of inspected connections |
@@ -29,6 +29,7 @@
 //! its CONNECT and its way of forwarding are ours here. Its `HttpHandler` cannot be called by anyone else: the
 //! `HttpContext` it takes is `non_exhaustive` and has no constructor.
 
+mod agent;
 mod authority;
 pub mod ca;
 mod connect;
@@ -55,7 +56,7 @@ mod upstream;
 
 pub use inspect::Inspection;
 pub use message::{Field, Head, Part, Route, StartLine};
-pub use meter::{ConnectionTicket, Fallback, MessageTicket, Meter, OpaqueTicket};
+pub use meter::{Arrived, ConnectionTicket, Fallback, MessageTicket, Meter, OpaqueTicket};
 pub use parent::Parent;
 pub use probe::{Canary, ProbeError, Prober, Sightings};
 pub use proxy::{Proxy, ProxySettings, Timeouts};

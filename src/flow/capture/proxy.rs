@@ -1,6 +1,7 @@
 //! Settings → a listening proxy: what all its connections share.
 
 use super::{
+    agent,
     dial::Dial,
     inspect::{Inspection, Inspector},
     meter::Meter,
@@ -11,6 +12,7 @@ use super::{
     tasks::Tasks,
     upstream::Upstream,
 };
+use crate::clock;
 use data_encoding::BASE64;
 use hudsucker::{
     Body,
@@ -203,6 +205,11 @@ impl Shared {
         };
         let given = Zeroizing::new(BASE64.decode(given).map_err(|_| Refusal::Unauthenticated)?);
         if given.ct_eq(&self.credential).into() { Ok(()) } else { Err(Refusal::Unauthenticated) }
+    }
+
+    /// Counts a request by the kind of its client.
+    pub(super) fn arrived(&self, headers: &HeaderMap) {
+        self.meter.arrived(agent::kind(headers), clock::now());
     }
 
     /// Counts a refusal and says it.
