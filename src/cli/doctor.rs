@@ -102,9 +102,10 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
 /// What a monitor at work says.
 fn monitor(status: &Status) -> Vec<Check> {
     let reasons: Vec<_> = status.degraded_reasons.iter().map(posture::Word::as_str).collect();
-    let mut checks = vec![match reasons.is_empty() {
-        true => Check::ok("monitor", format!("it runs on {}, since {}", status.listen, status.since)),
-        false => Check::problem("monitor", format!("degraded: {}", reasons.join(", ")), "see `status` and its log"),
+    let mut checks = vec![if reasons.is_empty() {
+        Check::ok("monitor", format!("it runs on {}, since {}", status.listen, status.since))
+    } else {
+        Check::problem("monitor", format!("degraded: {}", reasons.join(", ")), "see `status` and its log")
     }];
     checks.push(match status.self_test.result {
         SelfTestResult::Passed => Check::ok("self_test", "a canary came through and was seen both ways"),

@@ -296,9 +296,8 @@ mod tests {
         while let Ok(fed) = intake.parts.try_recv() {
             match fed.feed {
                 Feed::Begin(_, t) => ticket = Some(t),
-                Feed::Name(_) => {}
                 Feed::Part(Part::Body(piece)) => seen.extend_from_slice(&piece),
-                Feed::Part(Part::Trailers(_)) => {}
+                Feed::Name(_) | Feed::Part(Part::Trailers(_)) => {}
                 Feed::Part(Part::End) => ticket.take().unwrap().settle(seen.len() as u64, None),
             }
         }
