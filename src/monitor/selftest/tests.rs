@@ -214,3 +214,36 @@ async fn a_listener_that_is_gone_or_is_another_fails_the_test() {
     let probed = rig.prober.probe(&rig.canary, Duration::from_secs(1)).await;
     assert_eq!((probed, asked.load(Relaxed)), (Err(ProbeError::NotSeen), 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_test_makes_the_monitor_degraded_and_a_stopped_one_says_nothing() {
+    for (stopping, result) in [(false, SelfTestResult::Failed), (true, SelfTestResult::NotRun)] {
+        let Rig { prober, stop, serving, .. } = Rig::new(false, |_| {});
+        stop.cancel();
+        serving.await.unwrap();
+        let books = crate::monitor::recorder::tests::Rig::new();
+        let (desk, _found, inbox) = crate::monitor::desk::open();
+        let recorder = crate::monitor::desk::spawn(books.parts(), inbox).unwrap();
+        let (shutdown, detector) = (CancellationToken::new(), Detector::new(Limits::default(), &[], None));
+        if stopping {
+            shutdown.cancel();
+        }
+        let tests = Tests { detector, prober, desk: desk.clone(), period: LIMIT, shutdown: shutdown.clone() };
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let thread = thread::spawn(move || tests.attend(&runtime));
+        let status = loop {
+            let status = desk.status().await.unwrap();
+            if status.attested.self_tests > 0 || thread.is_finished() {
+                break desk.status().await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        assert_eq!(status.self_test.result, result);
+        let failed = status.degraded_reasons.iter().any(|reason| reason.as_str() == "self_test_failed");
+        assert_eq!(failed, !stopping);
+        shutdown.cancel();
+        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+        desk.end(posture::Ended::Signal).await.unwrap();
+        tokio::task::spawn_blocking(move || recorder.join().unwrap()).await.unwrap();
+    }
+}
