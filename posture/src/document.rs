@@ -90,7 +90,8 @@ pub struct StateCa {
     pub mode: CaMode,
 }
 
-/// The last self-test.
+/// The last self-test: the rules' vectors, run at start, and a canary that went through the proxy at work and had to be
+/// seen in both directions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SelfTest {

@@ -6,6 +6,7 @@
 mod ca;
 mod completions;
 mod config;
+mod doctor;
 mod env;
 mod export;
 mod guardian_policy;
@@ -73,6 +74,7 @@ enum Verb {
     Patterns(patterns::Args),
     Ca(ca::Args),
     Config(config::Args),
+    Doctor(doctor::Args),
     GuardianPolicy(guardian_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -109,6 +111,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Patterns(args) => patterns::run(&args),
         Verb::Ca(args) => ca::run(&args, &place),
         Verb::Config(args) => config::run(&args, &place),
+        Verb::Doctor(args) => doctor::run(&args, &place),
         Verb::Completions(args) => completions::run(&args, Line::command()),
         Verb::Man(args) => man::run(args, Line::command()),
     }

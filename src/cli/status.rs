@@ -68,6 +68,10 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     for dest in &status.fallbacks {
         row("unopened", format_args!("{}: a client there does not take our certificate", show::plain(dest)))?;
     }
+    for came in &status.clients {
+        let client = show::plain(came.client.as_str());
+        row("client", format_args!("{client}: {} requests, the last at {}", came.requests, came.last_at))?;
+    }
     row("key", &status.key_id)?;
     match &status.export {
         Some(export) => row("last export", format_args!("number {} of {}", export.sequence, export.generated_at))?,

@@ -14,7 +14,7 @@ pub use value::{Shown, UpstreamProxy};
 
 pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntry};
 
-use crate::flow::detect::Limits;
+use crate::flow::{capture::ca::Roots, detect::Limits};
 use error::Reason;
 use file::Raw;
 use posture::{CaMode, Retention, Sha256Hex};
@@ -286,6 +286,9 @@ impl Loaded {
         }
         if config.proxy_url.as_ref().is_some_and(|proxy| is_listener(proxy, config.listen)) {
             return refuse("proxy_url", "is this proxy itself");
+        }
+        if config.ca_bundle.as_deref().is_some_and(|path| Roots::load(Some(path)).is_err()) {
+            return refuse("ca_bundle", "is no file of certificates that can be read");
         }
         let own = config.ca.mode == Some(CaMode::Operator);
         for (key, path) in [("ca.cert", &config.ca.certificate), ("ca.key", &config.ca.key)] {

@@ -80,6 +80,9 @@ pub struct Status {
     pub attested: Attested,
     /// The authority of inspected hosts.
     pub ca: Ca,
+    /// What came since this run began, by the kind of client: sorted by name.
+    #[serde(default)]
+    pub clients: Vec<Arrived>,
     /// Findings.
     pub counts: Counts,
     /// What passed and what of it was looked at.
@@ -119,6 +122,20 @@ pub struct Status {
     pub self_test: SelfTest,
     /// When this run began.
     pub since: Timestamp,
+}
+
+/// What came from one kind of client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrived {
+    /// The kind: a closed word, after its User-Agent.
+    pub client: Word,
+    /// When the first request came.
+    pub first_at: Timestamp,
+    /// When the last request came.
+    pub last_at: Timestamp,
+    /// Requests, CONNECT included.
+    pub requests: u64,
 }
 
 /// The bounds in force.

@@ -185,6 +185,14 @@ pub fn ours(folder: &Path) -> Result<(), HomeError> {
     check::leaf(folder)
 }
 
+/// Checks that nobody else could put another folder in the place of this one.
+///
+/// # Errors
+/// [`HomeError::Unsafe`] says what is wrong with it or a folder above it; [`HomeError::Io`] when it cannot be looked at.
+pub fn safe(folder: &Path) -> Result<(), HomeError> {
+    check::is_ours_alone(folder)
+}
+
 fn make_folder(path: &Path) -> Result<(), HomeError> {
     match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
         // A link to a folder "exists" for the builder; the check that follows refuses it by name.

@@ -15,6 +15,7 @@ mod panics;
 mod recorder;
 mod scanners;
 mod schedule;
+mod selftest;
 mod signs;
 
 pub use offline::{offline_export, offline_stop};
@@ -31,13 +32,14 @@ use crate::{
     },
     home::{Home, HomeError, Running},
 };
-use desk::{Desk, Inbox};
+use desk::Inbox;
 use ending::RunningMonitor;
 use inspecting::Inspecting;
 use keys::{KeyError, KeyFolder};
-use posture::{Ended, InstallId, RunId, SelfTest, SelfTestResult};
+use posture::{Ended, InstallId, RunId};
 use recorder::Parts;
 use scanners::Bench;
+use selftest::Tests;
 use signs::Signs;
 use std::{
     io,
@@ -177,6 +179,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let proxy = Proxy::bind(config.listen, &proxy_settings(&config, token, inspecting.as_ref()), tap, meter.clone())
         .map_err(|source| MonitorError::Listen { address: config.listen, source })?;
     let listen = proxy.local_addr().map_err(MonitorError::io("find the proxy's address"))?;
+    let prober = proxy.prober().map_err(MonitorError::io("find the proxy's address"))?;
     let control = Server::bind(&home).map_err(MonitorError::io("make the control socket"))?;
     let running = Running::new(&lock, listen, run_id.clone(), clock::now());
     Running { inspection: inspecting.as_ref().map(Inspecting::told), ..running }
@@ -204,9 +207,13 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
         signs,
         config,
     };
-    let drain = parts.config.timeouts.drain;
+    let (drain, period) = (parts.config.timeouts.drain, parts.config.export_every);
     let recorder = start_recorder(parts, inbox)?;
-    self_test(detector, desk.clone());
+    let tests = Tests { detector, prober, desk: desk.clone(), period, shutdown: shutdown.clone() };
+    // Without a thread for it, the posture keeps saying that it has not run.
+    if let Err(error) = tests.spawn() {
+        tracing::warn!(error = %error.kind(), "could not start the self-test");
+    }
     if let Some(renewal) = inspecting.as_mut().and_then(Inspecting::renewal) {
         runtime.spawn(renewal.attend(desk.clone()));
     }
@@ -235,19 +242,6 @@ fn start_scanners(intakes: Vec<Intake>, bench: &Bench) -> Result<Vec<JoinHandle<
 
 fn start_recorder(parts: Parts, inbox: Inbox) -> Result<JoinHandle<()>, MonitorError> {
     desk::spawn(parts, inbox).map_err(MonitorError::io("start the recorder"))
-}
-
-/// Runs the rules' own examples, aside, and tells the recorder how it went.
-fn self_test(detector: Arc<Detector>, desk: Desk) {
-    let test = move || {
-        let result = if detector.selftest().passed() { SelfTestResult::Passed } else { SelfTestResult::Failed };
-        let last_run_at = Some(clock::now());
-        desk.self_tested(SelfTest { last_run_at, result, vectors_sha256: detector.vectors_sha256().clone() });
-    };
-    // Without a thread for it, the posture keeps saying that it has not run.
-    if let Err(error) = thread::Builder::new().name("guardian-selftest".to_owned()).spawn(test) {
-        tracing::warn!(error = %error.kind(), "could not start the self-test");
-    }
 }
 
 /// The signals that mean something here.

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Exported, Limits, LogStatus, STATUS_SCHEMA, Status},
+    control::{Arrived, Exported, Limits, LogStatus, STATUS_SCHEMA, Status},
     flow::{
-        capture::{Fallback, Meter},
+        capture::{self, Fallback, Meter},
         redact::{self, Finding},
         store::{Bounds, Signed, Store},
         tally::{Base, Tally},
@@ -126,9 +126,13 @@ impl Recorder {
     }
 
     pub(super) fn self_tested(&mut self, self_test: SelfTest, at: Instant) {
+        let changed = self_test.result != self.self_test.result;
         self.self_test = self_test;
         self.self_tests += 1;
-        self.schedule.urgent(at);
+        // One that goes as the last one did is told in time.
+        if changed {
+            self.schedule.urgent(at);
+        }
     }
 
     /// The authority of inspected hosts has another certificate.
@@ -193,7 +197,12 @@ impl Recorder {
         let refusals = refusals.filter_map(|(name, count)| Some(NamedCount { count, name: name.parse().ok()? }));
         let mut refusals: Vec<_> = refusals.collect();
         refusals.sort_by(|a, b| a.name.cmp(&b.name));
+        let clients = self.meter.clients().into_iter().filter_map(|(client, came)| {
+            let (client, capture::Arrived { requests, first_at, last_at }) = (client.parse().ok()?, came);
+            Some(Arrived { client, first_at, last_at, requests })
+        });
         Status {
+            clients: clients.collect(),
             monitor_status: statement.status(),
             degraded_reasons: statement.degraded.iter().map(|reason| (*reason).into()).collect(),
             attested: statement.attested,

@@ -6,7 +6,7 @@ use super::signs::Signs;
 use crate::{
     clock,
     flow::{
-        capture::{Fed, Feed, Holding, Intake, MessageId, MessageTicket, Part},
+        capture::{Fed, Feed, Holding, Intake, MessageId, MessageTicket, Part, Sightings},
         detect::{Detector, Hit, Scanner},
         redact::{Finding, Redactor},
     },
@@ -66,7 +66,8 @@ fn scan(shard: usize, intake: &Intake, bench: &Bench) {
 
 impl Bench {
     fn step(&self, open: &mut HashMap<MessageId, Work>, intake: &Intake, fed: Fed) {
-        let mut on = |hit: &Hit<'_>| self.hit(hit);
+        let test = fed.sightings.as_deref();
+        let mut on = |hit: &Hit<'_>| self.hit(hit, test);
         match fed.feed {
             Feed::Begin(head, ticket) => {
                 if !head.route.names_agree {
@@ -83,7 +84,7 @@ impl Bench {
             }
             Feed::Part(Part::End) => {
                 let Some(work) = open.remove(&fed.message) else { return };
-                self.conclude(work);
+                self.conclude(work, test);
             }
             Feed::Part(part) => {
                 let Some(work) = open.get_mut(&fed.message) else { return };
@@ -94,19 +95,23 @@ impl Bench {
                 }
                 if !work.holding.set(work.scanner.held()) {
                     work.ticket.mark_dropped();
-                    open.remove(&fed.message).into_iter().for_each(|work| self.conclude(work));
+                    open.remove(&fed.message).into_iter().for_each(|work| self.conclude(work, test));
                 }
             }
         }
     }
 
-    fn conclude(&self, work: Work) {
-        let (scanned, token_seen) = work.scanner.conclude(&mut |hit| self.hit(hit));
+    fn conclude(&self, work: Work, test: Option<&Sightings>) {
+        let (scanned, token_seen) = work.scanner.conclude(&mut |hit| self.hit(hit, test));
         self.signs.token_seen(token_seen);
         work.ticket.settle(scanned.bytes, scanned.unscanned);
     }
 
-    fn hit(&self, hit: &Hit<'_>) {
+    /// What is seen of a self-test is told to it, and is neither found nor counted.
+    fn hit(&self, hit: &Hit<'_>, test: Option<&Sightings>) {
+        if let Some(test) = test {
+            return test.saw(hit.direction, hit.rule.id());
+        }
         if hit.expected {
             return self.signs.expected();
         }

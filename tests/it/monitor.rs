@@ -258,3 +258,23 @@ fn a_port_that_is_taken_is_an_error_and_leaves_no_lock() {
     assert!(error.hint().contains("--listen"));
     assert!(Home::of(&config).lock().is_ok());
 }
+
+#[test]
+fn a_monitor_proves_at_start_and_each_period_that_it_sees_and_counts_nothing_but_that() {
+    for inspect_https in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        config.export_every = Duration::from_secs(1);
+        config.ca.mode = Some(posture::CaMode::Ephemeral);
+        let monitor = Monitor::start(&config, Options { inspect_https, ..Options::default() });
+        let status = monitor.status_when(|status| status.attested.self_tests >= 2);
+        assert_eq!(status.self_test.result, posture::SelfTestResult::Passed);
+        assert!(status.self_test.last_run_at.is_some());
+        assert_eq!(status.monitor_status, MonitorStatus::Running);
+        assert_eq!((&status.coverage, status.refusals.len()), (&posture::Coverage::default(), 0));
+        assert_eq!((status.counts.findings, status.attested.expected), (0, 0));
+        control::ask(&monitor.home, &Request::Stop, SOON).unwrap();
+        assert_eq!(monitor.ended(), Ended::OperatorStop);
+        assert_eq!(verified(&config, true), VerdictResult::Verified, "stopping is no failed test");
+    }
+}

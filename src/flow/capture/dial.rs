@@ -45,6 +45,8 @@ pub(super) struct Dial {
     parent: Option<Arc<Parent>>,
     /// For one tunnel's destination alone.
     tunnelled: bool,
+    /// The only address it reaches, if it is a probe's.
+    only: Option<SocketAddr>,
 }
 
 /// Why a destination was not reached. It holds no name and no address.
@@ -96,12 +98,17 @@ impl From<io::Error> for DialError {
 
 impl Dial {
     pub(super) fn new(own: SocketAddr, limit: Duration) -> Self {
-        Self { own, limit, first: Arc::default(), secure: None, parent: None, tunnelled: false }
+        Self { own, limit, first: Arc::default(), secure: None, parent: None, tunnelled: false, only: None }
     }
 
     /// The same, but that everything but loopback goes through another proxy.
     pub(super) fn through(self, parent: Option<Parent>) -> Self {
         Self { parent: parent.map(Arc::new), ..self }
+    }
+
+    /// The same for a probe: it reaches this address and no other, through nobody.
+    pub(super) fn to_nothing_but(&self, address: SocketAddr) -> Self {
+        Self { only: Some(address), ..Self::new(self.own, self.limit) }
     }
 
     /// The proxy that carries what goes to `host`, if one does.
@@ -148,6 +155,9 @@ impl Dial {
         let addresses: Vec<_> = lookup_host((host, port)).await.map_err(|_| DialError::NotResolved)?.collect();
         if addresses.iter().any(|a| self.is_own(a)) {
             return Err(DialError::Loop);
+        }
+        if self.only.is_some_and(|only| addresses.iter().any(|address| *address != only)) {
+            return Err(DialError::NoRoute);
         }
         let stream = first_to_answer(addresses).await?;
         // Bound to every address, the listener is met on any of them.

@@ -62,6 +62,7 @@ pub(super) async fn answer(
     if via.is_none() {
         shared.authenticate(request.headers())?;
     }
+    shared.arrived(request.headers());
     let http2 = request.version() == Version::HTTP_2;
     let target = Bytes::from(request.uri().to_string());
     let route = Arc::new(match via {

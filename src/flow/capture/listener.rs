@@ -35,11 +35,12 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 pub(super) struct Connection {
     pub(super) source: IpAddr,
     pub(super) ticket: ConnectionTicket,
-    _room: OwnedSemaphorePermit,
+    /// A probe takes nobody's.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
-    let Proxy { listener, shared } = proxy;
+    let Proxy { listener, shared, .. } = proxy;
     let room = Arc::new(Semaphore::new(shared.max_connections.min(Semaphore::MAX_PERMITS)));
     let mut starved = false;
     loop {
@@ -51,7 +52,10 @@ pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
         match accepted {
             Ok((stream, address)) => {
                 starved = false;
-                admit(&shared, &room, stream, address.ip());
+                match shared.probes.take(address) {
+                    Some(probe) => begin(&Arc::new(shared.with(probe)), stream, address.ip(), None),
+                    None => admit(&shared, &room, stream, address.ip()),
+                }
             }
             Err(error) if is_the_clients(&error) => {}
             Err(_) => {
@@ -75,17 +79,22 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 fn admit(shared: &Arc<Shared>, room: &Arc<Semaphore>, stream: TcpStream, source: IpAddr) {
-    let ticket = shared.meter.connection();
     let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
+        drop(shared.meter.connection());
         shared.meter.refused(Refusal::Busy);
         // Best effort, and at once: whoever is over the limit must not cost a task.
         let _ = rustix::net::send(&stream, Refusal::Busy.raw().as_bytes(), rustix::net::SendFlags::NOSIGNAL);
         return;
     };
+    begin(shared, stream, source, Some(permit));
+}
+
+fn begin(shared: &Arc<Shared>, stream: TcpStream, source: IpAddr, room: Option<OwnedSemaphorePermit>) {
+    let ticket = shared.meter.connection();
     if prepare(&stream).is_err() {
         return;
     }
-    let connection = Arc::new(Connection { source, ticket, _room: permit });
+    let connection = Arc::new(Connection { source, ticket, _room: room });
     shared.tasks.spawn(serve_http1(Arc::clone(shared), connection, None, stream));
 }
 

@@ -1,7 +1,8 @@
 //! What was relayed, each connection, message and byte in exactly one bucket at every moment.
 
 use super::reply::Refusal;
-use posture::{Coverage, Totals, Unscanned, UnscannedReason};
+use posture::{Coverage, Timestamp, Totals, Unscanned, UnscannedReason};
+use std::collections::BTreeMap;
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -46,6 +47,18 @@ struct Books {
     refused: [u64; Refusal::WORDS.len()],
     fallbacks: Vec<Fallback>,
     untold: Vec<Fallback>,
+    clients: BTreeMap<&'static str, Arrived>,
+}
+
+/// What came from one kind of client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// Requests, CONNECT included.
+    pub requests: u64,
+    /// When the first came.
+    pub first_at: Timestamp,
+    /// When the last came.
+    pub last_at: Timestamp,
 }
 
 /// A host to which one kind of client is given a tunnel, for it does not take our certificate.
@@ -125,6 +138,20 @@ impl Meter {
     pub fn refusals(&self) -> Vec<(&'static str, u64)> {
         let refused = self.open().refused;
         Refusal::WORDS.iter().copied().zip(refused).filter(|(_, times)| *times > 0).collect()
+    }
+
+    /// What came from which kind of client since this process began, by a closed word each.
+    pub fn clients(&self) -> BTreeMap<&'static str, Arrived> {
+        self.open().clients.clone()
+    }
+
+    /// A request came that may be relayed.
+    pub(super) fn arrived(&self, client: &'static str, now: Timestamp) {
+        let mut books = self.open();
+        let new = Arrived { requests: 0, first_at: now, last_at: now };
+        let arrived = books.clients.entry(client).or_insert(new);
+        arrived.requests += 1;
+        arrived.last_at = now;
     }
 
     /// A kind of client is given a tunnel to a host.

@@ -8,13 +8,14 @@
 //! | `patience` | how long a client may take |
 //! | `forward` | request → upstream → response, the one way of every request |
 //! | `hop` | header fields of one connection, kept off the next |
-//! | `authority` | names in one spelling |
+//! | `authority`, `agent` | names and clients, each in one spelling |
 //! | `connect`, `recognise` | CONNECT → what it carries: requests, TLS, or a tunnel |
 //! | `inspect`, `replay` | a client's TLS → the requests in it, when that is asked for |
 //! | [`ca`] | a key → certificates for the hosts of inspected connections |
 //! | `relay` | two streams → each other, unseen and counted |
 //! | `dial`, `leg`, `parent` | host and port → socket, secured or not, through another proxy or not: the one way out |
 //! | `upstream` | request → the connection it goes out on → response |
+//! | [`probe`](Prober) | a canary → the same listener, known by its connection alone |
 //! | `reply` | refusal → response, in closed words |
 //! | `tee`, `tap` | body → the same body, and a copy to the scanners |
 //! | [`message`](Head), [`meter`](Meter) | what is handed on, and what is counted |
@@ -29,6 +30,7 @@
 //! its CONNECT and its way of forwarding are ours here. Its `HttpHandler` cannot be called by anyone else: the
 //! `HttpContext` it takes is `non_exhaustive` and has no constructor.
 
+mod agent;
 mod authority;
 pub mod ca;
 mod connect;
@@ -42,6 +44,7 @@ mod message;
 mod meter;
 mod parent;
 mod patience;
+mod probe;
 mod proxy;
 mod recognise;
 mod relay;
@@ -54,7 +57,8 @@ mod upstream;
 
 pub use inspect::Inspection;
 pub use message::{Field, Head, Part, Route, StartLine};
-pub use meter::{ConnectionTicket, Fallback, MessageTicket, Meter, OpaqueTicket};
+pub use meter::{Arrived, ConnectionTicket, Fallback, MessageTicket, Meter, OpaqueTicket};
 pub use parent::Parent;
+pub use probe::{Canary, ProbeError, Prober, Sightings};
 pub use proxy::{Proxy, ProxySettings, Timeouts};
 pub use tap::{Fed, Feed, Holding, Intake, MessageId, Tap, TapMessage};

@@ -1,15 +1,18 @@
 //! Settings → a listening proxy: what all its connections share.
 
 use super::{
+    agent,
     dial::Dial,
     inspect::{Inspection, Inspector},
     meter::Meter,
     parent::Parent,
+    probe::{Probe, Prober, Probes},
     reply::Refusal,
     tap::{READ_BUFFER, Tap},
     tasks::Tasks,
     upstream::Upstream,
 };
+use crate::clock;
 use data_encoding::BASE64;
 use hudsucker::{
     Body,
@@ -91,6 +94,7 @@ pub(super) const ENGINE_FIELDS: usize = 100;
 pub struct Proxy {
     pub(super) listener: TcpListener,
     pub(super) shared: Arc<Shared>,
+    inspection: Option<Inspection>,
 }
 
 /// What all connections of a proxy share.
@@ -105,6 +109,8 @@ pub(super) struct Shared {
     pub(super) dial: Dial,
     pub(super) upstream: Upstream,
     pub(super) inspector: Option<Inspector>,
+    /// Canaries of our own that are about to connect.
+    pub(super) probes: Arc<Probes>,
     /// What is done for clients.
     pub(super) tasks: Tasks,
     /// The connections to upstreams, used and unused.
@@ -136,11 +142,12 @@ impl Proxy {
             upstream: Upstream::http1(dial.clone(), &upstreams, settings.timeouts.keep_alive_idle),
             dial,
             inspector: settings.inspection.as_ref().map(Inspector::new),
+            probes: Arc::default(),
             tasks: Tasks::default(),
             upstreams,
             stopping: CancellationToken::new(),
         };
-        Ok(Self { listener, shared: Arc::new(shared) })
+        Ok(Self { listener, shared: Arc::new(shared), inspection: settings.inspection.clone() })
     }
 
     /// The address it listens on.
@@ -151,6 +158,15 @@ impl Proxy {
         self.listener.local_addr()
     }
 
+    /// What sends canaries through it.
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub fn prober(&self) -> io::Result<Prober> {
+        let (probes, inspection) = (Arc::clone(&self.shared.probes), self.inspection.clone());
+        Ok(Prober { listen: self.local_addr()?, probes, inspection })
+    }
+
     /// Serves until `shutdown`, then stops accepting, lets what was begun finish within the drain limit, and cuts the
     /// rest. When it returns, every connection is settled and every message handed over.
     pub async fn serve(self, shutdown: CancellationToken) {
@@ -159,6 +175,27 @@ impl Proxy {
 }
 
 impl Shared {
+    /// What the connection of a probe shares with all others: everything but the books, the credential and the ways out.
+    pub(super) fn with(&self, probe: Probe) -> Self {
+        let (meter, dial) = (Meter::default(), self.dial.to_nothing_but(probe.sink));
+        Self {
+            credential: Zeroizing::new(format!("guardian:{}", *probe.nonce).into_bytes()),
+            timeouts: self.timeouts,
+            max_connections: self.max_connections,
+            max_fields: self.max_fields,
+            max_head_bytes: self.max_head_bytes,
+            tap: self.tap.watched(probe.sightings, meter.clone()),
+            meter,
+            upstream: Upstream::http1(dial.clone(), &self.upstreams, self.timeouts.keep_alive_idle),
+            dial,
+            inspector: probe.inspector,
+            probes: Arc::default(),
+            tasks: self.tasks.clone(),
+            upstreams: self.upstreams.clone(),
+            stopping: self.stopping.clone(),
+        }
+    }
+
     /// Refuses a request without the proxy's credential, in time that does not depend on where it differs.
     pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let given = headers.get(PROXY_AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
@@ -168,6 +205,11 @@ impl Shared {
         };
         let given = Zeroizing::new(BASE64.decode(given).map_err(|_| Refusal::Unauthenticated)?);
         if given.ct_eq(&self.credential).into() { Ok(()) } else { Err(Refusal::Unauthenticated) }
+    }
+
+    /// Counts a request by the kind of its client.
+    pub(super) fn arrived(&self, headers: &HeaderMap) {
+        self.meter.arrived(agent::kind(headers), clock::now());
     }
 
     /// Counts a refusal and says it.

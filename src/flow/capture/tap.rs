@@ -11,6 +11,7 @@
 use super::{
     message::{Field, Head, Part, StartLine},
     meter::{MessageTicket, Meter},
+    probe::Sightings,
 };
 use bytes::Bytes;
 use posture::UnscannedReason;
@@ -38,6 +39,7 @@ pub struct Tap {
     budget: Budget,
     next: Arc<AtomicU64>,
     shards: Arc<[Sender<Fed>]>,
+    sightings: Option<Arc<Sightings>>,
 }
 
 /// One scanner's end of the queue: the whole of every message that falls to it, in order.
@@ -52,6 +54,8 @@ pub struct Fed {
     pub message: MessageId,
     /// What of it.
     pub feed: Feed,
+    /// Of a self-test: who waits to be told of every hit, which is no finding.
+    pub sightings: Option<Arc<Sightings>>,
     _charge: Charge,
 }
 
@@ -79,9 +83,17 @@ pub struct TapMessage {
 struct Queue {
     message: MessageId,
     shard: Sender<Fed>,
+    sightings: Option<Arc<Sightings>>,
     whole: bool,
     // Kept from the beginning, so that the end always fits.
     end: Option<Charge>,
+}
+
+impl Queue {
+    fn send(&self, part: Part, charge: Charge) -> bool {
+        let (feed, sightings) = (Feed::Part(part), self.sightings.clone());
+        self.shard.send(Fed { message: self.message, feed, sightings, _charge: charge }).is_ok()
+    }
 }
 
 impl Tap {
@@ -94,7 +106,12 @@ impl Tap {
                 (sender, Intake { parts, budget: budget.clone() })
             })
             .unzip();
-        (Self { meter, budget, next: Arc::default(), shards: shards.into() }, intakes)
+        (Self { meter, budget, next: Arc::default(), shards: shards.into(), sightings: None }, intakes)
+    }
+
+    /// The same queue for a self-test: counted in books of its own, and every hit told to `sightings`.
+    pub(super) fn watched(&self, sightings: Arc<Sightings>, meter: Meter) -> Self {
+        Self { meter, sightings: Some(sightings), ..self.clone() }
     }
 
     /// A message begins. Never waits: when its head does not fit, the message counts as dropped.
@@ -104,8 +121,9 @@ impl Tap {
         let queue = self.budget.take(ITEM + head.weight()).zip(self.budget.take(ITEM)).and_then(|(begin, end)| {
             let shard = self.shard(message);
             let feed = Feed::Begin(head, Arc::clone(&ticket));
-            shard.send(Fed { message, feed, _charge: begin }).ok()?;
-            Some(Queue { message, shard, whole: true, end: Some(end) })
+            let sightings = self.sightings.clone();
+            shard.send(Fed { message, feed, sightings: sightings.clone(), _charge: begin }).ok()?;
+            Some(Queue { message, shard, sightings, whole: true, end: Some(end) })
         });
         if queue.is_none() {
             ticket.mark_dropped();
@@ -119,7 +137,8 @@ impl Tap {
     pub fn name(&self, head: Head) {
         let message = self.next.fetch_add(1, Relaxed);
         let sent = self.budget.take(ITEM + head.weight()).is_some_and(|charge| {
-            self.shard(message).send(Fed { message, feed: Feed::Name(head), _charge: charge }).is_ok()
+            let sightings = self.sightings.clone();
+            self.shard(message).send(Fed { message, feed: Feed::Name(head), sightings, _charge: charge }).is_ok()
         });
         if !sent {
             self.meter.message().settle(0, Some(UnscannedReason::Dropped));
@@ -161,9 +180,7 @@ impl TapMessage {
 
     fn pass(&mut self, weight: usize, part: impl FnOnce() -> Part) {
         let Some(queue) = self.queue.as_mut().filter(|q| q.whole) else { return };
-        let sent = self.budget.take(weight).is_some_and(|charge| {
-            queue.shard.send(Fed { message: queue.message, feed: Feed::Part(part()), _charge: charge }).is_ok()
-        });
+        let sent = self.budget.take(weight).is_some_and(|charge| queue.send(part(), charge));
         if !sent {
             queue.whole = false;
             self.ticket.mark_dropped();
@@ -178,7 +195,7 @@ impl Drop for TapMessage {
         };
         if let Some(charge) = queue.end.take() {
             // Without a scanner to take it, the ticket settles itself when its last owner lets go.
-            let _ = queue.shard.send(Fed { message: queue.message, feed: Feed::Part(Part::End), _charge: charge });
+            let _ = queue.send(Part::End, charge);
         }
     }
 }
@@ -279,8 +296,8 @@ mod tests {
         while let Ok(fed) = intake.parts.try_recv() {
             match fed.feed {
                 Feed::Begin(_, t) => ticket = Some(t),
-                Feed::Name(_) | Feed::Part(Part::Trailers(_)) => {}
                 Feed::Part(Part::Body(piece)) => seen.extend_from_slice(&piece),
+                Feed::Name(_) | Feed::Part(Part::Trailers(_)) => {}
                 Feed::Part(Part::End) => ticket.take().unwrap().settle(seen.len() as u64, None),
             }
         }

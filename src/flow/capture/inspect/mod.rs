@@ -8,7 +8,7 @@ mod fallback;
 mod hello;
 
 use super::{
-    ca::{CaError, Leaves, Roots, provider},
+    ca::{Ca, CaError, Leaves, Roots, provider},
     connect::{Client, Tunnel, Unwrapped},
     leg::{Leg, Secure},
     recognise::Begins,
@@ -21,7 +21,7 @@ use hello::{Hello, Unread};
 use hudsucker::{
     hyper::http::uri::Scheme,
     rustls::{
-        self, ClientConfig, ServerConfig,
+        self, ClientConfig, RootCertStore, ServerConfig,
         pki_types::ServerName,
         server::{ResolvesServerCertUsingSni, ServerSessionMemoryCache},
         sign::{CertifiedKey, SingleCertAndKey},
@@ -66,13 +66,20 @@ impl Inspection {
         if store.is_empty() {
             return Err(CaError::NoRoots);
         }
-        let client = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|_| CaError::Made)?
-            .with_root_certificates(store)
-            .with_no_client_auth();
-        Ok(Self { leaves, client: Arc::new(client), pass_through: pass_through.into(), providers })
+        let client = Arc::new(trusting(store)?);
+        Ok(Self { leaves, client, pass_through: pass_through.into(), providers })
     }
+
+    /// The authority that signs now.
+    pub(super) fn authority(&self) -> Arc<Ca> {
+        self.leaves.authority()
+    }
+}
+
+/// A client that believes these roots alone.
+pub(super) fn trusting(store: RootCertStore) -> Result<ClientConfig, CaError> {
+    let client = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    Ok(client.map_err(|_| CaError::Made)?.with_root_certificates(store).with_no_client_auth())
 }
 
 /// Inspection at work.
@@ -93,6 +100,13 @@ impl Inspector {
             .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
         server.session_storage = ServerSessionMemoryCache::new(SESSIONS);
         Self { inspection: inspection.clone(), server: Arc::new(server), fallback: Arc::default() }
+    }
+
+    /// The same inspection, but that it believes no upstream but those these roots vouch for, and opens everything.
+    pub(super) fn believing(inspection: &Inspection, store: RootCertStore) -> Result<Self, CaError> {
+        let (leaves, client) = (Arc::clone(&inspection.leaves), Arc::new(trusting(store)?));
+        let providers = Arc::new(|_: &str| false);
+        Ok(Self::new(&Inspection { leaves, client, pass_through: Arc::default(), providers }))
     }
 
     /// Why a connection is not to be opened, if it is not.
