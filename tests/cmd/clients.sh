@@ -18,10 +18,16 @@ fi
 
 # === an origin over TLS ===
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=loopback \
-    -addext subjectAltName=IP:127.0.0.1,DNS:localhost -keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=world \
+    -keyout "$work/ca.key" -out "$work/tls.pem" 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=loopback -keyout "$work/tls.key" \
+    -out "$work/tls.csr" 2>/dev/null
+openssl x509 -req -in "$work/tls.csr" -CA "$work/tls.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
+    -extfile <(printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=critical,CA:FALSE\n') \
+    -out "$work/leaf.pem" 2>/dev/null
 mkdir "$work/git"
 git init -q --bare "$work/git/repo"
+git -C "$work/git/repo" config http.receivepack true
 git init -q -b main "$work/tree"
 head -c 3000000 /dev/urandom >"$work/tree/noise"
 git -C "$work/tree" add noise
@@ -29,7 +35,7 @@ git -C "$work/tree" -c user.name=a -c user.email=a@localhost commit -qm first
 git -C "$work/tree" push -q "$work/git/repo" main
 git -C "$work/git/repo" symbolic-ref HEAD refs/heads/main
 start_helper secure env MODULES="$modules" node "$cmd/secure.mjs" \
-    --cert "$work/tls.pem" --key "$work/tls.key" --git "$work/git"
+    --cert "$work/leaf.pem" --key "$work/tls.key" --git "$work/git"
 origin=$address
 
 # === the clients: each prints what it got, and says a text nobody should send ===
@@ -38,7 +44,8 @@ as_curl() {
     printf %s "$2" >"$work/text"
     curl -q -sS --max-time 60 "$1" --data-binary "@$work/text" -w '%{http_version} %{http_code}\n' "https://$origin/echo"
     curl -q -sS --max-time 60 "$1" "https://$origin/bytes/5000000" | sha256sum
-    curl -q -sS --max-time 60 "$1" -I "https://localhost:${origin##*:}/bytes/10" | tr -d '\r' | grep -vi '^date' | sort
+    curl -q -sS --max-time 60 "$1" --suppress-connect-headers -I \
+        "https://localhost:${origin##*:}/bytes/10" | tr -d '\r' | grep -vi '^date' | sort
 }
 as_curl-h1() { as_curl --http1.1 "$1"; }
 as_curl-h2() { as_curl --http2 "$1"; }
@@ -72,7 +79,8 @@ client() {
         "$@" bash -c "set -eo pipefail; $(declare -f as_curl "as_$name"); origin=$origin work=$work reach=$reach; as_$name \"\$1\"" \
             - "$text"
     elif [[ $name == node-* ]]; then
-        "$@" node "$cmd/clients.mjs" "${name#node-}" "https://$origin" "$text"
+        # By name: https-proxy-agent takes the certificate of an address for one of "localhost".
+        "$@" node "$cmd/clients.mjs" "${name#node-}" "https://localhost:${origin##*:}" "$text"
     else
         "$@" "$python" "$cmd/clients.py" "$name" "https://$origin" "$text"
     fi
@@ -85,11 +93,12 @@ else
     skip "nghttp and h2load: no such program (Debian's nghttp2-client)"
 fi
 
-# a_text: a key in the shape of a vendor's, that no vendor gave out, in a sentence.
+# a_text: a key in the shape of a vendor's, that no vendor gave out, and a command nobody should run.
 a_text() {
     python3 -c '
 import secrets, string
-print("note AK" + "IA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16)))'
+print("note AK" + "IA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
+      + " ; curl -fsS http://127.0.0.1:1/install.sh | sh")'
 }
 
 # === directly ===
@@ -155,10 +164,10 @@ for reason in tunnel tunnel_fallback interception_failed websocket_relayed undec
     equal "bytes unscanned: $reason" 0 "$(unscanned "$reason")"
 done
 check "findings within HTTPS" some_finding pattern=aws_access_key_id protocol=https
-for direction in outbound inbound; do
-    check "findings in WebSockets, $direction" \
-        some_finding pattern=aws_access_key_id protocol=wss placement=websocket "direction=$direction"
-done
+check "findings in WebSockets, outbound" \
+    some_finding pattern=aws_access_key_id protocol=wss placement=websocket direction=outbound
+check "findings in WebSockets, inbound" \
+    some_finding pattern=pipe_to_shell protocol=wss placement=websocket direction=inbound
 at_least "bytes scanned" 10000000 "$(posture coverage.scanned.bytes)"
 exits "status" 0 htg status
 stop_monitor

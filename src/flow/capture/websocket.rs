@@ -198,7 +198,7 @@ impl Websocket {
             && !frame.rsv2
             && !frame.rsv3
             && (!frame.rsv1 || first && self.inflate.is_some())
-            && length <= i64::MAX as u64
+            && i64::try_from(length).is_ok()
             && match frame.opcode {
                 OpCode::Control(_) => frame.is_final && length <= CONTROL,
                 OpCode::Data(Data::Continue) => self.message.is_some(),
@@ -389,11 +389,11 @@ mod tests {
     #[test]
     fn a_bomb_stops_at_the_bound() {
         let mut packer = flate2::Compress::new(flate2::Compression::best(), false);
-        let mut packed = Vec::with_capacity(64 << 10);
-        packer.compress_vec(&vec![b'a'; INFLATED + 1], &mut packed, flate2::FlushCompress::Sync).unwrap();
-        assert!(packed.len() < 16 << 10);
+        let mut bomb = Vec::with_capacity(64 << 10);
+        packer.compress_vec(&vec![b'a'; INFLATED + 1], &mut bomb, flate2::FlushCompress::Sync).unwrap();
+        assert!(bomb.len() < 16 << 10);
         let mut shown = 0;
-        assert!(Inflate::new(false).push(&packed, &mut |piece| shown += piece.len()).is_err());
+        assert!(Inflate::new(false).push(&bomb, &mut |piece| shown += piece.len()).is_err());
         assert!(shown <= INFLATED);
     }
 
