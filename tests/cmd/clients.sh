@@ -45,7 +45,7 @@ as_curl() {
     curl -q -sS --max-time 60 "$1" --data-binary "@$work/text" -w '%{http_version} %{http_code}\n' "https://$origin/echo"
     curl -q -sS --max-time 60 "$1" "https://$origin/bytes/5000000" | sha256sum
     curl -q -sS --max-time 60 "$1" --suppress-connect-headers -I \
-        "https://localhost:${origin##*:}/bytes/10" | tr -d '\r' | grep -vi '^date' | sort
+        "https://localhost:${origin##*:}/bytes/10" | tr -d '\r' | grep -viE '^(date|connection|keep-alive):' | sort
 }
 as_curl-h1() { as_curl --http1.1 "$1"; }
 as_curl-h2() { as_curl --http2 "$1"; }
