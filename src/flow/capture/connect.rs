@@ -177,7 +177,8 @@ impl Tunnel {
         let ticket = self.connection.ticket.opaque(reason);
         if leg.write_all(first).await.is_ok() && client.write_all(heard).await.is_ok() {
             ticket.relayed((first.len() + heard.len()) as u64);
-            relay(client, leg, &ticket, self.shared.timeouts.tunnel_idle, &self.shared.stopping).await;
+            let count = |bytes: &[u8]| ticket.relayed(bytes.len() as u64);
+            relay(client, leg, count, count, self.shared.timeouts.tunnel_idle, &self.shared.stopping).await;
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
     reply::Refusal,
     tee::{fields, promised, relayed, unmeasured},
     upstream::Upstream,
+    websocket::{Extensions, Websocket},
 };
 use bytes::Bytes;
 use hudsucker::{
@@ -29,7 +30,7 @@ use hudsucker::{
     },
     hyper_util::rt::TokioIo,
 };
-use posture::{Direction, Protocol, UnscannedReason};
+use posture::{Direction, Protocol};
 use std::sync::Arc;
 
 /// What a tunnel carried and we read: where it goes, and how far that is proven.
@@ -97,6 +98,10 @@ pub(super) async fn answer(
     let from_upstream = switched.then(|| hyper::upgrade::on(&mut response));
     let (mut parts, body) = response.into_parts();
     hop::end_to_end(&mut parts.headers, if switched { keep } else { Keep::Nothing });
+    if let Some(from_upstream) = from_upstream {
+        let ways = websocket(shared, connection, &route, Extensions::agreed(&parts.headers));
+        relay_upgrade(shared, ways, from_client, from_upstream);
+    }
     let told = shared.tap.open(Head {
         direction: Direction::Inbound,
         route,
@@ -104,9 +109,6 @@ pub(super) async fn answer(
         fields: fields(&parts.headers).into_iter().chain(reason(&parts)).collect(),
     });
     parts.version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-    if let Some(from_upstream) = from_upstream {
-        relay_upgrade(shared, connection, from_client, from_upstream);
-    }
     let body = match length_of_unmodified(&parts) {
         Some(length) if !http2 => promised(length),
         _ => relayed(body, told, busy),
@@ -175,14 +177,29 @@ fn length_of_unmodified(head: &response::Parts) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// Ties both sides of an upgraded connection together. Nothing on it is looked at yet: it is counted.
-fn relay_upgrade(shared: &Arc<Shared>, connection: &Arc<Connection>, client: OnUpgrade, upstream: OnUpgrade) {
-    let (inner, connection) = (Arc::clone(shared), Arc::clone(connection));
+/// The two ways of an upgraded connection, from the client and to it, as the scanners are shown them.
+fn websocket(shared: &Shared, connection: &Arc<Connection>, route: &Route, extensions: Extensions) -> [Websocket; 2] {
+    let secured = route.protocol == Protocol::Https;
+    let protocol = if secured { Protocol::Wss } else { Protocol::Ws };
+    let route = Arc::new(Route { protocol, ..route.clone() });
+    let heads = [Direction::Outbound, Direction::Inbound].map(|direction| Head {
+        direction,
+        route: Arc::clone(&route),
+        start: StartLine::WebSocket,
+        fields: Vec::new(),
+    });
+    extensions.ways(connection, &shared.tap, heads)
+}
+
+/// Ties both sides of an upgraded connection together.
+fn relay_upgrade(shared: &Arc<Shared>, ways: [Websocket; 2], client: OnUpgrade, upstream: OnUpgrade) {
+    let inner = Arc::clone(shared);
     shared.tasks.spawn(async move {
-        let ticket = connection.ticket.opaque(UnscannedReason::WebsocketRelayed);
         if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
             let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-            relay(client, upstream, &ticket, inner.timeouts.tunnel_idle, &inner.stopping).await;
+            let [mut up, mut down] = ways;
+            let (up, down) = (|bytes: &[u8]| up.passed(bytes), |bytes: &[u8]| down.passed(bytes));
+            relay(client, upstream, up, down, inner.timeouts.tunnel_idle, &inner.stopping).await;
         }
     });
 }

@@ -29,6 +29,7 @@ pub struct MessageTicket {
     meter: Meter,
     // Changed only while the books are open, so that they and the books agree.
     relayed: AtomicU64,
+    shown: AtomicU64,
     dropped: AtomicBool,
     settled: AtomicBool,
 }
@@ -111,6 +112,7 @@ impl Meter {
         Arc::new(MessageTicket {
             meter: self.clone(),
             relayed: AtomicU64::new(0),
+            shown: AtomicU64::new(0),
             dropped: AtomicBool::new(false),
             settled: AtomicBool::new(false),
         })
@@ -206,7 +208,17 @@ impl ConnectionTicket {
     /// From here on bytes pass unseen, for `reason`: the connection is settled so, and each byte is counted so.
     pub fn opaque(&self, reason: UnscannedReason) -> OpaqueTicket {
         self.settle(Some(reason));
+        self.bytes(reason)
+    }
+
+    /// Some bytes of a connection that is read pass unseen, for `reason`: only they are counted so.
+    pub fn bytes(&self, reason: UnscannedReason) -> OpaqueTicket {
         OpaqueTicket { meter: self.meter.clone(), reason }
+    }
+
+    /// A message begins on this connection that nobody looks at.
+    pub fn message(&self) -> Arc<MessageTicket> {
+        self.meter.message()
     }
 }
 
@@ -244,6 +256,12 @@ impl MessageTicket {
         self.relayed.fetch_add(bytes, Relaxed);
     }
 
+    /// What passed packed was handed to the scanner as so many bytes: it is these that [`MessageTicket::settle`] is
+    /// told of, and a part of them stands for the same part of what was relayed.
+    pub(super) fn shown(&self, bytes: u64) {
+        self.shown.fetch_add(bytes, Relaxed);
+    }
+
     /// Part of this message was not handed to the scanner: what is not scanned of it is `dropped`.
     pub fn mark_dropped(&self) {
         self.dropped.store(true, Relaxed);
@@ -260,7 +278,14 @@ impl MessageTicket {
         }
         let relayed = self.relayed.load(Relaxed);
         let reason = if self.dropped.load(Relaxed) { Some(UnscannedReason::Dropped) } else { reason };
-        let scanned = if reason.is_none() { relayed } else { scanned.min(relayed) };
+        let scanned = match (reason, self.shown.load(Relaxed)) {
+            (None, _) => relayed,
+            (Some(_), 0) => scanned.min(relayed),
+            (Some(_), shown) => {
+                let part = u128::from(relayed) * u128::from(scanned.min(shown)) / u128::from(shown);
+                u64::try_from(part).unwrap_or(relayed)
+            }
+        };
         books.waiting().messages -= 1;
         books.waiting().bytes -= relayed;
         books.scanned.bytes += scanned;

@@ -12,7 +12,7 @@
 //! | `connect`, `recognise` | CONNECT → what it carries: requests, TLS, or a tunnel |
 //! | `inspect`, `replay` | a client's TLS → the requests in it, when that is asked for |
 //! | [`ca`] | a key → certificates for the hosts of inspected connections |
-//! | `relay` | two streams → each other, unseen and counted |
+//! | `relay`, `websocket` | two streams → each other, and a WebSocket's messages beside it |
 //! | `dial`, `leg`, `parent` | host and port → socket, secured or not, through another proxy or not: the one way out |
 //! | `upstream` | request → the connection it goes out on → response |
 //! | [`probe`](Prober) | a canary → the same listener, known by its connection alone |
@@ -54,6 +54,7 @@ mod tap;
 mod tasks;
 mod tee;
 mod upstream;
+mod websocket;
 
 pub use inspect::Inspection;
 pub use message::{Field, Head, Part, Route, StartLine};

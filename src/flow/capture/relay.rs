@@ -1,8 +1,7 @@
-//! Two streams → each other, unseen: every byte counted as it passes, no longer idle than allowed.
+//! Two streams → each other, unchanged: every byte told of once it has passed, no longer idle than allowed.
 //!
 //! Bytes pass through the stack: a tunnel on which nothing moves holds no buffer, and thousands of them are cheap.
 
-use super::meter::OpaqueTicket;
 use std::{
     future::poll_fn,
     io,
@@ -23,25 +22,31 @@ const BUFFER: usize = 16 << 10;
 /// When the proxy stops, a tunnel on which nothing moves for this long is over.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Relays until both sides have ended, one failed, or nothing moved for `idle`. A side that has only finished sending
+/// Relays, and tells `up` what passed to upstream and `down` what passed to the client, until both sides have ended, one failed, or nothing moved for `idle`. A side that has only finished sending
 /// can still receive. Once `stopping`, a tunnel is cut as soon as it is quiet.
 pub(super) async fn relay(
     mut client: impl AsyncRead + AsyncWrite + Unpin,
     mut upstream: impl AsyncRead + AsyncWrite + Unpin,
-    ticket: &OpaqueTicket,
+    mut up: impl FnMut(&[u8]),
+    mut down: impl FnMut(&[u8]),
     idle: Duration,
     stopping: &CancellationToken,
 ) {
     let last = Mutex::new(Instant::now());
-    let passed = |bytes: usize| {
-        ticket.relayed(bytes as u64);
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    let moved = || *last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    let mut up = |bytes: &[u8]| {
+        moved();
+        up(bytes);
     };
-    let (mut up, mut down) = (Way::default(), Way::default());
+    let mut down = |bytes: &[u8]| {
+        moved();
+        down(bytes);
+    };
+    let (mut there, mut back) = (Way::default(), Way::default());
     let both = poll_fn(|cx| {
-        let up = up.poll(cx, &mut client, &mut upstream, &passed)?;
-        let down = down.poll(cx, &mut upstream, &mut client, &passed)?;
-        if up.is_ready() && down.is_ready() { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
+        let there = there.poll(cx, &mut client, &mut upstream, &mut up)?;
+        let back = back.poll(cx, &mut upstream, &mut client, &mut down)?;
+        if there.is_ready() && back.is_ready() { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
     });
     tokio::select! {
         // Why a tunnel ended is its two ends' affair.
@@ -81,7 +86,7 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut (impl AsyncRead + Unpin),
         to: &mut (impl AsyncWrite + Unpin),
-        passed: &impl Fn(usize),
+        passed: &mut impl FnMut(&[u8]),
     ) -> Poll<io::Result<()>> {
         while !self.over {
             while !self.unsent.is_empty() {
@@ -89,7 +94,7 @@ impl Way {
                 if written == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
-                passed(written);
+                passed(&self.unsent[..written]);
                 self.unsent.drain(..written);
             }
             if self.ended {
@@ -109,7 +114,7 @@ impl Way {
             if read.is_empty() {
                 self.ended = true;
             } else if let Poll::Ready(written) = Pin::new(&mut *to).poll_write(cx, read)? {
-                passed(written);
+                passed(&read[..written]);
                 self.unsent.extend_from_slice(&read[written..]);
             } else {
                 self.unsent.extend_from_slice(read);
@@ -122,9 +127,13 @@ impl Way {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::capture::Meter;
+    use crate::flow::capture::{Meter, OpaqueTicket};
     use posture::UnscannedReason;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    fn count(ticket: &OpaqueTicket) -> impl FnMut(&[u8]) {
+        |bytes| ticket.relayed(bytes.len() as u64)
+    }
 
     const IDLE: Duration = Duration::from_secs(60);
 
@@ -134,7 +143,7 @@ mod tests {
         let ticket = meter.connection().opaque(UnscannedReason::Tunnel);
         let ((mut client, near), (far, mut origin)) = (duplex(64), duplex(64));
         let stopping = CancellationToken::new();
-        let relay = relay(near, far, &ticket, IDLE, &stopping);
+        let relay = relay(near, far, count(&ticket), count(&ticket), IDLE, &stopping);
         let talk = async {
             client.write_all(b"question").await.unwrap();
             client.shutdown().await.unwrap();
@@ -166,7 +175,7 @@ mod tests {
             sent.and(read.map(drop)).unwrap();
             assert!(received == bytes);
         };
-        tokio::join!(relay(near, far, &ticket, IDLE, &stopping), talk(client), talk(origin));
+        tokio::join!(relay(near, far, count(&ticket), count(&ticket), IDLE, &stopping), talk(client), talk(origin));
         assert_eq!(meter.coverage().unscanned(UnscannedReason::Tunnel).bytes, 2 * bytes.len() as u64);
     }
 
@@ -177,13 +186,13 @@ mod tests {
         let stopping = CancellationToken::new();
         let ((_client, near), (far, _origin)) = (duplex(64), duplex(64));
         let start = Instant::now();
-        relay(near, far, &ticket, IDLE, &stopping).await;
+        relay(near, far, count(&ticket), count(&ticket), IDLE, &stopping).await;
         assert_eq!(start.elapsed().as_secs(), 60);
 
         let ((_client, near), (far, _origin)) = (duplex(64), duplex(64));
         let start = Instant::now();
         stopping.cancel();
-        relay(near, far, &ticket, IDLE, &stopping).await;
+        relay(near, far, count(&ticket), count(&ticket), IDLE, &stopping).await;
         assert!(start.elapsed() < Duration::from_secs(1));
     }
 }

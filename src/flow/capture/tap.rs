@@ -173,6 +173,17 @@ impl TapMessage {
         }
     }
 
+    /// Payload bytes went through, of which [`TapMessage::show`] hands on what they mean.
+    pub(super) fn relayed(&self, bytes: u64) {
+        self.ticket.relayed(bytes);
+    }
+
+    /// A piece of the payload as the receiver reads it: unmasked, inflated. It is copied.
+    pub(super) fn show(&mut self, piece: &[u8]) {
+        self.ticket.shown(piece.len() as u64);
+        self.pass(ITEM + piece.len(), || Part::Body(Bytes::copy_from_slice(piece)));
+    }
+
     /// The trailer section went through.
     pub fn trailers(&mut self, fields: Vec<Field>) {
         self.pass(ITEM + weight(&fields), || Part::Trailers(fields));

@@ -16,7 +16,8 @@ use std::{
     task::{Context, Poll},
 };
 
-const EXCHANGES: usize = 60;
+/// Of each version, unless the variable `HTG_EXCHANGES` says otherwise.
+const EXCHANGES: usize = 100;
 /// Fields the versions write themselves.
 const FRAMING: [&str; 4] = ["transfer-encoding", "content-length", "host", "trailer"];
 
@@ -118,6 +119,7 @@ type Heard = (Method, String, Fields, Vec<u8>, Fields);
 #[tokio::test]
 async fn what_arrives_is_what_was_sent() {
     let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD];
+    let exchanges = std::env::var("HTG_EXCHANGES").map_or(EXCHANGES, |number| number.parse().unwrap());
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
     for http2 in [false, true] {
         let proxy = Inspecting::new();
@@ -144,7 +146,7 @@ async fn what_arrives_is_what_was_sent() {
         let authority = format!("localhost:{port}");
         let tls = proxy.tls(&authority, "localhost", &[alpn]).await.unwrap();
         let mut speaker = Speaker::new(tls, http2).await;
-        for n in 0..EXCHANGES {
+        for n in 0..exchanges {
             let method = methods[n % methods.len()].clone();
             let (mut sent, mut told) = (
                 message().new_tree(&mut runner).unwrap().current(),

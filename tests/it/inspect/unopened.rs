@@ -1,7 +1,8 @@
 //! What is not opened, what is opened and is not HTTP, and upstream servers that cannot be trusted.
 
 use super::rig::{Inspecting, Speaker, World, body, bounded, echo, handshake, listen, origin, request};
-use posture::UnscannedReason;
+use guardian::flow::capture::StartLine;
+use posture::{Direction, Protocol, UnscannedReason};
 use rcgen::CertificateParams;
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -117,7 +118,7 @@ async fn what_speaks_first_or_is_unknown_within_tls_is_relayed_and_counted() {
 }
 
 #[tokio::test]
-async fn a_websocket_within_tls_is_relayed_and_counted() {
+async fn a_websocket_within_tls_is_read_both_ways() {
     let proxy = Inspecting::new();
     let acceptor = proxy.world.server(&["localhost"], BOTH, |_| {});
     let port = listen(move |stream| {
@@ -153,14 +154,20 @@ async fn a_websocket_within_tls_is_relayed_and_counted() {
         answer.extend_from_slice(&byte);
     }
     assert!(answer.starts_with(b"HTTP/1.1 101 "));
-    tls.write_all(b"\x82\x06masked").await.unwrap();
+    tls.write_all(b"\x81\x06spoken").await.unwrap();
     let mut echoed = [0; 8];
     bounded(tls.read_exact(&mut echoed)).await.unwrap();
-    assert_eq!(&echoed, b"\x82\x06masked");
+    assert_eq!(&echoed, b"\x81\x06spoken");
     drop(tls);
     let (meter, seen) = proxy.rig.stop().await;
-    assert_eq!(seen.len(), 2, "its two heads were read");
-    assert_eq!(meter.coverage().unscanned(UnscannedReason::WebsocketRelayed).bytes, 16);
+    let said: Vec<_> = seen.iter().filter(|m| matches!(m.head.start, StartLine::WebSocket)).collect();
+    assert_eq!(seen.len(), 2 + said.len(), "and its two heads");
+    assert_eq!(said.iter().map(|m| m.head.direction).collect::<Vec<_>>(), [Direction::Outbound, Direction::Inbound]);
+    for message in said {
+        assert_eq!((&message.body[..], message.head.route.protocol), (&b"spoken"[..], Protocol::Wss));
+        assert!(message.head.route.verified_tls && message.head.route.names_agree);
+    }
+    assert_eq!(meter.coverage().scanned, meter.coverage().seen);
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod refused;
 mod relayed;
 pub(crate) mod rig;
 mod tunnel;
+mod websocket;

@@ -233,7 +233,7 @@ async fn a_missing_host_is_the_targets_and_a_wrong_one_is_told() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_relayed_and_counted() {
+async fn what_is_no_websocket_after_all_is_relayed_and_counted() {
     let (rig, origin) = (Rig::new(), Origin::new().await);
     let request = "GET http://ORIGIN/chat HTTP/1.1\r\nHost: x\r\nAUTH\r\nConnection: keep-alive, Upgrade\r\n\
                    Upgrade: websocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Protocol: p\r\n\r\n";
