@@ -16,7 +16,7 @@ got=$(guarded "Say the word." 2>"$work/run.err") || bad "run exits $?"
 equal "the same turn through us" "$expected" "$got"
 made=$(($(requests) - before))
 at_least "requests of that turn" 2 "$made"
-check "the provider was called by nobody but us" grep -qx 'hermes-traffic-guardian [0-9]*' < <(callers "$connected")
+check "no connection to the provider but ours" grep -qx 'hermes-traffic-guardian [0-9]*' < <(callers "$connected")
 check "with its last run the monitor ends" until_true 10 finished
 at_least "messages seen, two a request" $((2 * made)) "$(posture coverage.seen.messages)"
 equal "messages unscanned" "[]" "$(posture coverage.not_scanned)"
