@@ -3,7 +3,7 @@
 //! One client, keep-alive, HTTP/1.1, JSON answers: `h` for plain HTTP, `s` for inspected HTTPS. Each proxy is a process of
 //! its own, pinned to one core where `taskset` is there, client and origin to another. Rounds alternate, so that a
 //! change of the machine meets all alike, and a ratio is the median of its rounds' ratios.
-//! `cargo bench --bench relay [-- quick]`: with `quick` a tenth of everything.
+//! `cargo bench --bench relay [-- quick]`: with `quick` a tenth of the requests.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's answer is its table")]
 
@@ -100,15 +100,14 @@ fn main() {
     println!("\n| resident, MiB | engine | ours |\n|---|---|---|");
     println!("| idle, nothing yet | {} | {} |", mib(idle[0]), mib(idle[1]));
     println!("| peak of the above | {} | {} |", mib(peak[0]), mib(peak[1]));
-    let opened: Vec<_> = ways[1..].iter().map(|way| hold_opened(way, &origin, OPENED / tenth)).collect();
-    println!("| with {} idle inspected connections | {} | {} |", OPENED / tenth, mib(opened[0]), mib(opened[1]));
+    let opened: Vec<_> = ways[1..].iter().map(|way| hold_opened(way, &origin, OPENED)).collect();
+    println!("| with {OPENED} idle inspected connections | {} | {} |", mib(opened[0]), mib(opened[1]));
     drop(ways);
     drop((ours, engine));
     let (ours, engine) = start();
     let ways = self::ways(&engine, &ours, home.path());
-    let tunnels = TUNNELS / tenth;
-    let opaque: Vec<_> = ways[1..].iter().map(|way| hold_opaque(way, tunnels)).collect();
-    println!("| with {tunnels} idle opaque tunnels | {} | {} |", mib(opaque[0]), mib(opaque[1]));
+    let opaque: Vec<_> = ways[1..].iter().map(|way| hold_opaque(way, TUNNELS)).collect();
+    println!("| with {TUNNELS} idle opaque tunnels | {} | {} |", mib(opaque[0]), mib(opaque[1]));
     println!("\nours: ready in {}; {dropped} messages dropped unscanned; load now: {}", micros(ready), load());
 }
 

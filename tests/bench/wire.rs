@@ -78,7 +78,9 @@ impl Client {
         self.ask(path);
         let mut filled = 0;
         let head = loop {
-            filled += self.wire.read(&mut self.buffer[filled..]).expect("an answer");
+            let n = self.wire.read(&mut self.buffer[filled..]).expect("an answer");
+            assert!(n > 0, "no answer");
+            filled += n;
             if let Some(end) = memchr::memmem::find(&self.buffer[..filled], b"\r\n\r\n") {
                 break end + 4;
             }
@@ -195,8 +197,8 @@ fn serve(mut wire: impl Wire, sent: &Mutex<Vec<Instant>>) -> Option<()> {
 fn answer(size: usize) -> Vec<u8> {
     const WORDS: &str = "the agent reads a file, thinks about it \\u2014 and answers with what it found there; ";
     let text: String = WORDS.chars().cycle().take(size - 12).collect();
-    let body = format!("{{\"answer\":\"{}\"}}", text.trim_end_matches('\\'));
-    let body = format!("{body:<size$}");
+    let mut body = format!("{{\"answer\":\"{}\"}}", text.trim_end_matches('\\'));
+    body.extend(std::iter::repeat_n(' ', size - body.len()));
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.into_bytes(), body.into_bytes()].concat()
 }
