@@ -5,10 +5,11 @@ The prompt scripts it. A last user message that holds `CALL-TERMINAL <command>` 
 arguments arrive three characters at a time; the tool's result, or any other message, is answered with the text
 `pong` and a number that depends on the message alone.
 
-    fake_openai.py --ready FILE --seen FILE
+    fake_openai.py --ready FILE --seen FILE [--cert FILE --key FILE]
 
-FILE of --ready gets `host:port` once the socket listens. FILE of --seen gets one JSON line a request: what a provider
-sees, the provider's own key included, so it must lie outside every folder under test.
+FILE of --ready gets `host:port` once the socket listens. FILE of --seen gets one JSON line a connection, with the
+program that made it, and one a request: what a provider sees, the provider's own key included, so it must lie outside
+every folder under test. With --cert and --key it speaks HTTPS.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 
@@ -65,6 +67,11 @@ class Provider(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60
+
+    def setup(self):
+        port = self.client_address[1]
+        self.server.write({"caller": program_at(port), "port": port})
+        super().setup()
 
     def do_GET(self):
         self.note(b"")
@@ -130,11 +137,48 @@ class Provider(BaseHTTPRequestHandler):
             "body_bytes": len(body),
             "body_sha256": hashlib.sha256(body).hexdigest(),
         }
-        with self.server.seen_lock, open(self.server.seen, "a", encoding="utf-8") as out:
-            out.write(json.dumps(line) + "\n")
+        self.server.write(line)
 
     def log_message(self, *_):
         """Says nothing: the answer is in --seen."""
+
+
+class Server(ThreadingHTTPServer):
+    """The listener; connections have threads of their own, and so have their handshakes."""
+
+    daemon_threads = True
+
+    def __init__(self, seen, tls):
+        super().__init__(("127.0.0.1", 0), Provider)
+        self.seen, self.tls, self.seen_lock = seen, tls, Lock()
+
+    def get_request(self):
+        stream, address = super().get_request()
+        if self.tls:
+            stream = self.tls.wrap_socket(stream, server_side=True, do_handshake_on_connect=False)
+        return stream, address
+
+    def handle_error(self, request, client_address):
+        """A client that goes away, or does not trust us, is its own affair."""
+
+    def write(self, line):
+        with self.seen_lock, open(self.seen, "a", encoding="utf-8") as out:
+            out.write(json.dumps(line) + "\n")
+
+
+def program_at(port):
+    """The name of the program whose socket has this local port on loopback."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [row.split() for row in table][1:]
+    sockets = {"socket:[%s]" % row[9] for row in rows if row[1] == "0100007F:%04X" % port}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            open_files = [os.readlink("/proc/%s/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%s/fd" % pid)]
+            if sockets.intersection(open_files):
+                return os.path.basename(os.readlink("/proc/%s/exe" % pid))
+        except OSError:  # it ended meanwhile, or is another user's
+            continue
+    return "unknown"
 
 
 def whole(kind, words):
@@ -153,11 +197,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ready", required=True)
     parser.add_argument("--seen", required=True)
+    parser.add_argument("--cert")
+    parser.add_argument("--key")
     options = parser.parse_args()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    server.daemon_threads = True
-    server.seen = options.seen
-    server.seen_lock = Lock()
+    tls = None
+    if options.cert:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.cert, options.key)
+    server = Server(options.seen, tls)
     with open(options.ready + ".new", "w", encoding="ascii") as out:
         out.write("127.0.0.1:%d\n" % server.server_address[1])
     os.rename(options.ready + ".new", options.ready)
