@@ -196,7 +196,7 @@ fn serve(mut wire: impl Wire, sent: &Mutex<Vec<Instant>>) -> Option<()> {
 /// A head and `size` bytes of JSON such as a model provider sends.
 fn answer(size: usize) -> Vec<u8> {
     const WORDS: &str = "the agent reads a file, thinks about it \\u2014 and answers with what it found there; ";
-    let text: String = WORDS.chars().cycle().take(size - 12).collect();
+    let text: String = WORDS.chars().cycle().take(size - 13).collect();
     let mut body = format!("{{\"answer\":\"{}\"}}", text.trim_end_matches('\\'));
     body.extend(std::iter::repeat_n(' ', size - body.len()));
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());

@@ -1,4 +1,4 @@
-//! WebSockets: every byte relayed as it came, and what it says shown to the scanner.
+//! A WebSocket: every byte relayed as it came, and what it says shown to the scanner.
 
 use super::rig::{Origin, Rig, Wire};
 use flate2::{Compress, Compression, FlushCompress};
@@ -24,11 +24,11 @@ fn frame(first: u8, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         short @ 0..126 => frame.push(masked | u8::try_from(short).unwrap()),
         middle @ 126..65_536 => {
-            frame.push(masked | 126);
+            frame.push(masked | 0x7e);
             frame.extend(u16::try_from(middle).unwrap().to_be_bytes());
         }
         long => {
-            frame.push(masked | 127);
+            frame.push(masked | 0x7f);
             frame.extend((long as u64).to_be_bytes());
         }
     }
@@ -108,13 +108,13 @@ async fn text_is_shown_both_ways_whatever_its_fragments() {
     ]
     .concat();
     pass(&mut client, &mut upstream, &out, 1).await;
-    let back = [frame(TEXT, None, &[b'y'; 70_000]), frame(CLOSE, None, b"\x03\xe8bye")].concat();
+    let back = [frame(TEXT, None, &vec![b'y'; 70_000]), frame(CLOSE, None, b"\x03\xe8bye")].concat();
     pass(&mut upstream, &mut client, &back, 40_000).await;
     drop((client, upstream));
     let (meter, seen) = rig.stop().await;
     let outbound: [&[u8]; 3] = [b"in three pieces", &[b'x'; 126], b""];
     assert_eq!(said(&seen, Direction::Outbound), outbound);
-    assert_eq!(said(&seen, Direction::Inbound), [[b'y'; 70_000]]);
+    assert_eq!(said(&seen, Direction::Inbound), [vec![b'y'; 70_000]]);
     for message in seen.iter().filter(|m| matches!(m.head.start, StartLine::WebSocket)) {
         assert!(message.head.route.protocol == Protocol::Ws && message.head.fields.is_empty());
         assert_eq!(format!("127.0.0.1:{}", message.head.route.port), origin.name);
@@ -152,13 +152,13 @@ async fn compressed_text_is_shown_inflated_and_counted_as_it_passed() {
         let mut relayed = 0;
         let words = b"a sentence that comes again and again, a sentence that comes again".repeat(20);
         for outbound in [true, false] {
-            let mut packer = Packer::new();
+            let mut sender = Packer::new();
             for kind in [TEXT, BINARY, TEXT, TEXT] {
-                let packed = packer.pack(&words);
+                let packed = sender.pack(&words);
                 relayed += packed.len() as u64;
                 let (one, other) = packed.split_at(packed.len() / 2);
                 let mask = if outbound { MASK } else { None };
-                let mut frames = frame(kind & 0x0f | DEFLATED, mask, one);
+                let mut frames = frame((kind & 0x0f) | DEFLATED, mask, one);
                 frames.extend(frame(0x80, mask, other));
                 // One that is not, in between.
                 frames.extend(frame(TEXT, mask, b"plain"));
@@ -166,7 +166,7 @@ async fn compressed_text_is_shown_inflated_and_counted_as_it_passed() {
                 let (from, to) = if outbound { (&mut client, &mut upstream) } else { (&mut upstream, &mut client) };
                 pass(from, to, &frames, 9).await;
                 if anew {
-                    packer = Packer::new();
+                    sender = Packer::new();
                 }
             }
         }
@@ -221,7 +221,7 @@ async fn what_breaks_the_rules_is_relayed_and_counted_from_there() {
             if name == "what does not inflate" {
                 assert!((10..30).contains(&relayed.bytes), "{name}: {relayed:?}");
             } else {
-                assert_eq!(relayed.bytes as usize, broken.len() + good.len(), "{name}");
+                assert_eq!(relayed.bytes, (broken.len() + good.len()) as u64, "{name}");
                 assert_eq!(coverage.scanned.bytes, 8, "{name}");
             }
         }
@@ -269,11 +269,11 @@ async fn generated_sessions_are_relayed_unchanged_and_every_payload_byte_is_in_o
         let (rig, origin) = (Rig::new(), Origin::new().await);
         let (mut client, mut upstream) = open(&rig, &origin, "permessage-deflate").await;
         let (messages, mask, piece): (Vec<Spoken>, _, _) = session.new_tree(&mut runner).unwrap().current();
-        let (mut texts, mut binary, mut total, mut packer) = (Vec::new(), 0, 0, Packer::new());
+        let (mut texts, mut binary, mut total, mut sender) = (Vec::new(), 0, 0, Packer::new());
         let mut frames = Vec::new();
         for (text, deflated, fragments, ping) in &messages {
             let whole = fragments.concat();
-            let payload = if *deflated { packer.pack(&whole) } else { whole.clone() };
+            let payload = if *deflated { sender.pack(&whole) } else { whole.clone() };
             let size = payload.len().div_ceil(fragments.len()).max(1);
             let pieces: Vec<_> = if payload.is_empty() { vec![&[][..]] } else { payload.chunks(size).collect() };
             for (at, part) in pieces.iter().enumerate() {
@@ -284,7 +284,7 @@ async fn generated_sessions_are_relayed_unchanged_and_every_payload_byte_is_in_o
                 };
                 let end = if at + 1 == pieces.len() { 0x80 } else { 0 };
                 let packed = if at == 0 && *deflated { DEFLATED } else { 0 };
-                frames.extend(frame(kind & 0x0f | end | packed, Some(mask), part));
+                frames.extend(frame((kind & 0x0f) | end | packed, Some(mask), part));
                 if let (0, Some(ping)) = (at, ping) {
                     frames.extend(frame(PING, Some(mask), ping));
                     binary += ping.len() as u64;
