@@ -31,7 +31,7 @@ pub(crate) struct Ears {
     /// Requests, but for leases.
     pub(crate) asked: mpsc::Sender<Asked>,
     /// Leases held.
-    pub(crate) leases: watch::Sender<usize>,
+    pub(crate) leases: watch::Sender<Leases>,
     /// Requests being answered.
     pub(crate) answering: TaskTracker,
 }
@@ -114,13 +114,22 @@ async fn serve(mut client: UnixStream, ears: &Ears) -> io::Result<()> {
     say(&mut client, &response.unwrap_or_else(|| Response::failed("the monitor is ending"))).await
 }
 
+/// The leases on this monitor. Whoever watches may see only the newest value, so that there was one is kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Leases {
+    /// Held now.
+    pub(crate) held: usize,
+    /// One was taken, and perhaps let go since.
+    pub(crate) ever: bool,
+}
+
 /// One lease.
-struct Held(watch::Sender<usize>);
+struct Held(watch::Sender<Leases>);
 
 impl Held {
     /// `None` once the monitor no longer looks at its leases: it is ending.
-    fn new(leases: watch::Sender<usize>) -> Option<Self> {
-        leases.send_modify(|held| *held += 1);
+    fn new(leases: watch::Sender<Leases>) -> Option<Self> {
+        leases.send_modify(|leases| *leases = Leases { held: leases.held + 1, ever: true });
         let this = Self(leases);
         (!this.0.is_closed()).then_some(this)
     }
@@ -128,7 +137,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.send_modify(|held| *held -= 1);
+        self.0.send_modify(|leases| leases.held -= 1);
     }
 }
 

@@ -7,12 +7,12 @@ use tokio_util::task::TaskTracker;
 const SOON: Duration = Duration::from_secs(20);
 
 /// A server whose every answer is `answer`, while `body` asks.
-fn served(name: &str, answer: Option<Response>, body: impl FnOnce(&Home, watch::Receiver<usize>)) {
+fn served(name: &str, answer: Option<Response>, body: impl FnOnce(&Home, watch::Receiver<Leases>)) {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(&crate::home::tests::config(&dir.path().join(name))).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (asked, mut requests) = mpsc::channel::<Asked>(4);
-    let (leases, held) = watch::channel(0);
+    let (leases, held) = watch::channel(Leases::default());
     let server = runtime.block_on(async { Server::bind(&home) }).unwrap();
     runtime.spawn(async move { server.serve(Ears { asked, leases, answering: TaskTracker::new() }).await });
     runtime.spawn(async move {
@@ -86,7 +86,7 @@ fn a_lease_is_held_until_it_is_dropped() {
     served("home", None, |home, mut held| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut reaches = |n: usize| {
-            let wait = async { tokio::time::timeout(SOON, held.wait_for(|held| *held == n)).await.map(|_| ()) };
+            let wait = async { tokio::time::timeout(SOON, held.wait_for(|leases| leases.held == n)).await.map(|_| ()) };
             runtime.block_on(wait).unwrap();
         };
         let first = lease(home, SOON).unwrap();

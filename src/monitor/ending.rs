@@ -4,7 +4,7 @@ use super::{Options, Signals, desk::Desk, inspecting::Inspecting};
 use crate::{
     control::{
         Request, Response,
-        server::{self, Asked, Ears, Server},
+        server::{self, Asked, Ears, Leases, Server},
     },
     home::{Home, Lock, Running},
 };
@@ -40,7 +40,7 @@ pub(super) struct RunningMonitor {
 impl RunningMonitor {
     pub(super) async fn until_the_end(mut self, mut signals: Signals, control: Server, options: Options) -> Ended {
         let (asked, requests) = mpsc::channel(16);
-        let (leases, held) = watch::channel(0);
+        let (leases, held) = watch::channel(Leases::default());
         let answering = TaskTracker::new();
         let ears = Ears { asked, leases, answering: answering.clone() };
         let listening = tokio::spawn(async move { control.serve(ears).await });
@@ -116,15 +116,38 @@ async fn answer(mut requests: mpsc::Receiver<Asked>, desk: Desk, stop: oneshot::
 }
 
 /// Returns when the last lease was let go, or none was ever taken.
-async fn last_lease(mut held: watch::Receiver<usize>) {
-    let first = timeout(FIRST_LEASE_WITHIN, async { held.wait_for(|held| *held > 0).await.is_ok() }).await;
+async fn last_lease(mut leases: watch::Receiver<Leases>) {
+    let first = timeout(FIRST_LEASE_WITHIN, async { leases.wait_for(|leases| leases.ever).await.is_ok() }).await;
     if first == Ok(true) {
-        let _ = held.wait_for(|held| *held == 0).await;
+        let _ = leases.wait_for(|leases| leases.held == 0).await;
     }
 }
 
 async fn over(threads: &[JoinHandle<()>]) {
     while !threads.iter().all(JoinHandle::is_finished) {
         sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_let_go_before_anyone_looked_was_the_last_one() {
+        let (leases, watched) = watch::channel(Leases::default());
+        leases.send_replace(Leases { held: 1, ever: true });
+        leases.send_replace(Leases { held: 0, ever: true });
+        let begun = tokio::time::Instant::now();
+        last_lease(watched).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO, "no wait for a first lease that has been");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_monitor_nobody_leans_on_ends_after_a_while() {
+        let (_leases, watched) = watch::channel(Leases::default());
+        let begun = tokio::time::Instant::now();
+        last_lease(watched).await;
+        assert_eq!(begun.elapsed(), FIRST_LEASE_WITHIN);
     }
 }
