@@ -215,6 +215,23 @@ rm -f "$home/run/control.sock"
 exits "stop, without its socket" 0 htg stop
 check "by the process the lock names" wait_gone "$monitor"
 
+# A body full of findings, faster than any disk.
+fresh
+start_monitor --export-every 1h
+keys=20000
+python3 -c '
+import random, string, sys
+letters = string.ascii_letters + string.digits
+part = lambda: "".join(random.choices(letters, k=20))
+for _ in range(int(sys.argv[1])):
+    print("sk-" + part() + "T3Blbk" + "FJ" + part())' "$keys" >"$work/keys"
+through -o /dev/null --data-binary "@$work/keys" "http://$origin/echo"
+accounted() { export_now && [[ $(($(findings) + $(posture attested.not_recorded))) == "$keys" ]]; }
+check "$keys findings in one body: each in the log or in a number" until_true 20 accounted
+echo "       | findings $(findings), not_recorded $(posture attested.not_recorded)"
+exits "verify" 0 htg verify
+stop_monitor
+
 # Out of file descriptors: connections wait or are refused, then all is well.
 fresh
 HTG_WITH=(prlimit --nofile=320:320)
