@@ -130,12 +130,13 @@ fn run(
     let mut retries = RETRIES;
     let (posture, state) = loop {
         let authentic = authenticate(folder, &generation, &anchor);
-        match authentic.and_then(|documents| check_newer(folder, &documents.0, &anchor).map(|()| documents)) {
+        let last = authentic.and_then(|documents| match check_newer(folder, &documents.0, &anchor) {
+            Err(Reason::RolledBack { newer, .. }) if leads_to(folder, newer)? => Ok(documents),
+            judged => judged.map(|()| documents),
+        });
+        match last {
             Ok(documents) => break documents,
             Err(reason) if reason.is_racy() && retries > 0 => {
-                if let Reason::RolledBack { .. } = reason {
-                    thread::sleep(PUBLISHED_WITHIN);
-                }
                 let now = folder.current()?;
                 if now.number() == generation.number() {
                     return Err(reason);
@@ -162,6 +163,12 @@ fn run(
     ];
     report.limits.extend(more.into_iter().filter_map(|(holds, limit)| holds.then_some(limit)));
     Ok(())
+}
+
+/// Whether `current` moves on to the generation `newer`, or past it: then what was read was the last word when it was read.
+fn leads_to(folder: &Folder, newer: u64) -> Result<bool, Reason> {
+    thread::sleep(PUBLISHED_WITHIN);
+    Ok(folder.current()?.number().is_some_and(|now| now >= newer))
 }
 
 // === Authenticity: everything that does not depend on the time or the reader's wishes ===

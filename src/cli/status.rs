@@ -82,6 +82,9 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     let at = self_test.last_run_at.map_or_else(String::new, |at| format!(" at {at}"));
     row("self-test", format_args!("{}{at}", self_test.result))?;
     row("findings", format_args!("{} and {} further sightings", status.counts.findings, status.counts.folded))?;
+    if status.attested.not_recorded > 0 {
+        row("not recorded", format_args!("{} findings the log had no room for", status.attested.not_recorded))?;
+    }
     row("", by_name(&status.counts.severity))?;
     row("", by_name(&status.counts.family))?;
     coverage(&status.coverage)?;

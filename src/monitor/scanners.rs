@@ -116,7 +116,8 @@ impl Bench {
             return self.signs.expected();
         }
         let finding = self.redactor.finding(hit, clock::now());
-        if self.found.try_send(finding).is_err() {
+        // A flood waits here, off the forwarding path: what the queue before us then has no room for is counted as dropped.
+        if self.found.blocking_send(finding).is_err() {
             self.signs.lost();
         }
     }
@@ -155,12 +156,18 @@ mod tests {
         }
     }
 
-    /// Scans these bodies, each a message of its own, with room for `room` findings nobody takes.
-    fn scanned(room: usize, bodies: &[String], names_agree: bool) -> (Vec<Finding>, posture::Attested, Meter) {
+    /// Scans these bodies, each a message of its own, with one finding at a time on its way to whoever takes them.
+    fn scanned(
+        taken_by_someone: bool,
+        bodies: &[String],
+        names_agree: bool,
+    ) -> (Vec<Finding>, posture::Attested, Meter) {
         let meter = Meter::default();
         let (tap, mut intakes) = Tap::new(1 << 20, 1, meter.clone());
         let signs = Arc::new(Signs::new(1, tap.gauge()));
-        let (found, mut taken) = mpsc::channel(room);
+        let (found, mut taken) = mpsc::channel(1);
+        let collector = taken_by_someone
+            .then(|| thread::spawn(move || std::iter::from_fn(|| taken.blocking_recv()).collect::<Vec<_>>()));
         let bench = Bench {
             detector: Detector::new(Limits::default(), &[], Some(OWN_TOKEN)),
             redactor: Arc::new(Redactor::new(&[7; 32])),
@@ -177,7 +184,7 @@ mod tests {
         assert_eq!(signs.queue_used(), 0);
         signs.watch(std::time::Instant::now());
         assert!(signs.scanner_stalled(), "a thread that is gone is told");
-        (std::iter::from_fn(|| taken.try_recv().ok()).collect(), signs.attested(), meter)
+        (collector.map(|t| t.join().unwrap()).unwrap_or_default(), signs.attested(), meter)
     }
 
     fn key(n: usize) -> String {
@@ -189,11 +196,18 @@ mod tests {
     #[test]
     fn findings_nobody_takes_are_counted_and_the_messages_all_the_same() {
         let bodies: Vec<_> = (0..5).map(key).collect();
-        let (found, attested, meter) = scanned(2, &bodies, true);
-        assert_eq!((found.len(), attested.not_recorded), (2, 3));
+        let (found, attested, meter) = scanned(false, &bodies, true);
+        assert_eq!((found.len(), attested.not_recorded), (0, 5));
         let coverage = meter.coverage();
         assert!(coverage.adds_up());
         assert_eq!((coverage.scanned.messages, coverage.not_scanned), (5, vec![]));
+    }
+
+    #[test]
+    fn a_flood_waits_for_whoever_takes_it_and_loses_nothing() {
+        let bodies: Vec<_> = (0..40).map(key).collect();
+        let (found, attested, _) = scanned(true, &bodies, true);
+        assert_eq!((found.len(), attested.not_recorded), (40, 0));
     }
 
     #[test]
@@ -229,13 +243,13 @@ mod tests {
 
     #[test]
     fn our_own_token_is_counted_and_no_finding() {
-        let (found, attested, _) = scanned(9, &[format!("say {OWN_TOKEN} again"), "nothing".into()], true);
+        let (found, attested, _) = scanned(true, &[format!("say {OWN_TOKEN} again"), "nothing".into()], true);
         assert_eq!((found.len(), attested.token_seen), (0, 1));
     }
 
     #[test]
     fn a_message_whose_names_do_not_agree_is_counted() {
-        assert_eq!(scanned(9, &["nothing".into()], true).1.audience_mismatch, 0);
-        assert_eq!(scanned(9, &["nothing".into(), "more".into()], false).1.audience_mismatch, 2);
+        assert_eq!(scanned(true, &["nothing".into()], true).1.audience_mismatch, 0);
+        assert_eq!(scanned(true, &["nothing".into(), "more".into()], false).1.audience_mismatch, 2);
     }
 }
