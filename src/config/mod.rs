@@ -287,7 +287,7 @@ impl Loaded {
         if config.proxy_url.as_ref().is_some_and(|proxy| is_listener(proxy, config.listen)) {
             return refuse("proxy_url", "is this proxy itself");
         }
-        if config.ca_bundle.as_deref().is_some_and(|path| Roots::load(Some(path)).is_err()) {
+        if config.ca_bundle.as_deref().is_some_and(|path| Roots::check(path).is_err()) {
             return refuse("ca_bundle", "is no file of certificates that can be read");
         }
         let own = config.ca.mode == Some(CaMode::Operator);

@@ -35,6 +35,14 @@ impl Roots {
         Ok(Self { platform, extra })
     }
 
+    /// Reads a file of extra roots and keeps nothing: whether it could be used.
+    ///
+    /// # Errors
+    /// As [`Roots::load`] for that file; the platform's are not looked at.
+    pub fn check(extra: &Path) -> Result<(), CaError> {
+        read(extra).map(drop)
+    }
+
     /// Those that can be used, as an anchor for verification. Our own authority is none, by whichever certificate:
     /// `SSL_CERT_FILE` may name our bundle, and it speaks for clients' connections to us alone.
     pub(in super::super) fn store(&self, ours: &Ca) -> RootCertStore {
