@@ -85,6 +85,10 @@ hex_type!(
     InstallId, 16
 );
 hex_type!(
+    /// An Ed25519 public key: the 32 bytes of RFC 8032, 64 digits.
+    PublicKeyHex, 32
+);
+hex_type!(
     /// One run of the monitor: 128 random bits made when it starts.
     RunId, 16
 );

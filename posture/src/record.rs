@@ -108,6 +108,15 @@ pub enum EventBody {
     },
     /// Records at the beginning of the log go, once this is signed.
     Prune(Box<Prune>),
+    /// Another key signs soon: a statement in `rotations.jsonl` names this event, or the change was given up.
+    Rotate {
+        /// The identifier of the key that is to sign.
+        new_key_id: Sha256Hex,
+        /// The statement's number.
+        number: u64,
+        /// The identifier of the key that signs.
+        old_key_id: Sha256Hex,
+    },
     /// The last record of its segment.
     Seal {
         /// Bytes of the segment before this line.

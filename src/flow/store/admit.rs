@@ -5,7 +5,7 @@
 //! | less than half its bound that is young | everything |
 //! | less than 7/8 | outbound high and critical; the first of each (rule, dest) |
 //! | less than 15/16 | no finding; folds, overflows and clock steps |
-//! | less than 63/64 | no more than a run's own events: start, stop, checkpoint, gap |
+//! | less than 63/64 | no more than a run's own events: start, stop, checkpoint, gap, rotate |
 //! | less than all of it | no more than what makes room: seal, prune |
 //!
 //! Young are segments with a record younger than a week. What is older does not count against findings: it goes before
@@ -60,9 +60,11 @@ impl Admission {
             | EventBody::Overflow { .. }
             | EventBody::ClockStep { .. }
             | EventBody::TunnelFallback { .. } => self.max_bytes - self.max_bytes / 16,
-            EventBody::Checkpoint(_) | EventBody::Gap { .. } | EventBody::Start { .. } | EventBody::Stop { .. } => {
-                self.max_bytes - self.max_bytes / 64
-            }
+            EventBody::Checkpoint(_)
+            | EventBody::Gap { .. }
+            | EventBody::Rotate { .. }
+            | EventBody::Start { .. }
+            | EventBody::Stop { .. } => self.max_bytes - self.max_bytes / 64,
             // What makes room again.
             EventBody::Prune(_) | EventBody::Seal { .. } => self.max_bytes,
         };
