@@ -57,6 +57,11 @@ impl Audience {
         Self { rules, entries, first: Mutex::default(), hasher: RandomState::new() }
     }
 
+    /// Forgets the credentials seen: what comes next comes from somewhere else.
+    pub fn forget(&self) {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Judges one match in its view, on its way.
     pub fn judge(&self, found: &Match<'_>, view: &View<'_>, route: &Route) -> Judgement {
         let rule = found.rule;

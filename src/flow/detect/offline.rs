@@ -13,7 +13,8 @@ use std::{
     sync::Arc,
 };
 
-/// Scans `text` as one message going in `direction`.
+/// Scans `text` as one message going in `direction`. Texts have nothing to do with each other: a second one with another
+/// key for the same vendor is no second credential of one agent.
 ///
 /// `host`, or else the text's own `Host` field, stands for the CONNECT authority and the SNI too; without either the
 /// destination is unknown, and nothing is expected there. Verified TLS on port 443 is assumed, unless the request
@@ -35,6 +36,7 @@ pub fn scan(
     });
     let mut head = Head { direction, route: Arc::new(nowhere()), start, fields };
     head.route = Arc::new(route(&head, host));
+    detector.forget_credentials();
     let chunked = head.field("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().ends_with(b"chunked"));
     let plain = chunked.then(|| unchunked(body)).flatten();
     let mut scanner = Scanner::new(Arc::clone(detector), head, on);
@@ -223,6 +225,19 @@ mod tests {
             let route = route_of(text, None);
             assert!(!route.verified_tls, "{text}");
         }
+    }
+
+    #[test]
+    fn keys_of_several_agents_on_their_way_to_their_vendor_are_all_expected() {
+        let detector = Detector::new(crate::flow::detect::Limits::default(), &[], None);
+        let mut said = Vec::new();
+        for template in ["gsk_{{alnum:52}}", "{{alnum:1}} gsk_{{alnum:52}}"] {
+            let made = crate::flow::detect::rule::expand(template);
+            let key = made.rsplit(' ').next().unwrap();
+            let text = format!("POST /v1/x HTTP/1.1\nHost: api.groq.com\nAuthorization: Bearer {key}\n\n{{}}");
+            scan(&detector, Direction::Outbound, text.as_bytes(), None, &mut |hit| said.push(hit.expected));
+        }
+        assert_eq!(said, [true, true]);
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Detector {
         self.audience.is_vendors(host)
     }
 
+    /// Forgets which credentials went to their vendors: the next message is of another agent.
+    pub fn forget_credentials(&self) {
+        self.audience.forget();
+    }
+
     /// Runs every example and counter-example through the matcher.
     pub fn selftest(&self) -> SelftestReport {
         selftest::run(&self.matcher)
