@@ -29,12 +29,12 @@ pub use document::{
 };
 pub use hex::{Fingerprint, HexError, InstallId, PublicKeyHex, RunId, Sha256Hex};
 pub use memory::Memory;
-pub use record::{Checkpoint, Event, EventBody, FindingRecord, Prune};
+pub use record::{Checkpoint, Event, EventBody, FindingRecord, Prune, Reload};
 pub use rotation::Rotation;
 pub use time::{Timestamp, TimestampError};
 pub use word::{
     CaMode, DegradedReason, Direction, Encoding, Ended, Family, Mode, MonitorStatus, Placement, Platform, Protocol,
-    PruneReason, SelfTestResult, Severity, ThreatType, UnscannedReason, VerdictResult, Word, WordError,
+    PruneReason, SelfTestResult, Severity, ThreatType, UnscannedReason, VerdictResult, Weakening, Word, WordError,
 };
 
 /// `schema_version` of `posture.json`.

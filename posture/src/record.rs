@@ -117,6 +117,8 @@ pub enum EventBody {
         /// The identifier of the key that signs.
         old_key_id: Sha256Hex,
     },
+    /// A configuration read anew took the place of the one in force.
+    Reload(Box<Reload>),
     /// The last record of its segment.
     Seal {
         /// Bytes of the segment before this line.
@@ -155,6 +157,22 @@ pub struct Prune {
     pub last_sha256: Sha256Hex,
     /// Why they go.
     pub reason: PruneReason,
+}
+
+/// What was in force before and after a reload, and what of it is weaker now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reload {
+    /// The posture's `config_sha256` from here on.
+    pub config_sha256: Sha256Hex,
+    /// The posture's `pattern_set.sha256` from here on.
+    pub pattern_set_sha256: Sha256Hex,
+    /// The `config_sha256` before.
+    pub previous_config_sha256: Sha256Hex,
+    /// The `pattern_set.sha256` before.
+    pub previous_pattern_set_sha256: Sha256Hex,
+    /// What is weaker than it was: sorted [`crate::Weakening`] words.
+    pub weakened: Vec<Word>,
 }
 
 /// The cumulative tally at one moment.

@@ -155,6 +155,27 @@ words!(
     }
 );
 words!(
+    /// What a reload made weaker than it was.
+    Weakening {
+        /// A server more, or a vendor more for one, that a key may go to unseen.
+        Audience = "audience",
+        /// Exports are further apart.
+        ExportPeriod = "export_period",
+        /// Sightings fold for longer, or fewer windows stay open.
+        Fold = "fold",
+        /// A host more that is never inspected.
+        PassThrough = "pass_through",
+        /// The log keeps less, or for a shorter time.
+        Retention = "retention",
+        /// A rule that was in force is gone, or another one stands under its name.
+        Rules = "rules",
+        /// Less of a message is looked at.
+        ScanBounds = "scan_bounds",
+        /// A suppression more, or one that lasts longer.
+        Suppress = "suppress",
+    }
+);
+words!(
     /// The outcome of the last self-test.
     SelfTestResult { Failed = "failed", NotRun = "not_run", Passed = "passed" }
 );
@@ -241,7 +262,7 @@ macro_rules! into_word {
         })+
     };
 }
-into_word!(DegradedReason, Direction, Encoding, Family, Severity, UnscannedReason);
+into_word!(DegradedReason, Direction, Encoding, Family, Severity, UnscannedReason, Weakening);
 
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

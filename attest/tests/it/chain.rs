@@ -8,8 +8,8 @@ use attest::{
 };
 use posture::{
     Attested, Checkpoint, Counts, Coverage, Direction, Encoding, Ended, Event, EventBody, Family, FindingRecord,
-    Fingerprint, InstallId, MAX_INTEGER, NamedCount, Placement, Platform, Protocol, RunId, Severity, Sha256Hex,
-    Timestamp, Totals, Unscanned, UnscannedReason,
+    Fingerprint, InstallId, MAX_INTEGER, NamedCount, Placement, Platform, Protocol, Reload, RunId, Severity, Sha256Hex,
+    Timestamp, Totals, Unscanned, UnscannedReason, Weakening,
 };
 use proptest::{prelude::*, sample::select};
 
@@ -81,6 +81,19 @@ fn an_event_body() -> impl Strategy<Value = EventBody> {
             dest,
             rule: f.into()
         }),
+        (any::<[[u8; 32]; 4]>(), prop::sample::subsequence(Weakening::ALL, 0..=Weakening::ALL.len())).prop_map(
+            |(hashes, weakened)| {
+                let [config_sha256, pattern_set_sha256, previous_config_sha256, previous_pattern_set_sha256] =
+                    hashes.map(|hash| Sha256Hex::from_bytes(&hash));
+                EventBody::Reload(Box::new(Reload {
+                    config_sha256,
+                    pattern_set_sha256,
+                    previous_config_sha256,
+                    previous_pattern_set_sha256,
+                    weakened: weakened.into_iter().map(Into::into).collect(),
+                }))
+            }
+        ),
         any::<[u8; 16]>().prop_map(|id| EventBody::Start { run_id: RunId::from_bytes(&id) }),
         select(Ended::ALL).prop_map(|ended| EventBody::Stop { ended }),
     ]

@@ -62,6 +62,7 @@ impl Admission {
             | EventBody::TunnelFallback { .. } => self.max_bytes - self.max_bytes / 16,
             EventBody::Checkpoint(_)
             | EventBody::Gap { .. }
+            | EventBody::Reload(_)
             | EventBody::Rotate { .. }
             | EventBody::Start { .. }
             | EventBody::Stop { .. } => self.max_bytes - self.max_bytes / 64,
