@@ -15,6 +15,7 @@
 //! | [`seal`](mod@seal) | document → signed bytes |
 //! | [`chain`] | record ⇄ line, each bound to the line before |
 //! | [`folder`] | state folder → bytes, read-only and bounded |
+//! | `prefix` | why the log begins where it does |
 //! | [`verify`](mod@verify) | the steps of a verification, in their order |
 //! | [`reason`] | why a verification did not pass, and what a passing one does not prove |
 //! | [`report`] | the answer, for a person and for a program |
@@ -23,6 +24,7 @@ pub mod canonical;
 pub mod chain;
 pub mod digest;
 pub mod folder;
+mod prefix;
 pub mod reason;
 pub mod report;
 pub mod seal;

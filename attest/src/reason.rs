@@ -7,7 +7,8 @@ use crate::{
 };
 use keys::{KeyError, KeyId};
 use posture::{Ended, Sha256Hex, Timestamp, VerdictResult, Word};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
 /// The first step that failed, with its facts. Never with anything a file holds that is not a number or a known word.
 #[derive(Debug, thiserror::Error, Serialize)]
@@ -83,7 +84,9 @@ pub enum Reason {
         sequence: u64,
     },
     /// Records at the beginning are gone, or announced to go, otherwise than the posture says.
-    #[error("the posture says the log begins at record {first_seq}, and the newest signed prune event does not")]
+    #[error(
+        "the posture says the log begins at record {first_seq}, and no newest signed prune or recovery event says so"
+    )]
     LogPrefix {
         /// The first record the posture claims.
         first_seq: u64,
@@ -278,13 +281,12 @@ fn list(words: &[Word]) -> String {
     if words.is_empty() { "no reason stated".into() } else { words.join(", ") }
 }
 
-fn as_text<S: serde::Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&value.to_string())
 }
 
 /// Something a passing verification does not prove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
     /// The signer is trusted.
@@ -301,14 +303,40 @@ pub enum Limit {
     NoCurrent,
     /// What was pruned.
     PrunedRecords,
+    /// What was set aside when a person began the log anew.
+    BegunAnew {
+        /// The first record that is provable.
+        first_seq: u64,
+    },
     /// A stop is the last word.
     ExpiryNotTested,
 }
 
 impl Limit {
-    /// What is not proved.
-    pub fn text(self) -> &'static str {
+    /// Its name in a report.
+    pub fn name(self) -> &'static str {
         match self {
+            Self::KeyHolder => "key_holder",
+            Self::UnsignedRecords => "unsigned_records",
+            Self::FolderRollback => "folder_rollback",
+            Self::OtherTraffic => "other_traffic",
+            Self::OwnAnchor => "own_anchor",
+            Self::NoCurrent => "no_current",
+            Self::PrunedRecords => "pruned_records",
+            Self::BegunAnew { .. } => "begun_anew",
+            Self::ExpiryNotTested => "expiry_not_tested",
+        }
+    }
+
+    /// What is not proved.
+    pub fn text(self) -> Cow<'static, str> {
+        let text = match self {
+            Self::BegunAnew { first_seq } => {
+                return format!(
+                    "records before number {first_seq} are not provable: the log was damaged, and a person began it anew"
+                )
+                .into();
+            }
             Self::KeyHolder => "whoever holds the signing key can omit or invent records",
             Self::UnsignedRecords => "records newer than the last export can be cut or altered unseen",
             Self::FolderRollback => "the whole folder can be set back to an older state that is still valid",
@@ -323,6 +351,14 @@ impl Limit {
                 "the oldest records were pruned: of them the sums alone are known, as they were signed"
             }
             Self::ExpiryNotTested => "the expiry of a stopped monitor's last word is not tested: it may be of any age",
-        }
+        };
+        text.into()
+    }
+}
+
+/// As its name.
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }

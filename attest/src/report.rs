@@ -9,6 +9,7 @@ use crate::{
 use keys::KeyId;
 use posture::{Digests, Platform, Posture, Sha256Hex, VERDICT_SCHEMA, Verdict, VerdictResult};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
 /// `schema_version` of a serialised [`Report`].
 pub const REPORT_SCHEMA: &str = "clawsec-traffic-verification/v1";
@@ -94,7 +95,7 @@ impl Serialize for Report {
         #[derive(Serialize)]
         struct Named {
             name: Limit,
-            text: &'static str,
+            text: Cow<'static, str>,
         }
         Json {
             schema_version: REPORT_SCHEMA,

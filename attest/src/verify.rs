@@ -9,14 +9,14 @@ use crate::{
     chain::{Chain, FIRST_SEQ, LineError, Record},
     digest::{self, Document, sha256},
     folder::{self, Folder, Generation, Line, Place},
+    prefix::Prefix,
     reason::{Limit, Reason},
     report::Report,
 };
 use chrono::TimeDelta;
 use keys::{PublicKey, Signature};
 use posture::{
-    Counts, Ended, EventBody, MonitorStatus, Posture, Prune, Sha256Hex, State, Timestamp, UnscannedReason,
-    VALID_PERIODS, VerdictResult,
+    Counts, Ended, MonitorStatus, Posture, Sha256Hex, State, Timestamp, UnscannedReason, VALID_PERIODS, VerdictResult,
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::Deref, path::Path, thread, time::Duration};
@@ -128,9 +128,9 @@ fn run(
     let mut generation = folder.current()?;
     let anchor = anchor?;
     let mut retries = RETRIES;
-    let (posture, state) = loop {
+    let Authentic { posture, state, begun_anew } = loop {
         let authentic = authenticate(folder, &generation, &anchor);
-        let last = authentic.and_then(|documents| match check_newer(folder, &documents.0, &anchor) {
+        let last = authentic.and_then(|documents| match check_newer(folder, &documents.posture, &anchor) {
             Err(Reason::RolledBack { newer, .. }) if leads_to(folder, newer)? => Ok(documents),
             judged => judged.map(|()| documents),
         });
@@ -158,7 +158,8 @@ fn run(
     let more = [
         (matches!(options.anchor, Anchor::Own), Limit::OwnAnchor),
         (!generation.is_named(), Limit::NoCurrent),
-        (posture.finding_log.first_seq != FIRST_SEQ, Limit::PrunedRecords),
+        (posture.finding_log.first_seq != FIRST_SEQ && !begun_anew, Limit::PrunedRecords),
+        (begun_anew, Limit::BegunAnew { first_seq: posture.finding_log.first_seq }),
         (posture.monitor_status == MonitorStatus::Stopped && options.max_age.is_none(), Limit::ExpiryNotTested),
     ];
     report.limits.extend(more.into_iter().filter_map(|(holds, limit)| holds.then_some(limit)));
@@ -173,7 +174,15 @@ fn leads_to(folder: &Folder, newer: u64) -> Result<bool, Reason> {
 
 // === Authenticity: everything that does not depend on the time or the reader's wishes ===
 
-fn authenticate(folder: &Folder, generation: &Generation, key: &PublicKey) -> Result<(Posture, State), Reason> {
+/// Everything that was signed, and holds.
+struct Authentic {
+    posture: Posture,
+    state: State,
+    /// The first record retained is the one a person began the log anew with.
+    begun_anew: bool,
+}
+
+fn authenticate(folder: &Folder, generation: &Generation, key: &PublicKey) -> Result<Authentic, Reason> {
     let posture: Posture = document(generation.posture(), &folder::read(generation.posture())?, key)?;
     let (Some(path), Some(number)) = (generation.state(), generation.number()) else { return Err(Reason::Partial) };
     if posture.sequence != number {
@@ -184,9 +193,9 @@ fn authenticate(folder: &Folder, generation: &Generation, key: &PublicKey) -> Re
         return Err(Reason::StateLink { path: path.into(), sequence: posture.sequence });
     }
     let state = document(path, &bytes, key)?;
-    check_log(folder, &posture)?;
+    let begun_anew = check_log(folder, &posture)?;
     check_earlier(folder, &posture, key)?;
-    Ok((posture, state))
+    Ok(Authentic { posture, state, begun_anew })
 }
 
 /// A signed document, step by step.
@@ -218,8 +227,9 @@ fn document<D: Document>(path: &Path, bytes: &[u8], key: &PublicKey) -> Result<D
     Ok(document)
 }
 
-/// Follows the chain up to the signed head. What stands above it is nobody's word yet, and is not looked at.
-fn check_log(folder: &Folder, posture: &Posture) -> Result<(), Reason> {
+/// Follows the chain up to the signed head. What stands above it is nobody's word yet, and is not looked at. True when
+/// the log was begun anew, and nothing was pruned since.
+fn check_log(folder: &Folder, posture: &Posture) -> Result<bool, Reason> {
     let next = posture.finding_log.next_seq;
     let last = next.saturating_sub(1);
     let mut walk = Walk::new(posture.finding_log.first_seq);
@@ -243,7 +253,8 @@ fn check_log(folder: &Folder, posture: &Posture) -> Result<(), Reason> {
     if let Some(path) = walk.unknown {
         return Err(Reason::UnknownVersion { path });
     }
-    if walk.counts()? == posture.counts { Ok(()) } else { Err(Reason::Counts { last }) }
+    let begun_anew = walk.prefix.is_recovery();
+    if walk.counts()? == posture.counts { Ok(begun_anew) } else { Err(Reason::Counts { last }) }
 }
 
 /// What following the chain up to the signed head learns.
@@ -257,8 +268,8 @@ struct Walk {
     before_first: Option<Sha256Hex>,
     /// What the retained records add up to.
     retained: Counts,
-    /// The newest prune event.
-    prune: Option<Box<Prune>>,
+    /// Why the log begins where it does.
+    prefix: Prefix,
     /// Where the first record of a version not known here stands.
     unknown: Option<Place>,
 }
@@ -268,7 +279,15 @@ impl Walk {
         let genesis = Chain::genesis();
         let begun = first_seq <= genesis.next_seq();
         let chain = if begun { genesis } else { Chain::resume(first_seq, genesis.head().clone()) };
-        Self { first_seq, chain, begun, before_first: None, retained: Counts::default(), prune: None, unknown: None }
+        Self {
+            first_seq,
+            chain,
+            begun,
+            before_first: None,
+            retained: Counts::default(),
+            prefix: Prefix::Whole,
+            unknown: None,
+        }
     }
 
     fn step(&mut self, line: &Line<'_>) -> Result<(), LineError> {
@@ -289,10 +308,8 @@ impl Walk {
         if seq >= self.first_seq {
             record.count(&mut self.retained);
         }
-        if let Record::Event(event) = record
-            && let EventBody::Prune(prune) = event.event
-        {
-            self.prune = Some(prune);
+        if let Record::Event(event) = record {
+            self.prefix.see(*event);
         }
         Ok(())
     }
@@ -308,20 +325,12 @@ impl Walk {
         Ok(())
     }
 
-    /// What all records since genesis add up to: those retained, and those the newest prune event speaks for.
-    fn counts(mut self) -> Result<Counts, Reason> {
-        let mut counts = match self.prune.take() {
-            None if self.first_seq == FIRST_SEQ => Counts::default(),
-            Some(prune) if self.ends(&prune) => prune.counts,
-            _ => return Err(Reason::LogPrefix { first_seq: self.first_seq }),
-        };
-        counts.add(&self.retained);
+    /// What all records since genesis add up to: those retained, and those the newest event on the prefix speaks for.
+    fn counts(self) -> Result<Counts, Reason> {
+        let Self { first_seq, before_first, retained, prefix, .. } = self;
+        let mut counts = prefix.counts(first_seq, before_first.as_ref()).ok_or(Reason::LogPrefix { first_seq })?;
+        counts.add(&retained);
         Ok(counts)
-    }
-
-    /// Whether what this event prunes ends where the retained records begin.
-    fn ends(&self, prune: &Prune) -> bool {
-        prune.last_seq.checked_add(1) == Some(self.first_seq) && self.before_first.as_ref() == Some(&prune.last_sha256)
     }
 }
 

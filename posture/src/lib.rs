@@ -29,7 +29,7 @@ pub use document::{
 };
 pub use hex::{Fingerprint, HexError, InstallId, PublicKeyHex, RunId, Sha256Hex};
 pub use memory::Memory;
-pub use record::{Checkpoint, Event, EventBody, FindingRecord, Prune, Reload};
+pub use record::{Checkpoint, Event, EventBody, FindingRecord, Prune, Recovery, Reload, SetAside};
 pub use rotation::Rotation;
 pub use time::{Timestamp, TimestampError};
 pub use word::{

@@ -79,6 +79,13 @@ pub enum EventBody {
         /// By how much.
         milliseconds: u64,
     },
+    /// A monitor that had signed before found less than it had signed: no export at all, or not the newest ones.
+    ExportsMissing {
+        /// The newest export left; null when none is.
+        last_sequence: Option<u64>,
+        /// The number the log's last checkpoint names for the next one; null without a checkpoint.
+        next_sequence: Option<u64>,
+    },
     /// Further sightings of one finding, counted when its window closed.
     Fold {
         /// How many followed the first.
@@ -108,6 +115,8 @@ pub enum EventBody {
     },
     /// Records at the beginning of the log go, once this is signed.
     Prune(Box<Prune>),
+    /// A person gave up on the log as it was: everything before this record was set aside.
+    Recovery(Box<Recovery>),
     /// Another key signs soon: a statement in `rotations.jsonl` names this event, or the change was given up.
     Rotate {
         /// The identifier of the key that is to sign.
@@ -125,6 +134,11 @@ pub enum EventBody {
         bytes: u64,
         /// The segment's first record: the number in its name.
         first_seq: u64,
+    },
+    /// What a [`Recovery`] set aside beyond what its own record has room for.
+    SetAside {
+        /// The files.
+        files: Vec<SetAside>,
     },
     /// A monitor began.
     Start {
@@ -157,6 +171,34 @@ pub struct Prune {
     pub last_sha256: Sha256Hex,
     /// Why they go.
     pub reason: PruneReason,
+}
+
+/// The log begun anew. Its record stands where the signed head was: its `seq` is the posture's `next_seq`, its
+/// `prev_sha256` the posture's `finding_log_sha256`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// What was set aside: at most [`Recovery::MAX_SET_ASIDE`]; [`EventBody::SetAside`] events follow with the rest.
+    pub set_aside: Vec<SetAside>,
+    /// The tally as it was signed last. Its counts stand for every record before this one.
+    pub totals: Checkpoint,
+}
+
+impl Recovery {
+    /// Files that one record names at most, so that it stays a line.
+    pub const MAX_SET_ASIDE: usize = 256;
+}
+
+/// A file that is no part of the log any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetAside {
+    /// Its length.
+    pub bytes: u64,
+    /// Its name now, beside the log.
+    pub name: String,
+    /// SHA-256 of all of it.
+    pub sha256: Sha256Hex,
 }
 
 /// What was in force before and after a reload, and what of it is weaker now.

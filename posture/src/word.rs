@@ -132,7 +132,7 @@ words!(
 words!(
     /// Why a monitor says it is not whole.
     DegradedReason {
-        ExportFailed = "export_failed", LogDamaged = "log_damaged", LogFull = "log_full", LogWrite = "log_write",
+        ExportFailed = "export_failed", ExportsMissing = "exports_missing", LogDamaged = "log_damaged", LogFull = "log_full", LogWrite = "log_write",
         ScannerStalled = "scanner_stalled", SelfTestFailed = "self_test_failed", TunnelFallback = "tunnel_fallback",
         WriterStalled = "writer_stalled",
     }

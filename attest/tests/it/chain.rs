@@ -62,11 +62,27 @@ prop_compose! {
     }
 }
 
-fn an_event_body() -> impl Strategy<Value = EventBody> {
+prop_compose! {
+    fn a_file()(bytes in number(), name in ".*", hash: [u8; 32]) -> posture::SetAside {
+        posture::SetAside { bytes, name, sha256: Sha256Hex::from_bytes(&hash) }
+    }
+}
+
+// On the heap: the trees of all these at once are more than a test's stack.
+fn an_event_body() -> BoxedStrategy<EventBody> {
     prop_oneof![
-        a_checkpoint(),
+        a_checkpoint().boxed(),
         (any::<bool>(), number())
             .prop_map(|(backwards, milliseconds)| EventBody::ClockStep { backwards, milliseconds }),
+        (a_checkpoint(), prop::collection::vec(a_file(), 0..3))
+            .prop_map(|(totals, set_aside)| {
+                let EventBody::Checkpoint(totals) = totals else { unreachable!() };
+                EventBody::Recovery(Box::new(posture::Recovery { set_aside, totals: *totals }))
+            })
+            .boxed(),
+        prop::collection::vec(a_file(), 0..3).prop_map(|files| EventBody::SetAside { files }),
+        (prop::option::of(number()), prop::option::of(number()))
+            .prop_map(|(last_sequence, next_sequence)| EventBody::ExportsMissing { last_sequence, next_sequence }),
         (number(), number()).prop_map(|(count, finding_seq)| EventBody::Fold { count, finding_seq }),
         (number(), number(), prop::option::of(number()), any::<bool>()).prop_map(
             |(damaged_bytes, damaged_records, seconds, unclean)| EventBody::Gap {
@@ -97,6 +113,7 @@ fn an_event_body() -> impl Strategy<Value = EventBody> {
         any::<[u8; 16]>().prop_map(|id| EventBody::Start { run_id: RunId::from_bytes(&id) }),
         select(Ended::ALL).prop_map(|ended| EventBody::Stop { ended }),
     ]
+    .boxed()
 }
 
 prop_compose! {

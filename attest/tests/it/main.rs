@@ -6,6 +6,7 @@ mod attacks;
 mod canonical;
 mod chain;
 mod format;
+mod recovery;
 mod retention;
 mod support;
 mod time;

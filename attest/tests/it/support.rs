@@ -8,10 +8,10 @@ use attest::{
 use data_encoding::BASE64;
 use keys::SigningKey;
 use posture::{
-    Attested, Ca, CaMode, Counts, Coverage, Digests, Encoding, Ended, EventBody, Family, FindingLog, FindingRecord,
-    Fingerprint, InstallId, Mode, MonitorStatus, PatternSet, Placement, Platform, Posture, Protocol, Prune,
-    PruneReason, Redaction, Retention, RunId, Scan, SelfTest, SelfTestResult, Severity, Sha256Hex, State, StateCa,
-    Timestamp, Totals, Unscanned, UnscannedReason,
+    Attested, Ca, CaMode, Checkpoint, Counts, Coverage, Digests, Encoding, Ended, EventBody, Family, FindingLog,
+    FindingRecord, Fingerprint, InstallId, Mode, MonitorStatus, PatternSet, Placement, Platform, Posture, Protocol,
+    Prune, PruneReason, Recovery, Redaction, Retention, RunId, Scan, SelfTest, SelfTestResult, SetAside, Severity,
+    Sha256Hex, State, StateCa, Timestamp, Totals, Unscanned, UnscannedReason,
 };
 use std::{
     collections::VecDeque,
@@ -224,6 +224,33 @@ impl Home {
         self.first_seq = prune.last_seq + 1;
         self.event(EventBody::Prune(Box::new(prune)));
         self.export(settled);
+    }
+
+    /// As the monitor does it: what there is goes aside, and the log goes on where the last posture signed it.
+    pub(crate) fn recover(&mut self) {
+        self.begin_anew(self.counts.clone());
+        self.export(settled);
+    }
+
+    /// The log as a recovery leaves it, before it is signed.
+    pub(crate) fn begin_anew(&mut self, counts: Counts) {
+        for (seq, ..) in std::mem::take(&mut self.sealed) {
+            let name = format!("{seq:012}.jsonl");
+            fs::rename(self.at(&format!("findings-{name}")), self.at(&format!("damaged-{name}"))).unwrap();
+        }
+        let set_aside =
+            vec![SetAside { bytes: 9, name: "damaged-000000000001.jsonl".into(), sha256: sha256("damaged") }];
+        put(&self.log(), b"");
+        self.first_seq = self.chain.next_seq();
+        let posture = posture(&state(&self.key));
+        let totals = Checkpoint {
+            attested: posture.attested,
+            counts,
+            coverage: posture.coverage,
+            install_id: posture.install_id,
+            next_sequence: self.sequence + 1,
+        };
+        self.event(EventBody::Recovery(Box::new(Recovery { set_aside, totals })));
     }
 
     pub(crate) fn delete_oldest(&mut self) {

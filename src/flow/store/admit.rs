@@ -61,13 +61,16 @@ impl Admission {
             | EventBody::ClockStep { .. }
             | EventBody::TunnelFallback { .. } => self.max_bytes - self.max_bytes / 16,
             EventBody::Checkpoint(_)
+            | EventBody::ExportsMissing { .. }
             | EventBody::Gap { .. }
             | EventBody::Reload(_)
             | EventBody::Rotate { .. }
             | EventBody::Start { .. }
             | EventBody::Stop { .. } => self.max_bytes - self.max_bytes / 64,
             // What makes room again.
-            EventBody::Prune(_) | EventBody::Seal { .. } => self.max_bytes,
+            EventBody::Prune(_) | EventBody::Recovery(_) | EventBody::Seal { .. } | EventBody::SetAside { .. } => {
+                self.max_bytes
+            }
         };
         used + len <= limit
     }
