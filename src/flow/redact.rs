@@ -62,7 +62,7 @@ impl Redactor {
     }
 
     /// One value has one fingerprint, whatever rule, family or encoding it was found by.
-    fn fingerprint(&self, matched: &[u8]) -> Fingerprint {
+    pub fn fingerprint(&self, matched: &[u8]) -> Fingerprint {
         let mut keyed = self.keyed.clone();
         keyed.update(matched);
         let whole = keyed.finalize().into_bytes();

@@ -9,6 +9,7 @@ use guardian::flow::{
     detect::{
         Detector, Limits, Scanner,
         decode::{View, Voice},
+        known::{DigestKeys, Kind, Values},
         matcher::Matcher,
         rule::RuleSet,
     },
@@ -87,8 +88,11 @@ fn text(body: &str) -> Vec<u8> {
 }
 
 fn scan(bencher: Bencher, body: &str, direction: Direction) {
+    scan_with(bencher, &Detector::new(Limits::default(), &[], None), body, direction);
+}
+
+fn scan_with(bencher: Bencher, detector: &Arc<Detector>, body: &str, direction: Direction) {
     let text = text(body);
-    let detector = Detector::new(Limits::default(), &[], None);
     let route = Arc::new(Route {
         protocol: Protocol::Https,
         host: "api.vendor.test".into(),
@@ -106,7 +110,7 @@ fn scan(bencher: Bencher, body: &str, direction: Direction) {
         };
         let head = Head { direction, route: Arc::clone(&route), start, fields: Vec::new() };
         let mut hits = 0;
-        let mut scanner = Scanner::new(Arc::clone(&detector), head, &mut |_| hits += 1);
+        let mut scanner = Scanner::new(Arc::clone(detector), head, &mut |_| hits += 1);
         for chunk in text.chunks(CHUNK) {
             scanner.body(chunk, &mut |_| hits += 1);
         }
@@ -136,6 +140,33 @@ fn matcher_alone(bencher: Bencher, body: &str) {
         matcher.find(Direction::Outbound, &view, &mut |_| found += 1);
         found
     });
+}
+
+/// As many values that are known, each of another length, of which the text holds none.
+fn values(count: usize) -> Values {
+    let keys = Arc::new(DigestKeys::new(&[7; 32], &[9; 32]));
+    let value = |n: usize| -> String {
+        let noise = |i: usize| letter(((i * 31 + n * 977 + 7) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58);
+        (0..16 + n).map(noise).collect()
+    };
+    let digest = |n| keys.digest(Kind::EnvFile, value(n).as_bytes(), Arc::new([]));
+    Values::new(&keys, (0..count).map(|n| digest(n).expect("long enough")).collect())
+}
+
+/// Known secrets: what 0, 10, 100 and 256 of them add to a scan of the same bytes.
+#[divan::bench(args = [0, 10, 100, 256], consts = [0, 1, 2])]
+fn outbound_known<const BODY: usize>(bencher: Bencher, count: usize) {
+    let detector = Detector::new(Limits::default(), &[], None);
+    detector.known().replace(values(count));
+    scan_with(bencher, &detector, ["chat", "dense", "text"][BODY], Direction::Outbound);
+}
+
+/// The search for known secrets alone over one text.
+#[divan::bench(args = [10, 100, 256])]
+fn known_alone(bencher: Bencher, count: usize) {
+    let (text, values) = (text("text"), values(count));
+    let view = View { text: &text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+    bencher.counter(BytesCount::of_slice(&text)).bench_local(|| values.sightings(Direction::Outbound, &view).len());
 }
 
 #[divan::bench(args = ["chat"])]

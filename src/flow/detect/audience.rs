@@ -3,7 +3,7 @@
 use super::{
     decode::{View, Voice},
     matcher::Match,
-    rule::{Rule, RuleSet, Vendor},
+    rule::{RuleSet, Vendor},
 };
 use crate::flow::capture::Route;
 use posture::{Family, Placement, Protocol, Severity};
@@ -16,6 +16,8 @@ use std::{
 const HTTPS_PORT: u16 = 443;
 /// Header fields an operator's own server may take a key in.
 const USUAL_HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+/// Members of a body in which a known secret goes to its own vendor.
+const CLIENT_CREDENTIALS: &[&str] = &["client_secret", "refresh_token"];
 /// Audiences of which the first credential is remembered.
 const MAX_REMEMBERED: usize = 1024;
 
@@ -68,12 +70,26 @@ impl Audience {
         if view.voice == Voice::System && names_a_file(rule.family()) {
             return Judgement::Expected;
         }
-        let Some(vendor) = self.own_vendor(rule, view, route) else { return Judgement::Finding(found.severity) };
+        let Some(vendor) = self.own_vendor(rule.vendors(), view, route, &in_place) else {
+            return Judgement::Finding(found.severity);
+        };
         if self.is_first(&vendor, &route.host, found.matched) {
             Judgement::Expected
         } else {
             Judgement::Finding(Severity::Low)
         }
+    }
+
+    /// Whether a known secret of these vendors, in this view, is the agent working: it stands in its own place on a proven
+    /// way to one of them, as a key or as a client's credential; or, when no vendor is known, where the operator lets
+    /// anyone's keys go.
+    pub fn welcomes(&self, vendors: &[String], view: &View<'_>, route: &Route) -> bool {
+        let placed = |vendor: &Vendor, view: &View<'_>| in_place(vendor, view) || is_client_credential(view);
+        if vendors.is_empty() {
+            let entry = self.entry(route);
+            return entry.is_some_and(|e| e.vendors.iter().any(|n| n == "*")) && in_header(USUAL_HEADERS, view);
+        }
+        self.own_vendor(vendors, view, route, &placed).is_some()
     }
 
     /// Whether a host is one of a vendor's, or one the operator trusts with a vendor's keys.
@@ -84,12 +100,18 @@ impl Audience {
     }
 
     /// The vendor whose key this is, when the key stands in its own place on a proven way to it.
-    fn own_vendor(&self, rule: &Rule, view: &View<'_>, route: &Route) -> Option<String> {
-        if rule.vendors().is_empty() || !route.names_agree {
+    fn own_vendor(
+        &self,
+        vendors: &[String],
+        view: &View<'_>,
+        route: &Route,
+        in_place: &dyn Fn(&Vendor, &View<'_>) -> bool,
+    ) -> Option<String> {
+        if vendors.is_empty() || !route.names_agree {
             return None;
         }
         let host = normal(&route.host);
-        let known = self.rules.vendors().iter().filter(|v| rule.vendors().contains(&v.name));
+        let known = self.rules.vendors().iter().filter(|v| vendors.contains(&v.name));
         let proven =
             matches!(route.protocol, Protocol::Https | Protocol::Wss) && route.verified_tls && route.port == HTTPS_PORT;
         if proven {
@@ -98,11 +120,17 @@ impl Audience {
                 return Some(vendor.name.clone());
             }
         }
-        let entry =
-            self.entries.iter().find(|e| e.scheme == route.protocol && e.host == host && e.port == route.port)?;
+        let entry = self.entry(route)?;
         let trusted = |v: &&Vendor| entry.vendors.iter().any(|n| n == "*" || *n == v.name);
         let placed = |v: &&Vendor| in_place(v, view) || in_header(USUAL_HEADERS, view);
         known.clone().find(|v| trusted(v) && placed(v)).map(|v| v.name.clone())
+    }
+
+    /// What the operator says of the server at the end of this way.
+    fn entry(&self, route: &Route) -> Option<&Entry> {
+        let host = normal(&route.host);
+        let fits = |e: &&Entry| e.scheme == route.protocol && e.host == host && e.port == route.port;
+        self.entries.iter().find(fits).filter(|_| route.names_agree)
     }
 
     /// Whether no other credential went to this vendor's host before: a second one may be an upload under someone
@@ -157,6 +185,12 @@ fn in_place(vendor: &Vendor, view: &View<'_>) -> bool {
         Placement::Body | Placement::Websocket => named(&vendor.body),
         Placement::Trailer | Placement::Host => false,
     }
+}
+
+/// A client's secret or its token for new ones, in a form to where it gets them (RFC 6749, sections 2.3.1 and 6).
+fn is_client_credential(view: &View<'_>) -> bool {
+    let named = |name: &[u8]| CLIENT_CREDENTIALS.iter().any(|c| name.eq_ignore_ascii_case(c.as_bytes()));
+    view.placement == Placement::Body && view.name.is_some_and(named)
 }
 
 fn in_header(names: &[&str], view: &View<'_>) -> bool {

@@ -8,6 +8,8 @@ mod path;
 mod pem;
 mod token;
 
+pub(in crate::flow) use gates::entropy;
+
 use super::{
     decode::View,
     normalise::{join, shell, unicode},

@@ -2,6 +2,7 @@
 
 pub mod audience;
 pub mod decode;
+pub mod known;
 pub mod matcher;
 mod normalise;
 pub mod offline;
@@ -12,16 +13,51 @@ pub mod selftest;
 pub use scanner::{Detector, Limits, Scanned, Scanner};
 
 use crate::flow::capture::Route;
-use posture::{Direction, Encoding, Placement, Severity};
+use posture::{Direction, Encoding, Family, Placement, Severity, Word};
 use rule::Rule;
 
-/// Something a rule matched, borrowed from the view it was found in: it cannot be kept.
+/// What tells a finding from others: a rule, or where a known value is from.
+#[derive(Clone, Copy)]
+pub enum Named<'m> {
+    /// A rule that matched.
+    Rule(&'m Rule),
+    /// A value that was known.
+    Known(known::Kind),
+}
+
+impl<'m> Named<'m> {
+    /// Its identifier under its family.
+    pub fn id(self) -> &'m Word {
+        match self {
+            Self::Rule(rule) => rule.id(),
+            Self::Known(kind) => kind.id(),
+        }
+    }
+
+    /// The `pattern` of its findings.
+    pub fn family(self) -> Family {
+        match self {
+            Self::Rule(rule) => rule.family(),
+            Self::Known(kind) => kind.family(),
+        }
+    }
+
+    /// What a finding shows in place of what was found, never the wire.
+    pub fn snippet(self) -> String {
+        match self {
+            Self::Rule(rule) => rule.snippet(),
+            Self::Known(kind) => kind.snippet(),
+        }
+    }
+}
+
+/// Something a rule matched or that was known, borrowed from the view it was found in: it cannot be kept.
 pub struct Hit<'m> {
     /// The rule.
-    pub rule: &'m Rule,
-    /// What it matched, as normalised: the secret, or the command or path.
+    pub rule: Named<'m>,
+    /// What was found, as normalised: the secret, or the command or path.
     pub matched: &'m [u8],
-    /// The rule's severity, or a lower one the context asks for.
+    /// Its severity, or a lower one the context asks for.
     pub severity: Severity,
     /// Which way the message goes.
     pub direction: Direction,

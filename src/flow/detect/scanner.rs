@@ -6,6 +6,7 @@ use super::{
     Hit,
     audience::{self, Audience},
     decode::{self, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View},
+    known::{self, Known},
     matcher::Matcher,
     rule::RuleSet,
     selftest::{self, SelftestReport},
@@ -42,6 +43,7 @@ pub struct Detector {
     rules: Arc<RuleSet>,
     matcher: Matcher,
     audience: Audience,
+    known: Arc<Known>,
     /// Our own proxy token: seeing it is worth knowing, and never a hit.
     own_token: Option<Finder<'static>>,
 }
@@ -54,6 +56,7 @@ impl Detector {
             limits,
             matcher: Matcher::new(Arc::clone(&rules)),
             audience: Audience::new(Arc::clone(&rules), audience),
+            known: Arc::default(),
             rules,
             own_token: own_token.filter(|t| !t.is_empty()).map(|t| Finder::new(t).into_owned()),
         })
@@ -77,6 +80,16 @@ impl Detector {
     /// The hash of the rules' examples and counter-examples.
     pub fn vectors_sha256(&self) -> &Sha256Hex {
         self.rules.vectors_sha256()
+    }
+
+    /// The values that are known: none, until someone says which.
+    pub fn known(&self) -> &Arc<Known> {
+        &self.known
+    }
+
+    /// The vendors to whom the value of a variable belongs.
+    pub fn owners(&self, name: &str, value: &[u8]) -> Arc<[String]> {
+        known::owners(&self.matcher, name, value)
     }
 
     /// Whether a host is a model vendor's, or one the operator trusts with a vendor's keys.

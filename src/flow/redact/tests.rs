@@ -2,7 +2,7 @@ use super::*;
 use crate::flow::{
     capture::Route,
     detect::{
-        Hit,
+        Hit, Named,
         decode::{View, Voice},
         matcher::Matcher,
         rule::{RuleSet, expand},
@@ -32,7 +32,7 @@ fn findings(redactor: &Redactor, text: &str, direction: Direction, route: &Route
     let mut all = Vec::new();
     rules.find(direction, &view, &mut |m| {
         let (placement, encoding) = (Placement::Body, &[][..]);
-        let (rule, matched, severity) = (m.rule, m.matched, m.severity);
+        let (rule, matched, severity) = (Named::Rule(m.rule), m.matched, m.severity);
         let hit = Hit { rule, matched, severity, direction, placement, encoding, route, expected: false };
         all.push((redactor.finding(&hit, now), matched.to_vec()));
     });

@@ -172,4 +172,7 @@ pub struct Vendor {
     /// The key stands in the request's path.
     #[serde(default)]
     pub path: bool,
+    /// Words, in lower case and joined by `_`, that stand in the names of environment variables that hold its keys.
+    #[serde(default)]
+    pub variables: Vec<String>,
 }

@@ -1,8 +1,13 @@
 //! Views → hits, each once a message.
 
-use super::{Detector, Hit, Route, View, audience::Judgement};
+use super::{
+    Detector, Hit, Route, View,
+    audience::{Audience, Judgement},
+    known::{Sighting, Values},
+};
+use crate::flow::detect::{Named, matcher::Match};
 use memchr::memmem;
-use posture::{Direction, Encoding, Placement, Severity};
+use posture::{Direction, Encoding, Family, Placement, Severity};
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
@@ -21,6 +26,8 @@ pub(super) struct Judge {
     pub(super) direction: Direction,
     pub(super) token_seen: bool,
     route: Arc<Route>,
+    /// What was known when the message began.
+    known: Arc<Values>,
     seen: Seen,
 }
 
@@ -42,7 +49,8 @@ struct Said {
 
 impl Judge {
     pub(super) fn new(detector: Arc<Detector>, direction: Direction, route: Arc<Route>) -> Self {
-        Self { detector, direction, token_seen: false, route, seen: Seen::default() }
+        let known = detector.known().values();
+        Self { detector, direction, token_seen: false, route, known, seen: Seen::default() }
     }
 
     /// Bytes remembered of what was said.
@@ -53,28 +61,25 @@ impl Judge {
 
     /// Reports what is in `view` and was not reported before.
     pub(super) fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) {
-        let Self { detector, direction, token_seen, route, seen } = self;
+        let Self { detector, direction, token_seen, route, known, seen } = self;
         let token = detector.own_token.as_ref();
         *token_seen |= token.is_some_and(|t| t.find(view.text).is_some());
-        detector.matcher.find(*direction, view, &mut |m| {
-            if token.is_some_and(|t| t.find(m.matched).is_some()) {
+        let mut say = |named: Named<'_>, matched: &[u8], severity, expected, extra: Option<Encoding>| {
+            if token.is_some_and(|t| t.find(matched).is_some()) {
                 return;
             }
+            let rule = named.id().as_str();
             // A part of the request line was judged with its own name already.
-            if view.placement == Placement::RequestLine && seen.knows(m.rule.id().as_str(), m.matched) {
+            if view.placement == Placement::RequestLine && seen.knows(rule, matched) {
                 return;
             }
-            let (severity, expected) = match detector.audience.judge(&m, view, route) {
-                Judgement::Finding(severity) => (severity, false),
-                Judgement::Expected => (m.severity, true),
-            };
-            if !seen.is_new(m.rule.id().as_str(), m.matched, severity, expected) {
+            if !seen.is_new(rule, matched, severity, expected) {
                 return;
             }
-            let chain: Vec<Encoding> = view.encoding.iter().copied().chain(m.extra).collect();
+            let chain: Vec<Encoding> = view.encoding.iter().copied().chain(extra).collect();
             on(&Hit {
-                rule: m.rule,
-                matched: m.matched,
+                rule: named,
+                matched,
                 severity,
                 direction: *direction,
                 placement: view.placement,
@@ -82,7 +87,46 @@ impl Judge {
                 route,
                 expected,
             });
+        };
+        let sightings = if known.is_empty() { Vec::new() } else { known.sightings(*direction, view) };
+        let covers: Vec<_> = sightings.iter().map(|s| Cover::of(s, &detector.audience, view, route)).collect();
+        for (cover, sighting) in covers.iter().zip(&sightings) {
+            say(Named::Known(sighting.digest.kind()), cover.matched, Severity::Critical, cover.expected, None);
+        }
+        detector.matcher.find(*direction, view, &mut |m| {
+            let judgement = detector.audience.judge(&m, view, route);
+            if covers.iter().any(|cover| cover.speaks_for(&m, judgement)) {
+                return;
+            }
+            let (severity, expected) = match judgement {
+                Judgement::Finding(severity) => (severity, false),
+                Judgement::Expected => (m.severity, true),
+            };
+            say(Named::Rule(m.rule), m.matched, severity, expected, m.extra);
         });
+    }
+}
+
+/// A known value in a view: what a rule finds of the same text is the same sighting.
+struct Cover<'s> {
+    matched: &'s [u8],
+    expected: bool,
+}
+
+impl<'s> Cover<'s> {
+    fn of(sighting: &'s Sighting<'_>, audience: &Audience, view: &View<'_>, route: &Route) -> Self {
+        let expected = audience.welcomes(sighting.digest.vendors(), view, route);
+        Self { matched: &sighting.matched, expected }
+    }
+
+    /// Whether what is said of the known value says it for this match too. The graver stands: what a rule would report
+    /// stands beside a value that is where it belongs, unless all it says is that it is another credential than the first.
+    fn speaks_for(&self, m: &Match<'_>, judgement: Judgement) -> bool {
+        let secret = matches!(m.rule.family(), Family::AiApiKey | Family::AwsAccessKeyId | Family::PrivateKeyPem);
+        let same = secret
+            && (memmem::find(m.matched, self.matched).is_some() || memmem::find(self.matched, m.matched).is_some());
+        let graver = matches!(judgement, Judgement::Finding(severity) if severity > Severity::Low);
+        same && (!self.expected || !graver)
     }
 }
 
