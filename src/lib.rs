@@ -15,3 +15,4 @@ pub mod flow;
 pub mod home;
 pub mod monitor;
 pub mod platform;
+pub mod process;

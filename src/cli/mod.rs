@@ -24,8 +24,10 @@ mod status;
 mod stop;
 mod threats;
 mod trouble;
+mod units;
 mod verify;
 
+use crate::process;
 use clap::{CommandFactory, Parser, Subcommand};
 use place::Place;
 use std::{ffi::OsString, process::ExitCode};
@@ -66,6 +68,7 @@ enum Verb {
     Status(status::Args),
     Run(run::Args),
     Env(env::Args),
+    Units(units::Args),
     Threats(threats::Args),
     Scan(scan::Args),
     Export(export::Args),
@@ -83,6 +86,7 @@ enum Verb {
 /// Runs one command line and says with what to exit.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     show::quiet_panics();
+    process::close();
     let line = match Line::try_parse_from(args) {
         Ok(line) => line,
         Err(e) if e.use_stderr() => {
@@ -102,6 +106,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Status(args) => status::run(&args, &place),
         Verb::Run(args) => run::run(&args, &place),
         Verb::Env(args) => env::run(&args, &place),
+        Verb::Units(args) => units::run(&args, &place),
         Verb::Threats(args) => threats::run(&args, &place),
         Verb::Export(args) => export::run(&args, &place),
         Verb::Scan(args) => scan::run(&args, &place),

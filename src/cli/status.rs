@@ -5,6 +5,7 @@ use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show, trouble};
 use crate::{
     control::{self, ControlError, Status},
     home::Home,
+    process::Hardening,
 };
 use posture::{Coverage, NamedCount};
 use serde::Serialize;
@@ -90,6 +91,15 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     coverage(&status.coverage)?;
     let queue = status.limits.scan.queue_bytes;
     row("scan queue", format_args!("{} of {queue} bytes", status.queue_used_bytes))?;
+    let threads = status.scanners;
+    if threads.restarted > 0 {
+        row(
+            "scanners",
+            format_args!("{} begun anew, {} of them for one that hangs still", threads.restarted, threads.hanging),
+        )?;
+    }
+    row("connections", format_args!("at most {} at once", status.limits.max_connections))?;
+    row("process", hardening(&status.hardening))?;
     if !status.refusals.is_empty() {
         row("refused", by_name(&status.refusals))?;
     }
@@ -110,6 +120,14 @@ fn coverage(coverage: &Coverage) -> Result<(), Trouble> {
         row("not scanned", format_args!("{}: {}", unscanned.reason, totals(&amount)))?;
     }
     Ok(())
+}
+
+/// What holds of its process, in a few words.
+fn hardening(process: &Hardening) -> String {
+    let memory =
+        process.memory_max_bytes.map_or_else(|| "memory not bounded".into(), |b| format!("memory at most {b}"));
+    let says = |holds: bool, what: &str| if holds { what.to_owned() } else { format!("not {what}") };
+    [says(process.closed, "closed"), says(process.no_new_privileges, "confined"), memory].join(", ")
 }
 
 fn by_name(counts: &[NamedCount]) -> String {

@@ -102,7 +102,7 @@ pub static SETTINGS: &[Setting] = &[
     .security(),
     Setting::new(
         "max_connections",
-        "client connections served at once",
+        "client connections served at once, or half the files there may be, if fewer",
         |c, raw| put(&mut c.max_connections, value::size(raw, 1, 1 << 20)),
         |c| number(c.max_connections),
     ),

@@ -6,6 +6,7 @@ pub(crate) mod server;
 
 pub use client::{ControlError, Lease, ask, lease, status};
 
+use crate::process::Hardening;
 use posture::{
     Attested, Ca, Counts, Coverage, Ended, MonitorStatus, NamedCount, Retention, RunId, Scan, SelfTest, Sha256Hex,
     Timestamp, Word,
@@ -93,6 +94,9 @@ pub struct Status {
     pub export: Option<Exported>,
     /// Destinations to which a kind of client that does not take our certificate gets a tunnel now.
     pub fallbacks: Vec<String>,
+    /// How far its process is closed and bounded.
+    #[serde(default)]
+    pub hardening: Hardening,
     /// Whether HTTPS is decrypted and scanned.
     pub https_inspection: bool,
     /// The signing key.
@@ -118,6 +122,9 @@ pub struct Status {
     pub run_id: RunId,
     /// [`STATUS_SCHEMA`].
     pub schema_version: String,
+    /// The threads that scan.
+    #[serde(default)]
+    pub scanners: Scanners,
     /// The last self-test.
     pub self_test: SelfTest,
     /// When this run began.
@@ -142,7 +149,7 @@ pub struct Arrived {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Client connections at once.
+    /// Client connections at once: as configured, or as many as there may be files for.
     pub max_connections: u64,
     /// Seconds between exports.
     pub period_seconds: u64,
@@ -150,6 +157,16 @@ pub struct Limits {
     pub retention: Retention,
     /// Of scanning.
     pub scan: Scan,
+}
+
+/// The threads that scan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scanners {
+    /// That hang, each at one message, and were replaced.
+    pub hanging: u64,
+    /// Begun in the place of one that hung or was gone, since this run began.
+    pub restarted: u64,
 }
 
 /// The log, as it is now.

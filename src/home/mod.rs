@@ -16,9 +16,13 @@ use crate::config::Config;
 use posture::RunId;
 use std::{
     io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
+
+const OWNER: u32 = 0o700;
+/// The bits of a group that may read.
+const READERS: u32 = 0o050;
 
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -93,17 +97,20 @@ impl Home {
         }
     }
 
-    /// Checks the folder and makes what is missing, each folder 0700 from birth. The folder of the keys is left to
+    /// Checks the folder and makes what is missing, each folder 0700 from birth; the exports may be read by those
+    /// who may read the home. The folder of the keys is left to
     /// [`keys::file`]: it may lie elsewhere and be another's, such as `$CREDENTIALS_DIRECTORY`.
     ///
     /// # Errors
     /// [`HomeError::Unsafe`] when it, or a folder above it, is not ours alone; [`HomeError::Io`] when it cannot be made.
     pub fn open(config: &Config) -> Result<Self, HomeError> {
         let home = Self::of(config);
-        make_folder(&home.root)?;
+        make_folder(&home.root, OWNER)?;
         check::is_ours_alone(&home.root)?;
-        for folder in [&home.log_dir, &home.export_dir, &home.run_dir()] {
-            make_folder(folder)?;
+        // Readers the operator let into the home are readers of the exports; nothing else there is for them.
+        let readers = std::fs::metadata(&home.root).map_err(HomeError::io("look at", &home.root))?.mode() & READERS;
+        for (folder, mode) in [(&home.log_dir, OWNER), (&home.export_dir, OWNER | readers), (&home.run_dir(), OWNER)] {
+            make_folder(folder, mode)?;
             check::leaf(folder)?;
         }
         Ok(home)
@@ -193,8 +200,8 @@ pub fn safe(folder: &Path) -> Result<(), HomeError> {
     check::is_ours_alone(folder)
 }
 
-fn make_folder(path: &Path) -> Result<(), HomeError> {
-    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
+fn make_folder(path: &Path, mode: u32) -> Result<(), HomeError> {
+    match std::fs::DirBuilder::new().recursive(true).mode(mode).create(path) {
         // A link to a folder "exists" for the builder; the check that follows refuses it by name.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map_err(HomeError::io("make the folder", path)),

@@ -68,33 +68,44 @@ pub(super) fn spawn(parts: Parts, inbox: Inbox) -> io::Result<JoinHandle<()>> {
 
 impl Inbox {
     async fn attend(mut self, parts: Parts) {
+        let signs = Arc::clone(&parts.signs);
+        let life = signs.recorder();
+        let _alive = life.lived();
+        let starting = life.working();
         let mut recorder = Recorder::begin(parts, clock::now(), Instant::now());
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
+        drop(starting);
         loop {
             tokio::select! {
                 biased;
-                Some(command) = self.commands.recv() => match command {
-                    Command::End(ended, reply) => {
-                        while let Ok(finding) = self.found.try_recv() {
-                            recorder.found(&finding, clock::now(), Instant::now());
+                Some(command) = self.commands.recv() => {
+                    let _working = life.working();
+                    match command {
+                        Command::End(ended, reply) => {
+                            while let Ok(finding) = self.found.try_recv() {
+                                recorder.found(&finding, clock::now(), Instant::now());
+                            }
+                            let _ = reply.send(recorder.end(ended, clock::now(), Instant::now()));
+                            return;
                         }
-                        let _ = reply.send(recorder.end(ended, clock::now(), Instant::now()));
-                        return;
+                        command => obey(&mut recorder, command),
                     }
-                    command => obey(&mut recorder, command),
-                },
+                }
                 _ = second.tick() => {
+                    let _working = life.working();
                     recorder.tick(clock::now(), Instant::now());
                     let status = recorder.status(clock::now(), Instant::now());
                     *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
                 }
                 () = sleep_until(recorder.due().into()) => {
+                    let _working = life.working();
                     // What failed is scheduled again, and shows in the status.
                     let _ = recorder.export(clock::now(), Instant::now());
                 }
                 1.. = self.found.recv_many(&mut batch, BATCH) => {
+                    let _working = life.working();
                     for finding in batch.drain(..) {
                         recorder.found(&finding, clock::now(), Instant::now());
                     }

@@ -1,6 +1,6 @@
 //! A running monitor → its end: every stage in the order of the data, a last export, and the folder let go.
 
-use super::{Options, Signals, desk::Desk, inspecting::Inspecting};
+use super::{Options, Signals, desk::Desk, inspecting::Inspecting, supervisor, watch::Threads};
 use crate::{
     control::{
         Request, Response,
@@ -9,7 +9,7 @@ use crate::{
     home::{Home, Lock, Running},
 };
 use posture::Ended;
-use std::{thread::JoinHandle, time::Duration};
+use std::{sync::PoisonError, thread::JoinHandle, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{sleep, timeout},
@@ -32,7 +32,7 @@ pub(super) struct RunningMonitor {
     pub(super) desk: Desk,
     pub(super) serving: tokio::task::JoinHandle<()>,
     pub(super) shutdown: CancellationToken,
-    pub(super) scanners: Vec<JoinHandle<()>>,
+    pub(super) scanners: Threads,
     pub(super) recorder: JoinHandle<()>,
     pub(super) drain: Duration,
 }
@@ -70,13 +70,15 @@ impl RunningMonitor {
 
     /// Ends every stage in the order of the data, and lets go of the state folder.
     async fn end(self, ended: Ended) -> Response {
+        supervisor::stopping();
         self.shutdown.cancel();
         let mut serving = self.serving;
         if !serving.is_finished() && timeout(self.drain + Duration::from_secs(5), &mut serving).await.is_err() {
             tracing::warn!("the proxy did not end in time");
             serving.abort();
         }
-        if timeout(SCAN_WITHIN, over(&self.scanners)).await.is_err() {
+        let scanners = std::mem::take(&mut *self.scanners.lock().unwrap_or_else(PoisonError::into_inner));
+        if timeout(SCAN_WITHIN, over(&scanners)).await.is_err() {
             tracing::warn!("what was left to scan could not be scanned in time");
         }
         let exported = timeout(END_WITHIN, self.desk.end(ended)).await;

@@ -17,6 +17,8 @@ mod scanners;
 mod schedule;
 mod selftest;
 mod signs;
+mod supervisor;
+mod watch;
 
 pub use offline::{offline_export, offline_stop};
 
@@ -25,12 +27,13 @@ use crate::{
     config::Config,
     control::server::Server,
     flow::{
-        capture::{Intake, Meter, Parent, Proxy, ProxySettings, Tap, ca::CaError},
+        capture::{Meter, Parent, Proxy, ProxySettings, Tap, ca::CaError},
         detect::Detector,
         redact::Redactor,
         vouch::{Settings, Vouch, VouchError},
     },
     home::{Home, HomeError, Running},
+    process,
 };
 use desk::Inbox;
 use ending::RunningMonitor;
@@ -38,7 +41,7 @@ use inspecting::Inspecting;
 use keys::{KeyError, KeyFolder};
 use posture::{Ended, InstallId, RunId};
 use recorder::Parts;
-use scanners::Bench;
+use scanners::{Bench, Shard};
 use selftest::Tests;
 use signs::Signs;
 use std::{
@@ -53,6 +56,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
+use watch::Watch;
 use zeroize::Zeroizing;
 
 /// Threads of the proxy.
@@ -148,6 +152,12 @@ impl MonitorError {
 /// Whatever keeps it from starting; nothing then runs. Once it runs, trouble is degraded, never an end.
 pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) -> Result<Ended, MonitorError> {
     panics::tell_place_only();
+    process::prepare(config.max_connections);
+    let max_connections = process::connections(config.max_connections);
+    if max_connections < config.max_connections {
+        tracing::warn!(max_connections, "the limit of open files allows fewer connections than configured");
+    }
+    let config = Config { max_connections, ..config };
     let home = Home::open(&config)?;
     let lock = home.lock()?;
     let (keys, _) = KeyFolder::open_or_create(home.keys_dir(), &home.public_key())?;
@@ -174,7 +184,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let meter = Meter::default();
     let scanners = thread::available_parallelism().map_or(1, usize::from).min(MAX_SCANNERS);
     let (tap, intakes) = Tap::new(config.scan_queue_bytes, scanners, meter.clone());
-    let signs = Arc::new(Signs::new(scanners, tap.gauge()));
+    let signs = Arc::new(Signs::new(scanners, config.export_every, tap.gauge()));
     let token = Zeroizing::new(keys.proxy_token.expose().to_owned());
     let proxy = Proxy::bind(config.listen, &proxy_settings(&config, token, inspecting.as_ref()), tap, meter.clone())
         .map_err(|source| MonitorError::Listen { address: config.listen, source })?;
@@ -187,11 +197,16 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
         .map_err(MonitorError::io("write run/monitor.json"))?;
 
     let (desk, found, inbox) = desk::open();
-    let bench = Bench { detector: Arc::clone(&detector), redactor, signs: Arc::clone(&signs), found };
-    let scanners = start_scanners(intakes, &bench)?;
-    drop(bench);
     let shutdown = CancellationToken::new();
+    let bench = Bench { detector: Arc::clone(&detector), redactor, signs: Arc::clone(&signs), found };
+    let shards = intakes.into_iter().enumerate().map(|(number, intake)| Shard::new(number, intake, bench.clone()));
+    let watch = Watch::start(shards.collect(), Arc::clone(&signs), shutdown.clone());
+    let watch = watch.map_err(MonitorError::io("start a scanner"))?;
+    let scanners = Arc::clone(&watch.threads);
+    drop(bench);
     let serving = runtime.spawn(proxy.serve(shutdown.clone()));
+    runtime.spawn(watch.attend());
+    supervisor::ready();
     on_ready(&Started { listen, pid: std::process::id(), run_id: run_id.clone() });
 
     let parts = Parts {
@@ -233,11 +248,6 @@ fn proxy_settings(config: &Config, token: Zeroizing<String>, inspecting: Option<
         .as_ref()
         .map(|proxy| Parent::new(proxy.host.clone(), proxy.port, proxy.credentials.as_ref().map(|c| c.as_str())));
     ProxySettings { timeouts, max_connections, inspection, parent, ..ProxySettings::new(token) }
-}
-
-fn start_scanners(intakes: Vec<Intake>, bench: &Bench) -> Result<Vec<JoinHandle<()>>, MonitorError> {
-    let start = |(shard, intake)| scanners::spawn(shard, intake, bench.clone());
-    intakes.into_iter().enumerate().map(start).collect::<io::Result<_>>().map_err(MonitorError::io("start a scanner"))
 }
 
 fn start_recorder(parts: Parts, inbox: Inbox) -> Result<JoinHandle<()>, MonitorError> {

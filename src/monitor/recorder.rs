@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Arrived, Exported, Limits, LogStatus, STATUS_SCHEMA, Status},
+    control::{Arrived, Exported, Limits, LogStatus, STATUS_SCHEMA, Scanners, Status},
     flow::{
         capture::{self, Fallback, Meter},
         redact::{self, Finding},
@@ -17,6 +17,7 @@ use crate::{
         vouch::{Last, Settings, Statement, Vouch},
     },
     home::Home,
+    process::Hardening,
 };
 use attest::Chain;
 use posture::{
@@ -153,6 +154,7 @@ impl Recorder {
         }
         self.store.totals(self.totals());
         self.store.tick(now, at);
+        // The watch is the proxy's: that the proxy hangs must not hide that a scanner does.
         self.signs.watch(at);
         let worth_saying = |mut degraded: BTreeSet<_>| {
             // An export cannot say that there is none.
@@ -211,6 +213,7 @@ impl Recorder {
             coverage: statement.coverage,
             export: self.last_export.clone(),
             fallbacks: self.meter.fallbacks().iter().map(|f| redact::destination(&f.host, f.port)).collect(),
+            hardening: Hardening::of_this_process(),
             https_inspection: self.settings.https_inspection,
             key_id: self.vouch.key_id().clone(),
             limits: Limits {
@@ -231,6 +234,7 @@ impl Recorder {
             refusals,
             run_id: self.run_id.clone(),
             schema_version: STATUS_SCHEMA.to_owned(),
+            scanners: Scanners { hanging: self.signs.adrift(), restarted: self.signs.restarted() },
             self_test: self.self_test.clone(),
             since: self.since,
         }
@@ -260,6 +264,7 @@ impl Recorder {
     fn degraded(&self) -> BTreeSet<DegradedReason> {
         let mut degraded: BTreeSet<_> = self.store.trouble().collect();
         degraded.extend(self.signs.scanner_stalled().then_some(DegradedReason::ScannerStalled));
+        degraded.extend(self.signs.recorder_hung().then_some(DegradedReason::WriterStalled));
         degraded.extend(self.export_failed.then_some(DegradedReason::ExportFailed));
         let fell_back = !self.meter.fallbacks().is_empty();
         degraded.extend(fell_back.then_some(DegradedReason::TunnelFallback));
@@ -301,6 +306,9 @@ impl Recorder {
                 self.store.signed(signed(&published));
                 // A segment that ends before the next second must not give this number away again.
                 self.store.totals(self.totals());
+                if degraded.contains(&DegradedReason::WriterStalled) {
+                    self.signs.told_that_the_recorder_hung();
+                }
                 self.said = degraded;
                 self.export_failed = false;
                 self.schedule.done(at);

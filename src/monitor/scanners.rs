@@ -1,6 +1,7 @@
 //! Parts → Scanner → Hit<'_> → Redactor → recorder, on threads of their own.
 //!
-//! A panic over one message costs that message: it counts as `scanner_error`, and the thread goes on.
+//! A panic over one message costs that message: it counts as `scanner_error`, and the thread goes on. So does a thread
+//! that hangs: [`Shard::replace`] gives its shard to another, which goes on with all messages but that one.
 
 use super::signs::Signs;
 use crate::{
@@ -11,12 +12,14 @@ use crate::{
         redact::{Finding, Redactor},
     },
 };
+use posture::UnscannedReason;
 use std::{
     collections::HashMap,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 use tokio::sync::mpsc;
 
@@ -29,9 +32,21 @@ pub(super) struct Bench {
     pub(super) found: mpsc::Sender<Finding>,
 }
 
-/// Starts the thread that scans what falls to `shard`. It ends when the queue does.
-pub(super) fn spawn(shard: usize, intake: Intake, bench: Bench) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(format!("guardian-scan-{shard}")).spawn(move || scan(shard, &intake, &bench))
+/// What falls to one thread at a time: a queue, and the messages that have begun in it.
+pub(super) struct Shard {
+    number: usize,
+    intake: Mutex<Intake>,
+    desk: Mutex<ShardDesk>,
+    bench: Bench,
+}
+
+#[derive(Default)]
+struct ShardDesk {
+    /// Which thread's turn it is. Only its own work comes back here.
+    turn: u64,
+    open: HashMap<MessageId, Box<Work>>,
+    /// Of the message that is being looked at.
+    ticket: Option<Arc<MessageTicket>>,
 }
 
 /// A message that has begun.
@@ -41,31 +56,116 @@ struct Work {
     holding: Holding,
 }
 
-fn scan(shard: usize, intake: &Intake, bench: &Bench) {
-    struct Over<'s>(&'s Signs, usize);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.scanner(self.1).over();
+impl Shard {
+    pub(super) fn new(number: usize, intake: Intake, bench: Bench) -> Arc<Self> {
+        Arc::new(Self { number, intake: Mutex::new(intake), desk: Mutex::default(), bench })
+    }
+
+    /// Starts the thread that scans what falls here. It ends when the queue does, or once it has been replaced.
+    pub(super) fn spawn(self: &Arc<Self>) -> io::Result<JoinHandle<()>> {
+        let (this, turn) = (Arc::clone(self), self.desk().turn);
+        thread::Builder::new().name(format!("guardian-scan-{}", self.number)).spawn(move || this.scan(turn))
+    }
+
+    /// Gives the shard to another thread, if the one it has hangs over a message or is gone. The message counts as
+    /// `scanner_error`.
+    ///
+    /// # Errors
+    /// There can be no other thread: then everything is as it was.
+    pub(super) fn replace(self: &Arc<Self>, at: Instant) -> io::Result<Option<JoinHandle<()>>> {
+        let signs = &self.bench.signs;
+        let mut desk = self.desk();
+        let (hangs, gone) = (signs.scanner(self.number).is_busy(), signs.scanner(self.number).is_over());
+        // It may have gone on a moment ago; then what it took is its own to do.
+        if !hangs && !gone {
+            return Ok(None);
+        }
+        let (this, turn) = (Arc::clone(self), desk.turn + 1);
+        // The new thread waits here for the desk until it is laid out for it.
+        let name = format!("guardian-scan-{}", self.number);
+        let thread = thread::Builder::new().name(name).spawn(move || this.scan(turn))?;
+        desk.turn = turn;
+        if !gone {
+            signs.goes_adrift();
+        }
+        signs.replaced(self.number, at);
+        if let Some(ticket) = desk.ticket.take() {
+            ticket.settle(0, Some(UnscannedReason::ScannerError));
+        }
+        Ok(Some(thread))
+    }
+
+    fn scan(&self, turn: u64) {
+        let _over = Over { shard: self, turn };
+        while let Some((fed, holding)) = self.next() {
+            let message = fed.message;
+            let work = self.begin(turn, &fed);
+            let step = catch_unwind(AssertUnwindSafe(|| self.bench.step(work, holding, fed)));
+            if step.is_err() {
+                // Its ticket went with it; parts that still come find nothing.
+                tracing::error!("a scanner panicked; the message counts as scanner_error");
+            }
+            if !self.end(turn, message, step.unwrap_or(None)) {
+                return;
+            }
         }
     }
-    let _over = Over(&bench.signs, shard);
-    let life = bench.signs.scanner(shard);
-    let mut open: HashMap<MessageId, Work> = HashMap::new();
-    while let Some(fed) = intake.recv() {
-        life.begins();
-        let message = fed.message;
-        let step = catch_unwind(AssertUnwindSafe(|| bench.step(&mut open, intake, fed)));
-        if step.is_err() {
-            tracing::error!("a scanner panicked; the message counts as scanner_error");
-            // Its ticket goes with it; parts that still come find nothing.
-            let _ = catch_unwind(AssertUnwindSafe(|| open.remove(&message)));
+
+    /// The next thing to do, and a place to tell what is held of it if it is a beginning.
+    fn next(&self) -> Option<(Fed, Holding)> {
+        let intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+        intake.recv().map(|fed| (fed, intake.holding()))
+    }
+
+    /// Lays out what there is of the message. Only who is at work is replaced, so that it is still this thread's turn.
+    fn begin(&self, turn: u64, fed: &Fed) -> Option<Box<Work>> {
+        let mut desk = self.desk();
+        debug_assert_eq!(desk.turn, turn);
+        let work = desk.open.remove(&fed.message);
+        desk.ticket = match &fed.feed {
+            Feed::Begin(_, ticket) => Some(Arc::clone(ticket)),
+            _ => work.as_ref().map(|work| Arc::clone(&work.ticket)),
+        };
+        self.bench.signs.scanner(self.number).begins();
+        work
+    }
+
+    /// Puts away what goes on; `false` when it is another's turn by now.
+    fn end(&self, turn: u64, message: MessageId, work: Option<Box<Work>>) -> bool {
+        let mut desk = self.desk();
+        if desk.turn != turn {
+            self.bench.signs.comes_back();
+            return false;
         }
-        life.done();
+        desk.ticket = None;
+        desk.open.extend(work.map(|work| (message, work)));
+        self.bench.signs.scanner(self.number).done();
+        true
+    }
+
+    // Nothing is left half done when a thread panics here.
+    fn desk(&self) -> MutexGuard<'_, ShardDesk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells when a thread is no more, and its shard has no other.
+struct Over<'s> {
+    shard: &'s Shard,
+    turn: u64,
+}
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        if self.shard.desk().turn == self.turn {
+            self.shard.bench.signs.scanner(self.shard.number).over();
+        }
     }
 }
 
 impl Bench {
-    fn step(&self, open: &mut HashMap<MessageId, Work>, intake: &Intake, fed: Fed) {
+    /// Does one thing, and gives back what goes on of the message.
+    fn step(&self, work: Option<Box<Work>>, mut holding: Holding, fed: Fed) -> Option<Box<Work>> {
         let test = fed.sightings.as_deref();
         let mut on = |hit: &Hit<'_>| self.hit(hit, test);
         match fed.feed {
@@ -74,29 +174,30 @@ impl Bench {
                     self.signs.audience_mismatch();
                 }
                 let scanner = Scanner::new(Arc::clone(&self.detector), head, &mut on);
-                let mut holding = intake.holding();
                 let _ = holding.set(scanner.held());
-                open.insert(fed.message, Work { scanner, ticket, holding });
+                Some(Box::new(Work { scanner, ticket, holding }))
             }
             Feed::Name(head) => {
                 let (_, token_seen) = Scanner::new(Arc::clone(&self.detector), head, &mut on).conclude(&mut on);
                 self.signs.token_seen(token_seen);
-            }
-            Feed::Part(Part::End) => {
-                let Some(work) = open.remove(&fed.message) else { return };
-                self.conclude(work, test);
+                None
             }
             Feed::Part(part) => {
-                let Some(work) = open.get_mut(&fed.message) else { return };
+                let mut work = work?;
                 match part {
                     Part::Body(piece) => work.scanner.body(&piece, &mut on),
                     Part::Trailers(fields) => work.scanner.trailers(&fields, &mut on),
-                    Part::End => {}
+                    Part::End => {
+                        self.conclude(*work, test);
+                        return None;
+                    }
                 }
                 if !work.holding.set(work.scanner.held()) {
                     work.ticket.mark_dropped();
-                    open.remove(&fed.message).into_iter().for_each(|work| self.conclude(work, test));
+                    self.conclude(*work, test);
+                    return None;
                 }
+                Some(work)
             }
         }
     }
@@ -133,6 +234,7 @@ mod tests {
     use bytes::Bytes;
     use posture::{Direction, Protocol};
 
+    const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
     const OWN_TOKEN: &str = "Zm9yIHRoaXMgdGVzdCBhbG9uZSwgbm90aGluZyBlbHNl";
 
     fn head(fields: &[(&'static str, &'static str)], names_agree: bool) -> Head {
@@ -164,7 +266,7 @@ mod tests {
     ) -> (Vec<Finding>, posture::Attested, Meter) {
         let meter = Meter::default();
         let (tap, mut intakes) = Tap::new(1 << 20, 1, meter.clone());
-        let signs = Arc::new(Signs::new(1, tap.gauge()));
+        let signs = Arc::new(Signs::new(1, PERIOD, tap.gauge()));
         let (found, mut taken) = mpsc::channel(1);
         let collector = taken_by_someone
             .then(|| thread::spawn(move || std::iter::from_fn(|| taken.blocking_recv()).collect::<Vec<_>>()));
@@ -174,7 +276,7 @@ mod tests {
             signs: Arc::clone(&signs),
             found,
         };
-        let thread = spawn(0, intakes.remove(0), bench).unwrap();
+        let thread = Shard::new(0, intakes.remove(0), bench).spawn().unwrap();
         for body in bodies {
             let mut message = tap.open(head(&[("Content-Type", "text/plain")], names_agree));
             message.body(&Bytes::copy_from_slice(body.as_bytes()));
@@ -218,10 +320,10 @@ mod tests {
         let bench = Bench {
             detector: Detector::new(Limits::default(), &[], None),
             redactor: Arc::new(Redactor::new(&[7; 32])),
-            signs: Arc::new(Signs::new(1, tap.gauge())),
+            signs: Arc::new(Signs::new(1, PERIOD, tap.gauge())),
             found,
         };
-        let thread = spawn(0, intakes.remove(0), bench).unwrap();
+        let thread = Shard::new(0, intakes.remove(0), bench).spawn().unwrap();
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         std::io::Write::write_all(&mut packed, [key(1), "x ".repeat(1 << 20)].concat().as_bytes()).unwrap();
         let packed = Bytes::from(packed.finish().unwrap());
@@ -251,5 +353,83 @@ mod tests {
     fn a_message_whose_names_do_not_agree_is_counted() {
         assert_eq!(scanned(true, &["nothing".into()], true).1.audience_mismatch, 0);
         assert_eq!(scanned(true, &["nothing".into(), "more".into()], false).1.audience_mismatch, 2);
+    }
+
+    #[test]
+    fn a_thread_that_hangs_is_replaced_and_costs_the_one_message_it_hangs_at() {
+        let meter = Meter::default();
+        let (tap, mut intakes) = Tap::new(1 << 20, 1, meter.clone());
+        let signs = Arc::new(Signs::new(1, PERIOD, tap.gauge()));
+        // One finding fits, and nobody takes it: the next one is waited for without end.
+        let (found, mut taken) = mpsc::channel(1);
+        let bench = Bench {
+            detector: Detector::new(Limits::default(), &[], None),
+            redactor: Arc::new(Redactor::new(&[7; 32])),
+            signs: Arc::clone(&signs),
+            found,
+        };
+        let shard = Shard::new(0, intakes.remove(0), bench);
+        let thread = shard.spawn().unwrap();
+        let send = |text: &str| {
+            let mut message = tap.open(head(&[("Content-Type", "text/plain")], true));
+            message.body(&Bytes::copy_from_slice(text.as_bytes()));
+            message
+        };
+        let mut under_way = send("begun before");
+        let scanned = || meter.coverage().scanned.messages;
+        drop(send(&key(1)));
+        drop(send(&key(2)));
+        let at = Instant::now();
+        while !(signs.scanner(0).is_busy() && scanned() == 1) {
+            thread::yield_now();
+        }
+        assert!(signs.watch(at).is_empty());
+        let noticed = at + PERIOD;
+        assert_eq!((signs.watch(noticed), signs.scanner_stalled()), (vec![0], true));
+        let successor = shard.replace(noticed).unwrap().unwrap();
+        // What had begun elsewhere goes on, and what begins is looked at.
+        under_way.body(&Bytes::from_static(b", ended after"));
+        drop((under_way, send("nothing")));
+        while scanned() < 3 {
+            thread::yield_now();
+        }
+        assert!(!thread.is_finished());
+        signs.watch(noticed);
+        assert!(signs.scanner_stalled(), "the message it holds is not looked at, and it is not gone");
+        assert_eq!((signs.adrift(), signs.restarted()), (1, 1));
+        assert!(shard.replace(noticed).unwrap().is_none(), "its successor does not hang");
+        // It comes back, and has no say any more.
+        assert!(taken.blocking_recv().is_some() && taken.blocking_recv().is_some());
+        thread.join().unwrap();
+        assert!(!signs.scanner_stalled());
+        drop((tap, shard));
+        successor.join().unwrap();
+        let coverage = meter.coverage();
+        assert!(coverage.adds_up());
+        assert_eq!(coverage.scanned.messages, 3);
+        assert_eq!(coverage.unscanned(UnscannedReason::ScannerError).messages, 1);
+        assert_eq!(coverage.not_scanned.len(), 1);
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_is_replaced_and_nothing_is_lost() {
+        let meter = Meter::default();
+        let (tap, mut intakes) = Tap::new(1 << 20, 1, meter.clone());
+        let signs = Arc::new(Signs::new(1, PERIOD, tap.gauge()));
+        let (found, _taken) = mpsc::channel(9);
+        let bench = Bench {
+            detector: Detector::new(Limits::default(), &[], None),
+            redactor: Arc::new(Redactor::new(&[7; 32])),
+            signs: Arc::clone(&signs),
+            found,
+        };
+        let shard = Shard::new(0, intakes.remove(0), bench);
+        drop(tap.open(head(&[], true)));
+        drop(Over { shard: &shard, turn: 0 });
+        assert_eq!(signs.watch(Instant::now()), [0]);
+        let successor = shard.replace(Instant::now()).unwrap().unwrap();
+        drop(tap);
+        successor.join().unwrap();
+        assert_eq!((meter.coverage().scanned.messages, signs.adrift()), (1, 0));
     }
 }

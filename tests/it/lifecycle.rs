@@ -61,7 +61,8 @@ fn a_background_monitor_is_started_seen_used_and_stopped() {
 
     let token = fs::read_to_string(place.0.home().join("keys/proxy.token")).unwrap();
     let arguments = fs::read(format!("/proc/{}/cmdline", ready["pid"])).unwrap();
-    let environment = fs::read(format!("/proc/{}/environ", ready["pid"])).unwrap();
+    // Only root can look, by now.
+    let environment = fs::read(format!("/proc/{}/environ", ready["pid"])).unwrap_or_default();
     for seen in [&arguments, &environment] {
         assert!(!String::from_utf8_lossy(seen).contains(token.trim()), "the credential is in no one's sight");
     }

@@ -4,6 +4,7 @@
 
 mod cli;
 mod doctor;
+mod hardening;
 mod inspect;
 mod lifecycle;
 mod monitor;

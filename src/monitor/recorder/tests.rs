@@ -26,7 +26,7 @@ impl Rig {
             now: crate::clock::now(),
             at: Instant::now(),
             meter: Meter::default(),
-            signs: Arc::new(Signs::new(1, || 0)),
+            signs: Arc::new(Signs::new(1, Duration::from_secs(60), || 0)),
         };
         this.new_process();
         this
@@ -35,7 +35,7 @@ impl Rig {
     /// What a process counts for itself begins at zero.
     fn new_process(&mut self) {
         self.meter = Meter::default();
-        self.signs = Arc::new(Signs::new(1, || 0));
+        self.signs = Arc::new(Signs::new(1, Duration::from_secs(60), || 0));
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -321,6 +321,46 @@ fn a_scanner_that_is_gone_is_signed_soon_and_fails_verification() {
     rig.pass(1);
     recorder.tick(rig.now, rig.at);
     assert_eq!(recorder.due(), next, "said once");
+}
+
+#[test]
+fn a_scanner_that_hangs_is_never_under_a_green_posture_replaced_or_not() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    rig.signs.scanner(0).begins();
+    recorder.tick(rig.now, rig.at);
+    rig.pass(60);
+    recorder.tick(rig.now, rig.at);
+    let stalled = [DegradedReason::ScannerStalled.into()];
+    assert_eq!(rig.export(&mut recorder).degraded_reasons, stalled);
+    rig.signs.goes_adrift();
+    rig.signs.replaced(0, rig.at);
+    rig.pass(60);
+    recorder.tick(rig.now, rig.at);
+    assert_eq!(rig.export(&mut recorder).degraded_reasons, stalled, "its successor works, and it hangs still");
+    let scanners = recorder.status(rig.now, rig.at).scanners;
+    assert_eq!((scanners.restarted, scanners.hanging), (1, 1));
+    rig.signs.comes_back();
+    assert!(rig.export(&mut recorder).degraded_reasons.is_empty());
+}
+
+#[test]
+fn a_recorder_that_hung_says_so_in_its_next_export_once() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    rig.signs.recorder().begins();
+    rig.signs.watch(rig.at);
+    rig.pass(30);
+    rig.signs.watch(rig.at);
+    assert!(rig.signs.recorder_stalled());
+    rig.signs.recorder().done();
+    recorder.tick(rig.now, rig.at);
+    assert_eq!(recorder.due(), rig.at, "told at once");
+    assert_eq!(rig.export(&mut recorder).degraded_reasons, [DegradedReason::WriterStalled.into()]);
+    assert_eq!(rig.result(false), VerdictResult::Degraded);
+    assert!(rig.export(&mut recorder).degraded_reasons.is_empty());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
         redact::{Finding, Redactor},
     },
     monitor::{
-        scanners::{self, Bench},
+        scanners::{Bench, Shard},
         signs::Signs,
     },
 };
@@ -52,7 +52,7 @@ fn inspection() -> Inspection {
 
 impl Rig {
     fn new(inspect: bool, change: impl FnOnce(&mut ProxySettings)) -> Self {
-        let scan = |intake: Intake, bench: &Bench| scanners::spawn(0, intake, bench.clone()).unwrap();
+        let scan = |intake: Intake, bench: &Bench| Shard::new(0, intake, bench.clone()).spawn().unwrap();
         Self::with(inspect, change, scan)
     }
 
@@ -64,7 +64,7 @@ impl Rig {
         let detector = Detector::new(Limits::default(), &[], Some(TOKEN));
         let meter = Meter::default();
         let (tap, mut intakes) = Tap::new(16 << 20, 1, meter.clone());
-        let signs = Arc::new(Signs::new(1, tap.gauge()));
+        let signs = Arc::new(Signs::new(1, Duration::from_secs(60), tap.gauge()));
         let (sender, found) = mpsc::channel(16);
         let redactor = Arc::new(Redactor::new(&[7; 32]));
         let canary = canary(detector.rules()).unwrap();

@@ -1,5 +1,7 @@
 //! `doctor`: is Hermes really going through me?
 
+mod hardened;
+
 use super::place::{Json, Place};
 use super::{Answer, NO, Trouble, YES, env, show, status};
 use crate::{
@@ -19,6 +21,7 @@ use serde::Serialize;
 use std::{
     fs,
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -76,7 +79,12 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
     let inspects = running.as_ref().map_or(config.inspect_https, |running| running.inspection.is_some());
     let mut checks = Vec::new();
     match status::of(home) {
-        Ok(status) => checks.extend(monitor(&status)),
+        Ok(status) => {
+            checks.extend(monitor(&status));
+            let agent = fs::metadata(&config.hermes_home).ok().map(|folder| folder.uid());
+            let (process, allowed) = (&status.hardening, status.limits.max_connections);
+            checks.extend(hardened::checks(process, agent, allowed, config.max_connections));
+        }
         Err(_) if running.is_none() => checks.push(Check::problem(
             "monitor",
             "no monitor runs: nothing is looked at",
