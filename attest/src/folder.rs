@@ -17,6 +17,8 @@ use std::{
 pub const MAX_DOCUMENT_BYTES: u64 = 1024 * 1024;
 /// The trust anchor, in the home.
 pub const PUBLIC_KEY: &str = "signing.pub.pem";
+/// The statements by which one key gave way to another, in the home.
+pub const ROTATIONS: &str = "rotations.jsonl";
 /// The signed statement, in a generation.
 pub const POSTURE: &str = "posture.json";
 /// The signed summary, in a generation.
@@ -136,6 +138,11 @@ impl Folder {
     /// The folder's own public key; `None` for a posture alone.
     pub(crate) fn anchor(&self) -> Option<Result<PublicKey, KeyError>> {
         (!self.lone).then(|| keys::file::read_public(&self.home.join(PUBLIC_KEY)))
+    }
+
+    /// Where the rotations are, if there were any; `None` for a posture alone.
+    pub(crate) fn rotations(&self) -> Option<PathBuf> {
+        (!self.lone).then(|| self.home.join(ROTATIONS))
     }
 
     /// The newest generation. This is the one place where `current` is followed: everything else is read inside what

@@ -14,9 +14,11 @@
 //! | [`digest`] | a document's digest of itself |
 //! | [`seal`](mod@seal) | document → signed bytes |
 //! | [`chain`] | record ⇄ line, each bound to the line before |
+//! | [`rotation`] | the statements by which one key gives way to another |
 //! | [`folder`] | state folder → bytes, read-only and bounded |
 //! | `prefix` | why the log begins where it does |
 //! | [`verify`](mod@verify) | the steps of a verification, in their order |
+//! | [`memory`] | what a reader remembers, against what a folder says now |
 //! | [`reason`] | why a verification did not pass, and what a passing one does not prove |
 //! | [`report`] | the answer, for a person and for a program |
 
@@ -24,9 +26,11 @@ pub mod canonical;
 pub mod chain;
 pub mod digest;
 pub mod folder;
+pub mod memory;
 mod prefix;
 pub mod reason;
 pub mod report;
+pub mod rotation;
 pub mod seal;
 pub mod verify;
 
@@ -35,5 +39,6 @@ pub use digest::Document;
 pub use folder::Folder;
 pub use reason::{Limit, Reason};
 pub use report::Report;
+pub use rotation::{Keyring, Rotations};
 pub use seal::{Sealed, seal};
 pub use verify::{Anchor, Baseline, Options, Verified, verify};

@@ -4,6 +4,8 @@ use crate::{
     canonical::CanonicalError,
     chain::LineError,
     folder::{FolderError, Place},
+    memory::MemoryError,
+    rotation::RotationError,
 };
 use keys::{KeyError, KeyId};
 use posture::{Ended, Sha256Hex, Timestamp, VerdictResult, Word};
@@ -207,6 +209,14 @@ pub enum Reason {
     /// A posture without its folder: nothing is known of the log and the state.
     #[error("partial: the posture is authentic, but without its folder nothing can be said of the log and the state")]
     Partial,
+    /// A change of the signing key is not accepted.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Rotation(#[from] RotationError),
+    /// Authentic, but not what follows on what the reader remembers.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Memory(#[from] MemoryError),
     /// Something in the folder is missing or cannot be read.
     #[error(transparent)]
     #[serde(untagged)]
@@ -224,7 +234,8 @@ impl Reason {
             | Self::ClockAhead { .. }
             | Self::ClockSpan { .. }
             | Self::Expired { .. }
-            | Self::TooOld { .. } => VerdictResult::NotCurrent,
+            | Self::TooOld { .. }
+            | Self::Memory(_) => VerdictResult::NotCurrent,
             Self::Partial
             | Self::UnknownVersion { .. }
             | Self::Anchor { source: KeyError::Io { .. } | KeyError::Kind { .. } }
@@ -243,6 +254,7 @@ impl Reason {
                 | Self::LogCut { .. }
                 | Self::LogHead { .. }
                 | Self::RolledBack { .. }
+                | Self::Rotation(RotationError::RotationUnsigned { .. })
                 | Self::Folder(FolderError::Missing { .. })
         )
     }
@@ -268,6 +280,18 @@ impl Reason {
             Self::Expired { .. } => "the monitor is dead or cannot export; for a copy of a folder, --max-age",
             Self::Degraded { .. } => "`status` says more",
             Self::Drifted { .. } => "if the change was meant, take a new baseline",
+            Self::Rotation(RotationError::RetiredKey { .. }) => {
+                "whoever still has the old key signed this; keep the folder as it is and compare it with a backup"
+            }
+            Self::Rotation(RotationError::BeforePinned { .. }) => {
+                "give a newer state of the folder, or pin its older key"
+            }
+            Self::Rotation(_) => {
+                "the history of the key was altered or lost; restore rotations.jsonl from a copy of the folder"
+            }
+            Self::Memory(_) => {
+                "someone set the folder back, or a backup was restored; if it was you, --accept-restore remembers anew"
+            }
             Self::Partial => "give the whole folder, or a copy of it",
             Self::Folder(FolderError::NoExport { .. }) => "start the monitor, or give the folder that holds `export`",
             Self::Folder(FolderError::Current { .. }) => "copy the folder with its links (cp -a), or remove `current`",
@@ -281,7 +305,7 @@ fn list(words: &[Word]) -> String {
     if words.is_empty() { "no reason stated".into() } else { words.join(", ") }
 }
 
-fn as_text<S: Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_text<S: Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&value.to_string())
 }
 
@@ -310,6 +334,13 @@ pub enum Limit {
     },
     /// A stop is the last word.
     ExpiryNotTested,
+    /// An older key was pinned.
+    OlderAnchor,
+    /// What lies between the memory and the oldest record is gone.
+    Continuity {
+        /// The oldest record retained.
+        before_seq: u64,
+    },
 }
 
 impl Limit {
@@ -325,6 +356,8 @@ impl Limit {
             Self::PrunedRecords => "pruned_records",
             Self::BegunAnew { .. } => "begun_anew",
             Self::ExpiryNotTested => "expiry_not_tested",
+            Self::OlderAnchor => "older_anchor",
+            Self::Continuity { .. } => "continuity",
         }
     }
 
@@ -351,6 +384,12 @@ impl Limit {
                 "the oldest records were pruned: of them the sums alone are known, as they were signed"
             }
             Self::ExpiryNotTested => "the expiry of a stopped monitor's last word is not tested: it may be of any age",
+            Self::OlderAnchor => {
+                "an older key was pinned: whoever has that one can lead a verifier without memory to another key"
+            }
+            Self::Continuity { before_seq } => {
+                return format!("history before seq {before_seq} is pruned; continuity not proven").into();
+            }
         };
         text.into()
     }

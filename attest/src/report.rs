@@ -3,11 +3,12 @@
 use crate::{
     canonical::{self, CanonicalError},
     digest,
+    memory::MemoryError,
     reason::{Limit, Reason},
     verify::Verified,
 };
 use keys::KeyId;
-use posture::{Digests, Platform, Posture, Sha256Hex, VERDICT_SCHEMA, Verdict, VerdictResult};
+use posture::{Digests, Memory, Platform, Posture, Sha256Hex, VERDICT_SCHEMA, Verdict, VerdictResult};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
@@ -27,12 +28,22 @@ pub struct Report {
     pub posture: Option<Verified<Posture>>,
     /// What a passing answer does not prove; empty otherwise.
     pub limits: Vec<Limit>,
+    /// What the reader is to remember: there once the posture is authentic and does not contradict what was remembered.
+    pub memory: Option<Memory>,
+    /// What the memory said against the posture, accepted all the same because a person restored a backup.
+    pub accepted: Option<MemoryError>,
 }
 
 impl Report {
     /// The answer when the first step already failed: nothing was checked, no key vouches for anything.
     pub fn refused(reason: Reason) -> Self {
-        Self { result: reason.result(), reason: Some(reason), key_id: None, posture: None, limits: Vec::new() }
+        Self { result: reason.result(), reason: Some(reason), ..Self::of(None) }
+    }
+
+    /// Of a verification that has not failed yet.
+    pub(crate) fn of(key_id: Option<KeyId>) -> Self {
+        let result = VerdictResult::Verified;
+        Self { result, reason: None, key_id, posture: None, limits: Vec::new(), memory: None, accepted: None }
     }
 
     /// The exit code of `verify`: 0 to 2 mean the same to `hermes-attestation-guardian`.
@@ -91,6 +102,8 @@ impl Serialize for Report {
             key_id: Option<Sha256Hex>,
             posture: Option<&'a Posture>,
             limits: Vec<Named>,
+            remembered: Option<&'a Memory>,
+            accepted: Option<&'a MemoryError>,
         }
         #[derive(Serialize)]
         struct Named {
@@ -108,6 +121,8 @@ impl Serialize for Report {
             key_id: self.key_id.map(digest::key_id),
             posture: self.posture.as_deref(),
             limits: self.limits.iter().map(|l| Named { name: *l, text: l.text() }).collect(),
+            remembered: self.memory.as_ref(),
+            accepted: self.accepted.as_ref(),
         }
         .serialize(serializer)
     }

@@ -1,22 +1,25 @@
 //! Folder → Report: every step in its order, and the first that fails decides.
 //!
 //! Strict signature over the bytes as they lie → schema version → canonical form → closed schema → digest → the state,
-//! linked and signed → the chain over everything signed → recount → earlier generations → later ones → clock and expiry
-//! → degraded → baseline. Nothing of a document is believed before the steps above it passed.
+//! linked and signed → the chain over everything signed → recount → rotations → earlier generations → later ones → memory
+//! → clock and expiry → degraded → baseline. Nothing of a document is believed before the steps above it passed. Which key
+//! is to have signed, the rotations say that the pinned key vouches for.
 
 use crate::{
     canonical::{self, CanonicalError},
     chain::{Chain, FIRST_SEQ, LineError, Record},
     digest::{self, Document, sha256},
     folder::{self, Folder, Generation, Line, Place},
+    memory::Seen,
     prefix::Prefix,
     reason::{Limit, Reason},
     report::Report,
+    rotation::{self, Keyring, RotationError, Witness},
 };
 use chrono::TimeDelta;
 use keys::{PublicKey, Signature};
 use posture::{
-    Counts, Ended, MonitorStatus, Posture, Sha256Hex, State, Timestamp, UnscannedReason, VALID_PERIODS, VerdictResult,
+    Counts, Ended, Memory, MonitorStatus, Posture, Sha256Hex, State, Timestamp, UnscannedReason, VALID_PERIODS,
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::Deref, path::Path, thread, time::Duration};
@@ -43,6 +46,18 @@ pub struct Options {
     pub accept_stopped: bool,
     /// The state there should be.
     pub baseline: Option<Baseline>,
+    /// What the reader remembers of the last authentic posture.
+    pub remembered: Option<Memory>,
+    /// Whether a posture that contradicts what is remembered is taken all the same: a backup was restored.
+    pub accept_restore: bool,
+}
+
+impl Options {
+    /// Against this key, at this time, and nothing else.
+    pub fn new(anchor: Anchor, now: Timestamp) -> Self {
+        let (max_age, baseline, remembered) = (None, None, None);
+        Self { anchor, now, max_age, accept_stopped: false, baseline, remembered, accept_restore: false }
+    }
 }
 
 /// The public key to check against.
@@ -110,7 +125,7 @@ pub fn verify(folder: &Folder, options: &Options) -> Report {
         Anchor::Unpinned => Err(Reason::Unpinned),
     };
     let key_id = anchor.as_ref().ok().map(PublicKey::key_id);
-    let mut report = Report { result: VerdictResult::Verified, reason: None, key_id, posture: None, limits: vec![] };
+    let mut report = Report::of(key_id);
     if let Err(reason) = run(folder, options, anchor, &mut report) {
         report.result = reason.result();
         report.reason = Some(reason);
@@ -128,11 +143,15 @@ fn run(
     let mut generation = folder.current()?;
     let anchor = anchor?;
     let mut retries = RETRIES;
-    let Authentic { posture, state, begun_anew } = loop {
-        let authentic = authenticate(folder, &generation, &anchor);
-        let last = authentic.and_then(|documents| match check_newer(folder, &documents.posture, &anchor) {
-            Err(Reason::RolledBack { newer, .. }) if leads_to(folder, newer)? => Ok(documents),
-            judged => judged.map(|()| documents),
+    let authentic = loop {
+        let authentic = authenticate(folder, &generation, &anchor, options.remembered.as_ref());
+        let last = authentic.and_then(|read| match check_newer(folder, &read.posture, &read.ring) {
+            Err(Reason::RolledBack { newer, .. }) if leads_to(folder, newer)? => Ok(read),
+            judged => {
+                judged?;
+                read.ring.check_signed(read.posture.finding_log.next_seq)?;
+                Ok(read)
+            }
         });
         match last {
             Ok(documents) => break documents,
@@ -146,7 +165,10 @@ fn run(
             Err(reason) => return Err(reason),
         }
     };
+    let continuity = recall(folder, options, &authentic, &anchor, report);
+    let Authentic { posture, state, ring, log, .. } = authentic;
     let posture = report.posture.insert(Verified(posture));
+    let continuity = continuity?;
     check_time(posture, options)?;
     if posture.monitor_status == MonitorStatus::Degraded || !posture.degraded_reasons.is_empty() {
         return Err(Reason::Degraded { reasons: posture.degraded_reasons.clone() });
@@ -154,16 +176,46 @@ fn run(
     if let Some(baseline) = &options.baseline {
         baseline.check(&state, posture.state_sha256.clone())?;
     }
-    report.limits = vec![Limit::KeyHolder, Limit::UnsignedRecords, Limit::FolderRollback, Limit::OtherTraffic];
+    report.limits = vec![Limit::KeyHolder, Limit::UnsignedRecords];
+    let is_remembered = options.remembered.is_some() && report.accepted.is_none();
     let more = [
+        (!is_remembered, Limit::FolderRollback),
+        (true, Limit::OtherTraffic),
         (matches!(options.anchor, Anchor::Own), Limit::OwnAnchor),
         (!generation.is_named(), Limit::NoCurrent),
-        (posture.finding_log.first_seq != FIRST_SEQ && !begun_anew, Limit::PrunedRecords),
-        (begun_anew, Limit::BegunAnew { first_seq: posture.finding_log.first_seq }),
+        (posture.finding_log.first_seq != FIRST_SEQ && !log.begun_anew, Limit::PrunedRecords),
+        (log.begun_anew, Limit::BegunAnew { first_seq: posture.finding_log.first_seq }),
         (posture.monitor_status == MonitorStatus::Stopped && options.max_age.is_none(), Limit::ExpiryNotTested),
+        (!is_remembered && ring.is_walked_to(posture.sequence), Limit::OlderAnchor),
     ];
     report.limits.extend(more.into_iter().filter_map(|(holds, limit)| holds.then_some(limit)));
+    report.limits.extend(continuity);
     Ok(())
+}
+
+/// Against what the reader remembers; fills in what is to be remembered from here on.
+fn recall(
+    folder: &Folder,
+    options: &Options,
+    authentic: &Authentic,
+    anchor: &PublicKey,
+    report: &mut Report,
+) -> Result<Option<Limit>, Reason> {
+    let Authentic { posture, posture_sha256, ring, log, .. } = authentic;
+    let kept = options.remembered.as_ref().and_then(|then| retained(folder, then.sequence, ring));
+    let (then_sha256, then_head) = (kept.as_ref().map(|(_, sha256)| sha256), log.then_head.as_ref());
+    let seen = Seen { posture, posture_sha256, ring, then_sha256, then_head };
+    let mut continuity = None;
+    if let Some(then) = &options.remembered {
+        match seen.follows(then) {
+            Err(problem) if options.accept_restore => report.accepted = Some(problem),
+            followed => followed?,
+        }
+        let before_seq = posture.finding_log.first_seq;
+        continuity = then_head.is_none().then_some(Limit::Continuity { before_seq });
+    }
+    report.memory = Some(seen.memory(anchor.key_id()));
+    Ok(continuity)
 }
 
 /// Whether `current` moves on to the generation `newer`, or past it: then what was read was the last word when it was read.
@@ -174,28 +226,51 @@ fn leads_to(folder: &Folder, newer: u64) -> Result<bool, Reason> {
 
 // === Authenticity: everything that does not depend on the time or the reader's wishes ===
 
-/// Everything that was signed, and holds.
+/// What is authentic, and what was learnt on the way.
 struct Authentic {
     posture: Posture,
+    posture_sha256: Sha256Hex,
     state: State,
-    /// The first record retained is the one a person began the log anew with.
-    begun_anew: bool,
+    ring: Keyring,
+    log: Learnt,
 }
 
-fn authenticate(folder: &Folder, generation: &Generation, key: &PublicKey) -> Result<Authentic, Reason> {
-    let posture: Posture = document(generation.posture(), &folder::read(generation.posture())?, key)?;
-    let (Some(path), Some(number)) = (generation.state(), generation.number()) else { return Err(Reason::Partial) };
+fn authenticate(
+    folder: &Folder,
+    generation: &Generation,
+    anchor: &PublicKey,
+    remembered: Option<&Memory>,
+) -> Result<Authentic, Reason> {
+    let bytes = folder::read(generation.posture())?;
+    let (Some(path), Some(number)) = (generation.state(), generation.number()) else {
+        document::<Posture>(generation.posture(), &bytes, anchor)?;
+        return Err(Reason::Partial);
+    };
+    let ring = rotation::keyring(folder, anchor)?;
+    let key = ring.signer(number);
+    let posture: Posture = document(generation.posture(), &bytes, key)
+        .map_err(|reason| retired(generation.posture(), &bytes, &ring, number).unwrap_or(reason))?;
     if posture.sequence != number {
         return Err(Reason::Generation { path: generation.posture().into(), sequence: posture.sequence });
     }
-    let bytes = folder::read(path)?;
-    if sha256(&bytes) != posture.state_sha256 {
+    if ring.is_before_pinned(number) {
+        return Err(RotationError::BeforePinned { sequence: number }.into());
+    }
+    let state_bytes = folder::read(path)?;
+    if sha256(&state_bytes) != posture.state_sha256 {
         return Err(Reason::StateLink { path: path.into(), sequence: posture.sequence });
     }
-    let state = document(path, &bytes, key)?;
-    let begun_anew = check_log(folder, &posture)?;
-    check_earlier(folder, &posture, key)?;
-    Ok(Authentic { posture, state, begun_anew })
+    let state = document(path, &state_bytes, key)?;
+    let log = check_log(folder, &posture, &ring, remembered.map(|then| then.next_seq))?;
+    check_earlier(folder, &posture, &ring)?;
+    Ok(Authentic { posture, posture_sha256: sha256(&bytes), state, ring, log })
+}
+
+/// A key that gave way signed this all the same.
+fn retired(path: &Path, bytes: &[u8], ring: &Keyring, number: u64) -> Option<Reason> {
+    let signature = Signature::from_base64_line(&folder::read(&folder::signature_path(path)).ok()?).ok()?;
+    let key_id = digest::key_id(ring.retired(number, bytes, &signature)?.key_id());
+    Some(RotationError::RetiredKey { path: path.into(), key_id, sequence: number }.into())
 }
 
 /// A signed document, step by step.
@@ -227,12 +302,19 @@ fn document<D: Document>(path: &Path, bytes: &[u8], key: &PublicKey) -> Result<D
     Ok(document)
 }
 
-/// Follows the chain up to the signed head. What stands above it is nobody's word yet, and is not looked at. True when
-/// the log was begun anew, and nothing was pruned since.
-fn check_log(folder: &Folder, posture: &Posture) -> Result<bool, Reason> {
+/// What following the log taught.
+struct Learnt {
+    /// The first record retained is the one a person began the log anew with.
+    begun_anew: bool,
+    /// The head of the chain at the record the reader remembers; `None` when it is gone, or none was asked about.
+    then_head: Option<Sha256Hex>,
+}
+
+/// Follows the chain up to the signed head. What stands above it is nobody's word yet, and is not looked at.
+fn check_log(folder: &Folder, posture: &Posture, ring: &Keyring, then: Option<u64>) -> Result<Learnt, Reason> {
     let next = posture.finding_log.next_seq;
     let last = next.saturating_sub(1);
-    let mut walk = Walk::new(posture.finding_log.first_seq);
+    let mut walk = Walk::new(posture.finding_log.first_seq, Witness::new(ring), then);
     if next > FIRST_SEQ {
         let mut log = folder.log_retained_from(walk.first_seq)?;
         while walk.chain.next_seq() < next {
@@ -253,12 +335,18 @@ fn check_log(folder: &Folder, posture: &Posture) -> Result<bool, Reason> {
     if let Some(path) = walk.unknown {
         return Err(Reason::UnknownVersion { path });
     }
-    let begun_anew = walk.prefix.is_recovery();
-    if walk.counts()? == posture.counts { Ok(begun_anew) } else { Err(Reason::Counts { last }) }
+    walk.look();
+    let learnt = Learnt { begun_anew: walk.prefix.is_recovery(), then_head: walk.then_head.take() };
+    let rotations = walk.witness.settle(walk.first_seq, next);
+    if walk.counts()? != posture.counts {
+        return Err(Reason::Counts { last });
+    }
+    rotations?;
+    Ok(learnt)
 }
 
 /// What following the chain up to the signed head learns.
-struct Walk {
+struct Walk<'k> {
     /// The first record retained, as the posture has it.
     first_seq: u64,
     chain: Chain,
@@ -272,10 +360,15 @@ struct Walk {
     prefix: Prefix,
     /// Where the first record of a version not known here stands.
     unknown: Option<Place>,
+    /// What it says of the keys.
+    witness: Witness<'k>,
+    /// The record before which the head is asked for, and that head.
+    then: Option<u64>,
+    then_head: Option<Sha256Hex>,
 }
 
-impl Walk {
-    fn new(first_seq: u64) -> Self {
+impl<'k> Walk<'k> {
+    fn new(first_seq: u64, witness: Witness<'k>, then: Option<u64>) -> Self {
         let genesis = Chain::genesis();
         let begun = first_seq <= genesis.next_seq();
         let chain = if begun { genesis } else { Chain::resume(first_seq, genesis.head().clone()) };
@@ -287,6 +380,9 @@ impl Walk {
             retained: Counts::default(),
             prefix: Prefix::Whole,
             unknown: None,
+            witness,
+            then,
+            then_head: None,
         }
     }
 
@@ -294,6 +390,7 @@ impl Walk {
         if !self.begun || line.after_gap {
             self.begin(line.bytes)?;
         }
+        self.look();
         let seq = self.chain.next_seq();
         if seq == self.first_seq {
             self.before_first = Some(self.chain.head().clone());
@@ -308,10 +405,17 @@ impl Walk {
         if seq >= self.first_seq {
             record.count(&mut self.retained);
         }
+        self.witness.see(&record, self.chain.head());
         if let Record::Event(event) = record {
             self.prefix.see(*event);
         }
         Ok(())
+    }
+
+    fn look(&mut self) {
+        if self.then == Some(self.chain.next_seq()) {
+            self.then_head = Some(self.chain.head().clone());
+        }
     }
 
     /// Some of the pruned records may still be there. Nothing is left to hold their own beginning against, so they need
@@ -335,12 +439,10 @@ impl Walk {
 }
 
 /// Beside a later authentic statement an earlier one is no last word, whatever `current` says.
-fn check_newer(folder: &Folder, posture: &Posture, key: &PublicKey) -> Result<(), Reason> {
+fn check_newer(folder: &Folder, posture: &Posture, ring: &Keyring) -> Result<(), Reason> {
     let above = folder.generations()?.into_iter().rev().take_while(|n| *n > posture.sequence).take(EARLIER);
     for number in above {
-        let path = folder.generation(number, false).posture().to_owned();
-        let read = folder::read(&path).map_err(Reason::from).and_then(|bytes| document::<Posture>(&path, &bytes, key));
-        if read.is_ok_and(|newer| newer.sequence == number) {
+        if retained(folder, number, ring).is_some_and(|(newer, _)| newer.sequence == number) {
             return Err(Reason::RolledBack { sequence: posture.sequence, newer: number });
         }
     }
@@ -348,19 +450,25 @@ fn check_newer(folder: &Folder, posture: &Posture, key: &PublicKey) -> Result<()
 }
 
 /// Numbers that never decrease, against every earlier generation that is still there and authentic.
-fn check_earlier(folder: &Folder, posture: &Posture, key: &PublicKey) -> Result<(), Reason> {
+fn check_earlier(folder: &Folder, posture: &Posture, ring: &Keyring) -> Result<(), Reason> {
     let now = counters(posture);
-    let earlier = folder.generations()?.into_iter().rev().filter(|n| *n < posture.sequence).take(EARLIER);
-    for number in earlier {
-        let path = folder.generation(number, false).posture().to_owned();
-        let read = folder::read(&path).map_err(Reason::from).and_then(|bytes| document::<Posture>(&path, &bytes, key));
-        let Ok(then) = read else { continue };
+    let below = folder.generations()?.into_iter().rev().filter(|n| *n < posture.sequence).take(EARLIER);
+    for number in below {
+        let Some((then, _)) = retained(folder, number, ring) else { continue };
         let fallen = counters(&then).into_iter().find(|(name, value)| now.get(name).is_none_or(|n| n < value));
         if let Some((counter, _)) = fallen {
             return Err(Reason::Decreased { counter, sequence: posture.sequence, earlier: number });
         }
     }
     Ok(())
+}
+
+/// The posture in another generation and its hash, if it is there and signed by the key of its own time.
+fn retained(folder: &Folder, number: u64, ring: &Keyring) -> Option<(Posture, Sha256Hex)> {
+    let generation = folder.generation(number, false);
+    let bytes = folder::read(generation.posture()).ok()?;
+    let posture = document(generation.posture(), &bytes, ring.signer(number)).ok()?;
+    Some((posture, sha256(bytes)))
 }
 
 fn counters(posture: &Posture) -> BTreeMap<String, u64> {

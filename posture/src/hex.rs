@@ -29,6 +29,13 @@ macro_rules! hex_type {
                 Self(text)
             }
 
+            /// The raw bytes.
+            pub fn to_bytes(&self) -> [u8; $bytes] {
+                let nibble = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit - b'a' + 10 };
+                let digits = self.0.as_bytes();
+                std::array::from_fn(|at| nibble(digits[2 * at]) << 4 | nibble(digits[2 * at + 1]))
+            }
+
             /// The digits.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -101,6 +108,7 @@ mod tests {
     fn bytes_and_text_agree() {
         let id = Fingerprint::from_bytes(&[0x00, 0x01, 0x9a, 0xff, 0x10, 0x20, 0x30, 0x40]);
         assert_eq!(id.as_str(), "00019aff10203040");
+        assert_eq!(id.to_bytes(), [0x00, 0x01, 0x9a, 0xff, 0x10, 0x20, 0x30, 0x40]);
         assert_eq!("00019aff10203040".parse(), Ok(id));
     }
 

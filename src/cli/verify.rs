@@ -65,11 +65,10 @@ fn verify(args: &Args, place: &Place) -> Result<Report, Trouble> {
     };
     let baseline = args.baseline.as_deref().map(baseline).transpose()?;
     let options = |anchor| Options {
-        anchor,
-        now: clock::now(),
         max_age: args.max_age,
         accept_stopped: args.accept_stopped,
         baseline: baseline.clone(),
+        ..Options::new(anchor, clock::now())
     };
     if let Some(dir) = &args.dir {
         let folder = if dir.is_dir() {

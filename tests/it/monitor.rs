@@ -128,7 +128,7 @@ fn token(config: &Config) -> String {
 
 fn verified(config: &Config, accept_stopped: bool) -> VerdictResult {
     let now = clock::now();
-    let options = attest::Options { anchor: Anchor::Own, now, max_age: None, accept_stopped, baseline: None };
+    let options = attest::Options { accept_stopped, ..attest::Options::new(Anchor::Own, now) };
     attest::verify(&Folder::open(&config.home), &options).result
 }
 

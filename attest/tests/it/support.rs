@@ -1,7 +1,7 @@
 //! A state folder, made through the public doors alone.
 
 use attest::{
-    Anchor, Baseline, Chain, Folder, Options, Record, Report,
+    Anchor, Baseline, Chain, Folder, Options, Record, Report, Rotations,
     digest::{self, sha256},
     seal, verify,
 };
@@ -267,6 +267,43 @@ impl Home {
         self.sealed.push_back((seq, self.chain.clone(), self.counts.clone()));
     }
 
+    /// A key gives way to another, as the monitor does it, up to the first posture the new one signs.
+    pub(crate) fn rotate(&mut self, new: SigningKey) {
+        let line = self.announce_key(&new);
+        self.state_rotation(&line);
+        self.key = new;
+        self.export(settled);
+    }
+
+    /// The event and the old key's last posture; returns the statement that follows.
+    pub(crate) fn announce_key(&mut self, new: &SigningKey) -> Vec<u8> {
+        let rotations = Rotations::read(&self.rotations()).unwrap();
+        let id = |key: &SigningKey| digest::key_id(key.public().key_id());
+        let (new_key_id, old_key_id) = (id(new), id(&self.key));
+        self.event(EventBody::Rotate { new_key_id, number: rotations.next_number(), old_key_id });
+        let log = self.chain.clone();
+        self.export(settled);
+        rotations.state(&self.key, new, self.sequence + 1, &log).unwrap()
+    }
+
+    pub(crate) fn state_rotation(&self, line: &[u8]) {
+        put(&self.at("rotations.jsonl"), &[&self.rotations(), line].concat());
+    }
+
+    /// The folder's own anchor becomes the key that signs.
+    pub(crate) fn put_anchor(&self) {
+        put(&self.at("signing.pub.pem"), self.key.public().to_pem().as_bytes());
+    }
+
+    /// The hash of the first posture.
+    pub(crate) fn first_sha256(&self) -> Sha256Hex {
+        sha256(fs::read(self.at("export/000000000001/posture.json")).unwrap())
+    }
+
+    pub(crate) fn rotations(&self) -> Vec<u8> {
+        fs::read(self.at("rotations.jsonl")).unwrap_or_default()
+    }
+
     pub(crate) fn export(&mut self, change: impl FnOnce(&mut Posture)) {
         self.export_both(change, |_| {});
     }
@@ -326,13 +363,7 @@ impl Home {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options {
-            anchor: Anchor::Pinned(self.key.public()),
-            now: time(NOW),
-            max_age: None,
-            accept_stopped: false,
-            baseline: None,
-        }
+        Options::new(Anchor::Pinned(self.key.public()), time(NOW))
     }
 
     pub(crate) fn baseline(&self) -> Baseline {

@@ -84,8 +84,7 @@ impl Rig {
     }
 
     fn verify(&self, accept_stopped: bool) -> Report {
-        let options =
-            attest::Options { anchor: Anchor::Own, now: self.now, max_age: None, accept_stopped, baseline: None };
+        let options = attest::Options { accept_stopped, ..attest::Options::new(Anchor::Own, self.now) };
         attest::verify(&Folder::open(&self.config.home), &options)
     }
 
