@@ -46,7 +46,9 @@ pub fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Canonica
     }
     let document = serde_json::from_slice(bytes).map_err(|_| CanonicalError::Schema)?;
     plain(&document, io::sink())?;
-    Ok(document)
+    // A member that may be null is there all the same; serde takes it for null where it is missing.
+    let whole = serde_jcs::to_vec(&document).is_ok_and(|written| written == bytes);
+    if whole { Ok(document) } else { Err(CanonicalError::Schema) }
 }
 
 /// Writes a value as it is, members in the order of its fields, refusing numbers that are not integers of 0 to 2^53 − 1.

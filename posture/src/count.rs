@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A name and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NamedCount {
     /// How often, since genesis.
@@ -15,6 +16,7 @@ pub struct NamedCount {
 
 /// Findings in the log since genesis. `verify` recounts every number here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// By `direction`, sorted by name, without zeros.
@@ -67,6 +69,7 @@ fn add(counts: &mut Vec<NamedCount>, name: &Word, count: u64) {
 
 /// What the monitor states and a verifier cannot recount. No number here ever decreases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Attested {
     /// Messages whose connection, SNI and Host named different hosts.
@@ -85,6 +88,7 @@ pub struct Attested {
 
 /// Connections, messages and payload bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Totals {
     /// Body and tunnel bytes, each direction counted once, where they are relayed.
@@ -97,6 +101,7 @@ pub struct Totals {
 
 /// What was relayed unscanned, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Unscanned {
     /// Payload bytes.
@@ -113,6 +118,7 @@ pub struct Unscanned {
 ///
 /// Every connection, message and byte of `seen` is in exactly one of `scanned` and the records of `not_scanned`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Coverage {
     /// By reason, sorted by reason, without records that are all zero.

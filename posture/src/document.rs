@@ -14,9 +14,11 @@ pub const VALID_PERIODS: u64 = 3;
 
 /// The digest a document carries of itself: over its canonical form without the member `digests`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Digests {
     /// Always `sha256`.
+    #[cfg_attr(test, schemars(extend("const" = "sha256")))]
     pub algorithm: String,
     /// The digest.
     pub canonical_sha256: Sha256Hex,
@@ -24,6 +26,7 @@ pub struct Digests {
 
 /// The rule set in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PatternSet {
     /// How many rules it holds.
@@ -36,6 +39,7 @@ pub struct PatternSet {
 
 /// The bounds of scanning in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Scan {
     /// Nested decodings followed.
@@ -50,6 +54,7 @@ pub struct Scan {
 
 /// The bounds of the log in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// Age at which a record may go.
@@ -62,6 +67,7 @@ pub struct Retention {
 
 /// What is done to a matched text before anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redaction {
     /// Always true: a snippet is built from the rule, never from the wire.
@@ -70,6 +76,7 @@ pub struct Redaction {
 
 /// The certificate authority of HTTPS inspection, as the posture has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ca {
     /// SHA-256 over its key's SPKI DER; null in `off` and `ephemeral`.
@@ -82,6 +89,7 @@ pub struct Ca {
 
 /// The certificate authority as the state has it: what a renewal on the same key leaves as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StateCa {
     /// SHA-256 over its key's SPKI DER; null in `off` and `ephemeral`.
@@ -93,6 +101,7 @@ pub struct StateCa {
 /// The last self-test: the rules' vectors, run at start, and a canary that went through the proxy at work and had to be
 /// seen in both directions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SelfTest {
     /// When; null before the first.
@@ -105,6 +114,7 @@ pub struct SelfTest {
 
 /// What the log holds: sequence numbers `first_seq <= seq < next_seq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FindingLog {
     /// The first record retained.
@@ -117,6 +127,7 @@ pub struct FindingLog {
 ///
 /// The nine fields of ClawSec's SPEC keep their names and types; the others stand beside them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Posture {
     /// Stated counts that cannot be recounted from the log.
@@ -170,6 +181,7 @@ pub struct Posture {
     /// The bounds of scanning.
     pub scan: Scan,
     /// [`crate::POSTURE_SCHEMA`] (SPEC).
+    #[cfg_attr(test, schemars(extend("const" = crate::POSTURE_SCHEMA)))]
     pub schema_version: String,
     /// The last self-test.
     pub self_test: SelfTest,
@@ -185,6 +197,7 @@ pub struct Posture {
 ///
 /// It holds no time, no counter, no host name and no port that moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// The certificate authority of HTTPS inspection.
@@ -214,11 +227,13 @@ pub struct State {
     /// The bounds of scanning.
     pub scan: Scan,
     /// [`crate::STATE_SCHEMA`].
+    #[cfg_attr(test, schemars(extend("const" = crate::STATE_SCHEMA)))]
     pub schema_version: String,
 }
 
 /// `verdict.json`: the last answer of `verify`, unsigned, stable, and written on every path out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// The digest of this document without this member.
@@ -230,5 +245,6 @@ pub struct Verdict {
     /// The answer.
     pub result: VerdictResult,
     /// [`crate::VERDICT_SCHEMA`].
+    #[cfg_attr(test, schemars(extend("const" = crate::VERDICT_SCHEMA)))]
     pub schema_version: String,
 }

@@ -12,6 +12,7 @@
 //! | `memory` | what a reader keeps of the last authentic posture |
 //! | `record` | the two kinds of line in the log: a finding and an event |
 //! | `rotation` | a signing key gives way to another |
+//! | [`schema`] | the JSON Schema of each |
 
 mod count;
 mod document;
@@ -19,6 +20,7 @@ mod hex;
 mod memory;
 mod record;
 mod rotation;
+pub mod schema;
 mod time;
 mod word;
 

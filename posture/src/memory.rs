@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The file of `verify --memory`: unsigned, canonical, the reader's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     /// The public key that was pinned.
@@ -22,6 +23,7 @@ pub struct Memory {
     /// SHA-256 over the posture's bytes.
     pub posture_sha256: Sha256Hex,
     /// [`crate::MEMORY_SCHEMA`].
+    #[cfg_attr(test, schemars(extend("const" = crate::MEMORY_SCHEMA)))]
     pub schema_version: String,
     /// The posture's number.
     pub sequence: u64,

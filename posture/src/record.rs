@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// This is the form read back; what is appended is made by redaction alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FindingRecord {
     /// Where the bytes really went or came from: `host:port`, or `[redacted]` in place of a label that may be a secret.
@@ -33,6 +34,7 @@ pub struct FindingRecord {
     /// The rule, such as `ai_api_key.openai`.
     pub rule: Word,
     /// [`crate::FINDING_SCHEMA`].
+    #[cfg_attr(test, schemars(extend("const" = crate::FINDING_SCHEMA)))]
     pub schema_version: String,
     /// Its number in the log.
     pub seq: u64,
@@ -50,6 +52,7 @@ pub struct FindingRecord {
 
 /// Anything else that belongs in the chain: numbers and closed words alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// What happened.
@@ -59,6 +62,7 @@ pub struct Event {
     /// SHA-256 of the line before, without its LF.
     pub prev_sha256: Sha256Hex,
     /// [`crate::EVENT_SCHEMA`].
+    #[cfg_attr(test, schemars(extend("const" = crate::EVENT_SCHEMA)))]
     pub schema_version: String,
     /// Its number in the log.
     pub seq: u64,
@@ -68,6 +72,7 @@ pub struct Event {
 
 /// What happened, under its own name: `{"fold":{"count":3,"finding_seq":7}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EventBody {
     /// The cumulative tally, so that nothing restarts from zero.
@@ -161,6 +166,7 @@ pub enum EventBody {
 
 /// Which records go, and what is left of them: their sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Prune {
     /// What the records up to `last_seq` add up to, since genesis.
@@ -176,6 +182,7 @@ pub struct Prune {
 /// The log begun anew. Its record stands where the signed head was: its `seq` is the posture's `next_seq`, its
 /// `prev_sha256` the posture's `finding_log_sha256`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Recovery {
     /// What was set aside: at most [`Recovery::MAX_SET_ASIDE`]; [`EventBody::SetAside`] events follow with the rest.
@@ -191,6 +198,7 @@ impl Recovery {
 
 /// A file that is no part of the log any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetAside {
     /// Its length.
@@ -203,6 +211,7 @@ pub struct SetAside {
 
 /// What was in force before and after a reload, and what of it is weaker now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reload {
     /// The posture's `config_sha256` from here on.
@@ -219,6 +228,7 @@ pub struct Reload {
 
 /// The cumulative tally at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     /// Stated counts.

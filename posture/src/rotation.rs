@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Both signatures are over the canonical form without `new_signature` and `old_signature`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
     /// The first posture the new key signs. The old one signs none from here on.
@@ -20,6 +21,7 @@ pub struct Rotation {
     /// That key: the 32 bytes of RFC 8032.
     pub new_public_key: PublicKeyHex,
     /// Its signature: 64 bytes in base64 with padding.
+    #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9+/]{86}==$")))]
     pub new_signature: String,
     /// This statement's number, from 1.
     pub number: u64,
@@ -28,12 +30,14 @@ pub struct Rotation {
     /// That key: the 32 bytes of RFC 8032.
     pub old_public_key: PublicKeyHex,
     /// Its signature: 64 bytes in base64 with padding.
+    #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9+/]{86}==$")))]
     pub old_signature: String,
     /// The agent platform.
     pub platform: Platform,
     /// SHA-256 of the line before, without its LF; null for the first.
     pub previous_sha256: Option<Sha256Hex>,
     /// [`crate::ROTATION_SCHEMA`].
+    #[cfg_attr(test, schemars(extend("const" = crate::ROTATION_SCHEMA)))]
     pub schema_version: String,
 }
 

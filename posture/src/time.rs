@@ -61,6 +61,20 @@ impl std::str::FromStr for Timestamp {
     }
 }
 
+#[cfg(test)]
+impl schemars::JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let date = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
+        let time = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]";
+        let pattern = format!("^{date}T{time}\\.[0-9]{{3}}Z$");
+        schemars::json_schema!({ "type": "string", "format": "date-time", "pattern": pattern })
+    }
+}
+
 impl TryFrom<String> for Timestamp {
     type Error = TimestampError;
 

@@ -11,6 +11,17 @@ macro_rules! words {
             $($(#[$vdoc])* #[doc = concat!("Spelt `", $text, "`.")] #[serde(rename = $text)] $variant,)+
         }
 
+        #[cfg(test)]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "enum": Self::ALL })
+            }
+        }
+
         impl $name {
             /// Every word of the list, in its order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
@@ -228,6 +239,17 @@ impl Word {
         text.len() <= Self::MAX_BYTES
             && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'.')
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Word {
+    fn schema_name() -> Cow<'static, str> {
+        "Word".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[a-z][a-z0-9_.]*$", "maxLength": Self::MAX_BYTES })
     }
 }
 

@@ -17,6 +17,7 @@ mod patterns;
 mod place;
 mod run;
 mod scan;
+mod schema;
 mod show;
 mod spawn;
 mod start;
@@ -78,6 +79,7 @@ enum Verb {
     Ca(ca::Args),
     Config(config::Args),
     Doctor(doctor::Args),
+    Schema(schema::Args),
     GuardianPolicy(guardian_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -117,6 +119,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Ca(args) => ca::run(&args, &place),
         Verb::Config(args) => config::run(&args, &place),
         Verb::Doctor(args) => doctor::run(&args, &place),
+        Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => completions::run(&args, Line::command()),
         Verb::Man(args) => man::run(args, Line::command()),
     }

@@ -221,6 +221,19 @@ fn the_readme_holds_the_contract_and_the_settings_as_they_are() {
 }
 
 #[test]
+fn a_schema_is_printed_as_it_is_kept() {
+    let place = Place::new();
+    for schema in posture::schema::ALL {
+        let said = place.run(&["schema", schema.name]);
+        assert_eq!((said.code, said.out.as_str()), (0, schema.text));
+    }
+    for args in [&["schema"][..], &["schema", "nonsense"]] {
+        let said = place.run(args);
+        assert_eq!((said.code, said.out.as_str()), (64, ""), "{args:?}");
+    }
+}
+
+#[test]
 fn completions_and_manual_are_of_the_real_command_line() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

@@ -84,6 +84,7 @@ fn the_receiver_refuses_canonical_json_of_another_schema() {
         (r#"{"ca""#, r#"{"a":1,"ca""#),
         (r#""canonical_sha256""#, r#""by":"me","canonical_sha256""#),
         (r#""monitor_enabled":true,"#, ""),
+        (r#""key_sha256":null,"#, ""),
         (r#""monitor_enabled":true"#, r#""monitor_enabled":null"#),
         (r#""monitor_enabled":true"#, r#""monitor_enabled":"true""#),
         (r#""mode":"detect""#, r#""mode":"block""#),

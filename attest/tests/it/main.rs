@@ -10,5 +10,6 @@ mod memory;
 mod recovery;
 mod retention;
 mod rotation;
+mod schema;
 mod support;
 mod time;
