@@ -89,8 +89,7 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     row("", by_name(&status.counts.severity))?;
     row("", by_name(&status.counts.family))?;
     coverage(&status.coverage)?;
-    let queue = status.limits.scan.queue_bytes;
-    row("scan queue", format_args!("{} of {queue} bytes", status.queue_used_bytes))?;
+    bounds(status)?;
     let threads = status.scanners;
     if threads.restarted > 0 {
         row(
@@ -98,7 +97,6 @@ fn screen(status: &Status) -> Result<(), Trouble> {
             format_args!("{} begun anew, {} of them for one that hangs still", threads.restarted, threads.hanging),
         )?;
     }
-    row("connections", format_args!("at most {} at once", status.limits.max_connections))?;
     row("process", hardening(&status.hardening))?;
     if !status.refusals.is_empty() {
         row("refused", by_name(&status.refusals))?;
@@ -120,6 +118,20 @@ fn coverage(coverage: &Coverage) -> Result<(), Trouble> {
         row("not scanned", format_args!("{}: {}", unscanned.reason, totals(&amount)))?;
     }
     Ok(())
+}
+
+/// What there is of everything bounded, and its bound.
+fn bounds(status: &Status) -> Result<(), Trouble> {
+    let (limits, now) = (&status.limits, &status.in_flight);
+    let scan = &limits.scan;
+    row("connections", format_args!("{} of {} at once", now.connections, limits.max_connections))?;
+    row("exchanges", format_args!("{} of {} at once", now.exchanges, limits.max_exchanges))?;
+    row("heads", format_args!("of {} bytes and {} fields at most", limits.max_head_bytes, limits.max_head_fields))?;
+    row("scan queue", format_args!("{} of {} bytes", status.queue_used_bytes, scan.queue_bytes))?;
+    let (scanned, decoded, depth) = (scan.max_scan_bytes, scan.max_decoded_bytes, scan.max_depth);
+    row("a message", format_args!("{scanned} bytes looked at, {decoded} decoded, {depth} deep at most"))?;
+    let (retention, folds) = (&limits.retention, limits.max_folds);
+    row("log", format_args!("{} of {} bytes, {folds} folds open at most", status.log.bytes, retention.max_bytes))
 }
 
 /// What holds of its process, in a few words.

@@ -74,6 +74,12 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Client connections served at once.
     pub max_connections: usize,
+    /// Requests under way at once, over all connections.
+    pub max_exchanges: usize,
+    /// Bytes of one head, 8 KiB to 64 KiB.
+    pub max_head_bytes: usize,
+    /// Header fields of the head of a request.
+    pub max_head_fields: usize,
     /// Servers of the operator's own that a vendor's key may go to.
     pub audience: Vec<AudienceEntry>,
     /// The proxy that everything but loopback is sent through.
@@ -160,6 +166,9 @@ impl Config {
             retention: Retention { max_age_days: 30, max_bytes: 64 << 20, segment_bytes: 4 << 20 },
             timeouts: Timeouts::default(),
             max_connections: 16_384,
+            max_exchanges: 16_384,
+            max_head_bytes: 64 << 10,
+            max_head_fields: 100,
             audience: Vec::new(),
             proxy_url: None,
             ca_bundle: None,

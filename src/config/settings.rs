@@ -107,6 +107,24 @@ pub static SETTINGS: &[Setting] = &[
         |c| number(c.max_connections),
     ),
     Setting::new(
+        "max_exchanges",
+        "requests under way at once, over all connections",
+        |c, raw| put(&mut c.max_exchanges, value::size(raw, 1, 1 << 20)),
+        |c| number(c.max_exchanges),
+    ),
+    Setting::new(
+        "max_head_bytes",
+        "bytes of the head of a request or response",
+        |c, raw| put(&mut c.max_head_bytes, value::size(raw, 8 * KIB, 64 * KIB)),
+        |c| bytes(c.max_head_bytes),
+    ),
+    Setting::new(
+        "max_head_fields",
+        "header fields of the head of a request",
+        |c, raw| put(&mut c.max_head_fields, value::size(raw, 16, 1000)),
+        |c| number(c.max_head_fields),
+    ),
+    Setting::new(
         "log_dir",
         "folder of the log, within the state folder",
         |c, raw| put(&mut c.log_dir, within(&c.home, value::text(raw)?)),

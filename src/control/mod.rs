@@ -101,6 +101,9 @@ pub struct Status {
     pub https_inspection: bool,
     /// The signing key.
     pub key_id: Sha256Hex,
+    /// What is under way now.
+    #[serde(default)]
+    pub in_flight: InFlight,
     /// The bounds in force.
     pub limits: Limits,
     /// Where the proxy listens.
@@ -131,6 +134,16 @@ pub struct Status {
     pub since: Timestamp,
 }
 
+/// What is under way, of what there may be at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InFlight {
+    /// Client connections, those of self-tests apart.
+    pub connections: u64,
+    /// Requests.
+    pub exchanges: u64,
+}
+
 /// What came from one kind of client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +164,14 @@ pub struct Arrived {
 pub struct Limits {
     /// Client connections at once: as configured, or as many as there may be files for.
     pub max_connections: u64,
+    /// Requests under way at once.
+    pub max_exchanges: u64,
+    /// Bytes of one head.
+    pub max_head_bytes: u64,
+    /// Fields of one head.
+    pub max_head_fields: u64,
+    /// Folds open at once.
+    pub max_folds: u64,
     /// Seconds between exports.
     pub period_seconds: u64,
     /// Of the log.

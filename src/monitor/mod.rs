@@ -189,6 +189,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let proxy = Proxy::bind(config.listen, &proxy_settings(&config, token, inspecting.as_ref()), tap, meter.clone())
         .map_err(|source| MonitorError::Listen { address: config.listen, source })?;
     let listen = proxy.local_addr().map_err(MonitorError::io("find the proxy's address"))?;
+    let load = proxy.load();
     let prober = proxy.prober().map_err(MonitorError::io("find the proxy's address"))?;
     let control = Server::bind(&home).map_err(MonitorError::io("make the control socket"))?;
     let running = Running::new(&lock, listen, run_id.clone(), clock::now());
@@ -219,6 +220,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
         new_install_id,
         listen,
         meter,
+        load,
         signs,
         config,
     };
@@ -241,13 +243,21 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
 }
 
 fn proxy_settings(config: &Config, token: Zeroizing<String>, inspecting: Option<&Inspecting>) -> ProxySettings {
-    let (timeouts, max_connections) = (config.timeouts, config.max_connections);
     let inspection = inspecting.map(|inspecting| inspecting.inspection.clone());
     let parent = config
         .proxy_url
         .as_ref()
         .map(|proxy| Parent::new(proxy.host.clone(), proxy.port, proxy.credentials.as_ref().map(|c| c.as_str())));
-    ProxySettings { timeouts, max_connections, inspection, parent, ..ProxySettings::new(token) }
+    ProxySettings {
+        timeouts: config.timeouts,
+        max_connections: config.max_connections,
+        max_exchanges: config.max_exchanges,
+        max_fields: config.max_head_fields,
+        max_head_bytes: config.max_head_bytes,
+        inspection,
+        parent,
+        token,
+    }
 }
 
 fn start_recorder(parts: Parts, inbox: Inbox) -> Result<JoinHandle<()>, MonitorError> {

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Arrived, Exported, Limits, LogStatus, STATUS_SCHEMA, Scanners, Status},
+    control::{Arrived, Exported, InFlight, Limits, LogStatus, STATUS_SCHEMA, Scanners, Status},
     flow::{
-        capture::{self, Fallback, Meter},
+        capture::{self, Fallback, Load, Meter},
         redact::{self, Finding},
         store::{Bounds, Signed, Store},
         tally::{Base, Tally},
@@ -39,6 +39,7 @@ pub(super) struct Parts {
     pub(super) listen: SocketAddr,
     pub(super) vectors_sha256: posture::Sha256Hex,
     pub(super) meter: Meter,
+    pub(super) load: Load,
     pub(super) signs: Arc<Signs>,
 }
 
@@ -62,7 +63,8 @@ pub(super) struct Recorder {
     said: BTreeSet<DegradedReason>,
     last_export: Option<Exported>,
     listen: SocketAddr,
-    max_connections: u64,
+    limits: Limits,
+    load: Load,
 }
 
 /// What the last complete posture says of the log.
@@ -81,10 +83,24 @@ pub(super) fn bounds(config: &Config) -> Bounds {
     Bounds { retention: config.retention, fold_window: config.fold_window, fold_open_max: config.fold_open_max }
 }
 
+fn limits(config: &Config, settings: &Settings) -> Limits {
+    Limits {
+        max_connections: config.max_connections as u64,
+        max_exchanges: config.max_exchanges as u64,
+        max_folds: config.fold_open_max as u64,
+        max_head_bytes: config.max_head_bytes as u64,
+        max_head_fields: config.max_head_fields as u64,
+        period_seconds: settings.period_seconds,
+        retention: settings.retention,
+        scan: settings.scan,
+    }
+}
+
 impl Recorder {
     /// Opens the log and begins the run in it. The first export is due at once.
     pub(super) fn begin(parts: Parts, now: Timestamp, at: Instant) -> Self {
         let Parts { config, home, mut vouch, last, settings, run_id, .. } = parts;
+        let limits = limits(&config, &settings);
         let store = Store::open(home.log_dir(), bounds(&config), last.as_ref().map(signed), now);
         let base = Base::newest(store.last_checkpoint(), last.as_ref().map(|last| &last.posture));
         vouch.not_below(base.next_sequence);
@@ -110,7 +126,8 @@ impl Recorder {
             said: BTreeSet::new(),
             last_export: None,
             listen: parts.listen,
-            max_connections: config.max_connections as u64,
+            limits,
+            load: parts.load,
         };
         this.store.totals(this.totals());
         this.store.report_gap(now, at);
@@ -216,12 +233,11 @@ impl Recorder {
             hardening: Hardening::of_this_process(),
             https_inspection: self.settings.https_inspection,
             key_id: self.vouch.key_id().clone(),
-            limits: Limits {
-                max_connections: self.max_connections,
-                period_seconds: self.settings.period_seconds,
-                retention: self.settings.retention,
-                scan: self.settings.scan,
+            in_flight: InFlight {
+                connections: self.load.connections() as u64,
+                exchanges: self.load.exchanges() as u64,
             },
+            limits: self.limits,
             listen: self.listen,
             log: LogStatus {
                 bytes: self.store.bytes(),

@@ -45,6 +45,7 @@ pub(super) async fn answer(
     _busy: Busy,
 ) -> Result<Response<Body>, Refusal> {
     shared.authenticate(request.headers())?;
+    connection.known();
     shared.arrived(request.headers());
     let named = request.uri().authority().cloned().ok_or(Refusal::BadRequest("target"))?;
     let authority = Authority::of(&named, None).ok_or(Refusal::BadRequest("target"))?;

@@ -62,6 +62,7 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     if via.is_none() {
         shared.authenticate(request.headers())?;
+        connection.known();
     }
     shared.arrived(request.headers());
     let http2 = request.version() == Version::HTTP_2;

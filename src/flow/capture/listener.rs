@@ -5,6 +5,7 @@ use super::{
     dial::prepare,
     forward::{self, Via},
     meter::ConnectionTicket,
+    newcomers::{Place, Room},
     patience::{Patience, Watched},
     proxy::{ENGINE_FIELDS, Proxy, Shared},
     reply::Refusal,
@@ -23,7 +24,7 @@ use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -36,12 +37,21 @@ pub(super) struct Connection {
     pub(super) source: IpAddr,
     pub(super) ticket: ConnectionTicket,
     /// A probe takes nobody's.
-    _room: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
+}
+
+impl Connection {
+    /// The client has shown the credential.
+    pub(super) fn known(&self) {
+        if let Some(place) = &self.place {
+            place.known();
+        }
+    }
 }
 
 pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
     let Proxy { listener, shared, .. } = proxy;
-    let room = Arc::new(Semaphore::new(shared.max_connections.min(Semaphore::MAX_PERMITS)));
+    let room = &shared.load.room;
     let mut starved = false;
     loop {
         let accepted = tokio::select! {
@@ -53,8 +63,8 @@ pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
             Ok((stream, address)) => {
                 starved = false;
                 match shared.probes.take(address) {
-                    Some(probe) => begin(&Arc::new(shared.with(probe)), stream, address.ip(), None),
-                    None => admit(&shared, &room, stream, address.ip()),
+                    Some(probe) => drop(begin(&Arc::new(shared.with(probe)), stream, address.ip(), None)),
+                    None => admit(&shared, room, stream, address.ip()),
                 }
             }
             Err(error) if is_the_clients(&error) => {}
@@ -62,6 +72,7 @@ pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
                 if !std::mem::replace(&mut starved, true) {
                     tracing::warn!(reason = "accept_failed", "cannot take connections for now");
                 }
+                room.make_some(&shared.meter);
                 sleep(BACK_OFF).await;
             }
         }
@@ -78,24 +89,25 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-fn admit(shared: &Arc<Shared>, room: &Arc<Semaphore>, stream: TcpStream, source: IpAddr) {
-    let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
+fn admit(shared: &Arc<Shared>, room: &Room, stream: TcpStream, source: IpAddr) {
+    let Some(place) = room.take(&shared.meter) else {
         drop(shared.meter.connection());
-        shared.meter.refused(Refusal::Busy);
         // Best effort, and at once: whoever is over the limit must not cost a task.
         let _ = rustix::net::send(&stream, Refusal::Busy.raw().as_bytes(), rustix::net::SendFlags::NOSIGNAL);
         return;
     };
-    begin(shared, stream, source, Some(permit));
+    let number = place.number();
+    if let Some(task) = begin(shared, stream, source, Some(place)) {
+        room.served_by(number, task);
+    }
 }
 
-fn begin(shared: &Arc<Shared>, stream: TcpStream, source: IpAddr, room: Option<OwnedSemaphorePermit>) {
+/// The task that serves it, or `None` when it is gone already.
+fn begin(shared: &Arc<Shared>, stream: TcpStream, source: IpAddr, place: Option<Place>) -> Option<AbortHandle> {
     let ticket = shared.meter.connection();
-    if prepare(&stream).is_err() {
-        return;
-    }
-    let connection = Arc::new(Connection { source, ticket, _room: room });
-    shared.tasks.spawn(serve_http1(Arc::clone(shared), connection, None, stream));
+    prepare(&stream).ok()?;
+    let connection = Arc::new(Connection { source, ticket, place });
+    Some(shared.tasks.spawn(serve_http1(Arc::clone(shared), connection, None, stream)))
 }
 
 /// Serves HTTP/1 on a client's stream: the connection itself (`via` is `None`), or what a tunnel carries.
@@ -177,8 +189,10 @@ struct Asked {
 impl Asked {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let Self { shared, connection, via, patience } = self;
-        let busy = patience.busy();
-        let answer = if request.method() == Method::CONNECT && via.is_none() {
+        let busy = patience.busy(&shared.load.exchanges);
+        let answer = if shared.load.exchanges.too_many() {
+            Err(Refusal::Overloaded)
+        } else if request.method() == Method::CONNECT && via.is_none() {
             // The head that counts is the one inside.
             connect::answer(&shared, Arc::clone(&connection), request, busy).await
         } else {

@@ -5,6 +5,7 @@
 //! | `proxy` | settings → a listening proxy, and what its connections share |
 //! | `listener` | listener → connections: limits, counts, drain |
 //! | `tasks` | work that has to end before the proxy has |
+//! | `newcomers` | who has to leave when there is no room |
 //! | `patience` | how long a client may take |
 //! | `forward` | request → upstream → response, the one way of every request |
 //! | `hop` | header fields of one connection, kept off the next |
@@ -42,6 +43,7 @@ mod leg;
 mod listener;
 mod message;
 mod meter;
+mod newcomers;
 mod parent;
 mod patience;
 mod probe;
@@ -61,5 +63,5 @@ pub use message::{Field, Head, Part, Route, StartLine};
 pub use meter::{Arrived, ConnectionTicket, Fallback, MessageTicket, Meter, OpaqueTicket};
 pub use parent::Parent;
 pub use probe::{Canary, ProbeError, Prober, Sightings};
-pub use proxy::{Proxy, ProxySettings, Timeouts};
+pub use proxy::{Load, Proxy, ProxySettings, Timeouts};
 pub use tap::{Fed, Feed, Holding, Intake, MessageId, Tap, TapMessage};

@@ -6,7 +6,10 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -31,7 +34,45 @@ struct State {
 }
 
 /// An exchange is under way for as long as this lives.
-pub(super) struct Busy(Patience);
+pub(super) struct Busy(Patience, Arc<Counted>);
+
+/// The exchanges of all connections, and how many there may be.
+#[derive(Clone)]
+pub(super) struct Exchanges {
+    most: usize,
+    now: Arc<AtomicUsize>,
+}
+
+/// One of them.
+pub(super) struct Counted(Exchanges);
+
+impl Exchanges {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, now: Arc::default() }
+    }
+
+    /// One more begins, whatever the bound.
+    fn begin(&self) -> Counted {
+        self.now.fetch_add(1, Relaxed);
+        Counted(self.clone())
+    }
+
+    /// How many there are.
+    pub(super) fn now(&self) -> usize {
+        self.now.load(Relaxed)
+    }
+
+    /// Whether there are more than there may be, this one included.
+    pub(super) fn too_many(&self) -> bool {
+        self.now() > self.most
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Relaxed);
+    }
+}
 
 impl Patience {
     pub(super) fn new(head: Duration, idle: Duration) -> Self {
@@ -40,11 +81,11 @@ impl Patience {
     }
 
     /// A complete head was read.
-    pub(super) fn busy(&self) -> Busy {
+    pub(super) fn busy(&self, exchanges: &Exchanges) -> Busy {
         let mut state = self.state();
         state.exchanges += 1;
         state.in_head = false;
-        Busy(self.clone())
+        Busy(self.clone(), Arc::new(exchanges.begin()))
     }
 
     /// Returns when a limit has passed. It looks again at the earliest time one could, so that an exchange costs no timer.
@@ -85,7 +126,7 @@ impl Patience {
 impl Clone for Busy {
     fn clone(&self) -> Self {
         self.0.state().exchanges += 1;
-        Self(self.0.clone())
+        Self(self.0.clone(), Arc::clone(&self.1))
     }
 }
 
@@ -165,7 +206,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_has_its_own_limit_and_an_exchange_none() {
         let patience = Patience::new(HEAD, IDLE);
-        let busy = patience.busy();
+        let busy = patience.busy(&Exchanges::new(1));
         assert!(tokio::time::timeout(HEAD * 1000, patience.exhausted()).await.is_err());
         drop(busy);
         assert_eq!(age(&patience).await.as_secs(), 300);
@@ -174,7 +215,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_later_head_is_limited_from_its_first_byte() {
         let patience = Patience::new(HEAD, IDLE);
-        drop(patience.busy());
+        drop(patience.busy(&Exchanges::new(1)));
         let late = patience.clone();
         tokio::spawn(async move {
             sleep(Duration::from_secs(100)).await;

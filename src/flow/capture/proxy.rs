@@ -5,7 +5,9 @@ use super::{
     dial::Dial,
     inspect::{Inspection, Inspector},
     meter::Meter,
+    newcomers::Room,
     parent::Parent,
+    patience::Exchanges,
     probe::{Probe, Prober, Probes},
     reply::Refusal,
     tap::{READ_BUFFER, Tap},
@@ -32,6 +34,8 @@ pub struct ProxySettings {
     pub timeouts: Timeouts,
     /// Client connections at a time; one more is answered 503 and closed.
     pub max_connections: usize,
+    /// Requests under way at once, over all connections; one more is answered 503.
+    pub max_exchanges: usize,
     /// Header fields of one head; more are answered 431.
     pub max_fields: usize,
     /// Bytes of one head, 8 KiB to 64 KiB; more are answered 431.
@@ -79,6 +83,7 @@ impl ProxySettings {
             token,
             timeouts: Timeouts::default(),
             max_connections: 16_384,
+            max_exchanges: 16_384,
             max_fields: ENGINE_FIELDS,
             max_head_bytes: READ_BUFFER,
             inspection: None,
@@ -97,11 +102,35 @@ pub struct Proxy {
     inspection: Option<Inspection>,
 }
 
+/// What is under way, and what there may be of it. Cheap to clone; all clones are of one proxy.
+#[derive(Clone)]
+pub struct Load {
+    pub(super) room: Room,
+    pub(super) exchanges: Exchanges,
+}
+
+impl Load {
+    /// Of a proxy that takes so many of each at once.
+    pub fn new(max_connections: usize, max_exchanges: usize) -> Self {
+        Self { room: Room::new(max_connections), exchanges: Exchanges::new(max_exchanges) }
+    }
+
+    /// Client connections there are, those of self-tests apart.
+    pub fn connections(&self) -> usize {
+        self.room.taken()
+    }
+
+    /// Requests under way.
+    pub fn exchanges(&self) -> usize {
+        self.exchanges.now()
+    }
+}
+
 /// What all connections of a proxy share.
 pub(super) struct Shared {
     pub(super) credential: Zeroizing<Vec<u8>>,
     pub(super) timeouts: Timeouts,
-    pub(super) max_connections: usize,
+    pub(super) load: Load,
     pub(super) max_fields: usize,
     pub(super) max_head_bytes: usize,
     pub(super) tap: Tap,
@@ -134,7 +163,7 @@ impl Proxy {
         let shared = Shared {
             credential: Zeroizing::new(format!("guardian:{}", *settings.token).into_bytes()),
             timeouts: settings.timeouts,
-            max_connections: settings.max_connections,
+            load: Load::new(settings.max_connections, settings.max_exchanges),
             max_fields: settings.max_fields,
             max_head_bytes: settings.max_head_bytes.clamp(8 << 10, READ_BUFFER),
             tap,
@@ -156,6 +185,11 @@ impl Proxy {
     /// The socket is gone.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// What is under way, to be asked at any time.
+    pub fn load(&self) -> Load {
+        self.shared.load.clone()
     }
 
     /// What sends canaries through it.
@@ -181,7 +215,8 @@ impl Shared {
         Self {
             credential: Zeroizing::new(format!("guardian:{}", *probe.nonce).into_bytes()),
             timeouts: self.timeouts,
-            max_connections: self.max_connections,
+            // A probe takes nobody's place.
+            load: Load::new(1, usize::MAX),
             max_fields: self.max_fields,
             max_head_bytes: self.max_head_bytes,
             tap: self.tap.watched(probe.sightings, meter.clone()),

@@ -27,11 +27,13 @@ pub(super) enum Refusal {
     UpstreamFailed(&'static str),
     /// The upstream was not reached.
     Unreachable(&'static str),
+    /// More requests under way than allowed.
+    Overloaded,
 }
 
 impl Refusal {
     /// The word for each variant, in their order.
-    pub(super) const WORDS: [&'static str; 7] = [
+    pub(super) const WORDS: [&'static str; 8] = [
         "too_many_connections",
         "bad_request",
         "loop_detected",
@@ -39,6 +41,7 @@ impl Refusal {
         "proxy_authentication_required",
         "upstream_failed",
         "upstream_unreachable",
+        "too_many_exchanges",
     ];
 
     pub(super) fn index(self) -> usize {
@@ -50,12 +53,13 @@ impl Refusal {
             Self::Unauthenticated => 4,
             Self::UpstreamFailed(_) => 5,
             Self::Unreachable(_) => 6,
+            Self::Overloaded => 7,
         }
     }
 
     fn status(self) -> StatusCode {
         match self {
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
@@ -70,7 +74,7 @@ impl Refusal {
             Self::BadRequest(why) | Self::NotImplemented(why) | Self::UpstreamFailed(why) | Self::Unreachable(why) => {
                 format!("{{\"error\":\"{word}\",\"reason\":\"{why}\"}}\n")
             }
-            Self::Busy | Self::Loop | Self::Unauthenticated => format!("{{\"error\":\"{word}\"}}\n"),
+            Self::Busy | Self::Overloaded | Self::Loop | Self::Unauthenticated => format!("{{\"error\":\"{word}\"}}\n"),
         }
     }
 
@@ -111,6 +115,7 @@ mod tests {
             Refusal::Unauthenticated,
             Refusal::UpstreamFailed("closed"),
             Refusal::Unreachable("timed_out"),
+            Refusal::Overloaded,
         ];
         for (at, refusal) in all.into_iter().enumerate() {
             assert_eq!(refusal.index(), at);

@@ -2,7 +2,7 @@
 
 use hudsucker::hyper::rt::Executor;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::{task::AbortHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A group of tasks that ends together: by itself, or cut.
@@ -14,12 +14,12 @@ pub(super) struct Tasks {
 
 impl Tasks {
     /// Runs until it is done or cut.
-    pub(super) fn spawn<F>(&self, work: F)
+    pub(super) fn spawn<F>(&self, work: F) -> AbortHandle
     where
         F: Future<Output: Send> + Send + 'static,
     {
         let cut = self.cut.clone();
-        self.tracker.spawn(async move { cut.run_until_cancelled(work).await.map(drop) });
+        self.tracker.spawn(async move { cut.run_until_cancelled(work).await.map(drop) }).abort_handle()
     }
 
     /// Waits until all are done, and after `limit` cuts them.
@@ -38,6 +38,6 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, work: F) {
-        self.spawn(work);
+        drop(self.spawn(work));
     }
 }

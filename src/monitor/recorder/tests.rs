@@ -62,6 +62,7 @@ impl Rig {
             listen: "127.0.0.1:8790".parse().unwrap(),
             vectors_sha256: attest::digest::sha256("vectors"),
             meter: self.meter.clone(),
+            load: crate::flow::capture::Load::new(1, 1),
             signs: Arc::clone(&self.signs),
         }
     }

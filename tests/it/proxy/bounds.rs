@@ -1,6 +1,6 @@
 //! Limits: what is bounded, what is cut, and what is counted then.
 
-use super::rig::{Origin, Rig, bounded};
+use super::rig::{self, Origin, Rig, bounded};
 use posture::UnscannedReason;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -148,19 +148,93 @@ async fn an_exchange_outlives_the_limits_of_a_head_and_a_pause() {
 #[tokio::test]
 async fn one_connection_too_many_is_told_so_and_room_comes_free_again() {
     let rig = Rig::with(1 << 20, |settings| settings.max_connections = 1);
-    let first = rig.send("GET /").await;
-    let (origin, mut second) = (Origin::new().await, rig.connect().await);
+    let origin = Origin::new().await;
+    let get = format!("GET http://{}/ HTTP/1.1\r\nAUTH\r\n\r\n", origin.name);
+    let first = rig.send(&get).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    let mut second = rig.connect().await;
     assert!(String::from_utf8(second.rest().await).unwrap().starts_with("HTTP/1.1 503 "));
     drop(first);
     bounded(async {
-        while rig.meter.coverage().unscanned(UnscannedReason::InProgress).connections > 0 {
+        while rig.load.connections() > 0 {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    let _third = rig.send(&format!("GET http://{}/ HTTP/1.1\r\nAUTH\r\n\r\n", origin.name)).await;
+    let _third = rig.send(&get).await;
     origin.accept().await.head().await;
     assert_eq!(rig.meter.refusals(), [("too_many_connections", 1)]);
+}
+
+#[tokio::test]
+async fn heads_that_never_end_make_room_oldest_first_and_those_who_are_known_stay() {
+    let rig = Rig::with(1 << 20, |settings| settings.max_connections = 3);
+    let origin = Origin::new().await;
+    let get = format!("GET http://{}/ HTTP/1.1\r\nAUTH\r\n\r\n", origin.name);
+    let mut agent = rig.send(&get).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    let (mut older, mut younger) = (rig.send("GET http://half").await, rig.send("GET http://a.head").await);
+    // A refusal is no credential: whoever only collects those keeps nobody out.
+    let mut refused = rig.send("GET http://x.invalid/ HTTP/1.1\r\n\r\n").await;
+    assert!(older.rest().await.is_empty());
+    assert!(refused.head().await.starts_with("HTTP/1.1 407 "));
+    let second = rig.send(&get).await;
+    assert!(younger.rest().await.is_empty());
+    let _upstream_of_second = origin.accept().await;
+    let third = rig.send(&get).await;
+    refused.rest().await;
+    let _upstream_of_third = origin.accept().await;
+    bounded(async {
+        while rig.load.exchanges() < 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(rig.load.connections(), 3);
+    let mut none_left = rig.send(&get).await;
+    assert!(String::from_utf8(none_left.rest().await).unwrap().starts_with("HTTP/1.1 503 "));
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    agent.head().await;
+    assert_eq!(agent.exactly(2).await, b"ok");
+    let refusals = rig.meter.refusals();
+    assert_eq!(refusals, [("too_many_connections", 4), ("proxy_authentication_required", 1)]);
+    drop((agent, second, third));
+    let (meter, _) = rig.stop().await;
+    assert_eq!(meter.coverage().unscanned(UnscannedReason::IncompleteHead).connections, 3);
+}
+
+#[tokio::test]
+async fn one_request_too_many_is_told_so_and_room_comes_free_again() {
+    let rig = Rig::with(1 << 20, |settings| settings.max_exchanges = 2);
+    let origin = Origin::new().await;
+    let get = format!("GET http://{}/ HTTP/1.1\r\nAUTH\r\n\r\n", origin.name);
+    let (mut first, _second) = (rig.send(&get).await, rig.send(&get).await);
+    let (mut upstream, mut other) = (origin.accept().await, origin.accept().await);
+    assert_eq!(upstream.head().await, other.head().await);
+    assert_eq!(rig.load.exchanges(), 2);
+    let mut third = rig.send(&get).await;
+    assert!(third.head().await.starts_with("HTTP/1.1 503 "));
+    assert_eq!(third.exactly(31).await, b"{\"error\":\"too_many_exchanges\"}\n");
+    // A body that is still under way is under way.
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").await;
+    first.head().await;
+    third.send(rig::authenticated(&get).as_bytes()).await;
+    assert!(third.head().await.starts_with("HTTP/1.1 503 "));
+    assert_eq!(third.exactly(31).await.len(), 31);
+    upstream.send(b"ok").await;
+    first.exactly(2).await;
+    bounded(async {
+        while rig.load.exchanges() > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    third.send(rig::authenticated(&get).as_bytes()).await;
+    // Over the connection the first one left.
+    upstream.head().await;
+    assert_eq!(rig.meter.refusals(), [("too_many_exchanges", 2)]);
 }
 
 #[tokio::test]

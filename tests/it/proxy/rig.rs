@@ -1,6 +1,6 @@
 //! A proxy on loopback, a scanner that keeps what it is shown, and sockets to speak through byte by byte.
 
-use guardian::flow::capture::{Feed, Field, Head, Intake, Meter, Part, Proxy, ProxySettings, Tap, Timeouts};
+use guardian::flow::capture::{Feed, Field, Head, Intake, Load, Meter, Part, Proxy, ProxySettings, Tap, Timeouts};
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -37,6 +37,7 @@ pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
     pub(crate) meter: Meter,
     pub(crate) tap: Tap,
+    pub(crate) load: Load,
     pub(crate) stop: CancellationToken,
     pub(crate) serving: task::JoinHandle<()>,
     notes: Arc<Notes>,
@@ -55,12 +56,12 @@ impl Rig {
         let meter = Meter::default();
         let (tap, mut intakes) = Tap::new(queue, 1, meter.clone());
         let proxy = Proxy::bind(([127, 0, 0, 1], 0).into(), &settings, tap.clone(), meter.clone()).unwrap();
-        let address = proxy.local_addr().unwrap();
+        let (address, load) = (proxy.local_addr().unwrap(), proxy.load());
         let (stop, notes) = (CancellationToken::new(), Arc::new(Notes::default()));
         let serving = tokio::spawn(proxy.serve(stop.clone()));
         let (intake, kept) = (intakes.remove(0), Arc::clone(&notes));
         let scanner = std::thread::spawn(move || scan(&intake, &kept));
-        Self { address, meter, tap, stop, serving, notes, scanner }
+        Self { address, meter, tap, load, stop, serving, notes, scanner }
     }
 
     pub(crate) async fn connect(&self) -> Wire {
