@@ -11,4 +11,5 @@ mod monitor;
 mod place;
 mod proxy;
 mod scan;
+mod shapes;
 mod threats;

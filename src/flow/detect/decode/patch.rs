@@ -4,8 +4,8 @@
 
 use memchr::{memchr3, memrchr3};
 
-/// The longest word followed to its end: a key.
-const WORD: usize = 256;
+/// The longest word followed to its end. What is longer is no key, and cut off it would look like one.
+const WORD: usize = 4 << 10;
 
 /// A text being patched from left to right.
 pub(super) struct Patch<'t, F: FnMut(&[u8])> {
@@ -27,7 +27,7 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
 
     /// Puts `with` in place of `text[start..end]`; `start` is not before the last `end`.
     pub(super) fn replace(&mut self, start: usize, end: usize, with: &[u8]) {
-        if self.open && start - self.taken > 2 * self.context {
+        if self.open && start - self.taken > 2 * self.context && !self.in_one_word(start) {
             self.close(start);
         }
         let from = if self.open { self.taken } else { self.window_start(start) };
@@ -43,6 +43,11 @@ impl<'t, F: FnMut(&[u8])> Patch<'t, F> {
             self.close(self.text.len());
         }
         self.out
+    }
+
+    /// Whether nothing but one word lies between the last replacement and `start`.
+    fn in_one_word(&self, start: usize) -> bool {
+        start - self.taken <= WORD && memchr3(b'\n', b' ', b'\t', &self.text[self.taken..start]).is_none()
     }
 
     /// Shows the window, which ends before `next` is replaced.
@@ -112,16 +117,16 @@ mod tests {
     }
 
     #[test]
-    fn a_long_word_between_replacements_is_shown_with_both() {
-        let text = ["%20", &"k".repeat(100), "%20", &"k".repeat(300), "%20"].concat();
-        let holes: Vec<(usize, usize, &[u8])> = vec![(0, 3, b" "), (103, 106, b" "), (406, 409, b" ")];
+    fn a_long_word_is_shown_whole_however_far_its_replacements_stand_apart() {
+        let text = ["a%41", &"k".repeat(300), "%41", &"k".repeat(300), " z", &"z".repeat(300)].concat();
+        let holes: Vec<(usize, usize, &[u8])> = vec![(1, 4, b"A"), (304, 307, b"A")];
         let mut shown = Vec::new();
         let mut patch = Patch::new(text.as_bytes(), 32, Vec::new(), |t: &[u8]| shown.push(t.len()));
         for &(start, end, with) in &holes {
             patch.replace(start, end, with);
         }
         patch.finish();
-        assert_eq!(shown, [101, 289, 13]);
+        assert_eq!(shown, [603]);
     }
 
     #[test]

@@ -150,8 +150,8 @@ fn members_name_their_values() {
 #[test]
 fn short_neighbours_are_read_together() {
     let seen = views(br#"{"user":"ubuntu","key":"abc","n":1,"deep":{"x":"y"}}"#);
-    assert!(seen.iter().any(|v| v.2 == b"user: ubuntu\nkey: abc\n"), "{seen:?}");
-    assert!(seen.iter().any(|v| v.2 == b"x: y\n"));
+    assert!(seen.iter().any(|v| v.2 == b"user: ubuntu \nkey: abc \n"), "{seen:?}");
+    assert!(seen.iter().any(|v| v.2 == b"x: y \n"));
 }
 
 #[test]

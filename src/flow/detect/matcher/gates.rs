@@ -1,6 +1,7 @@
 //! Token → secret or not: entropy, kinds of character, placeholders.
 
 use crate::flow::detect::rule::{Class, Rule};
+use memchr::memmem;
 
 /// Texts that no random token holds and every stand-in does.
 const STAND_INS: &[&[u8]] = &[
@@ -20,7 +21,7 @@ const STAND_INS: &[&[u8]] = &[
     b"****",
     b"abcdef",
     b"123456",
-    b"00000",
+    b"0000000",
     b"secret",
     b"apikey",
     b"api_key",
@@ -48,9 +49,17 @@ pub(super) fn pass(rule: &Rule, token: &[u8], fixed: usize) -> bool {
     let has = |class: &Class| match class {
         Class::Lower => secret.iter().any(u8::is_ascii_lowercase),
         Class::Upper => secret.iter().any(u8::is_ascii_uppercase),
-        Class::Digit => secret.iter().any(u8::is_ascii_digit),
+        Class::Digit => secret.iter().any(u8::is_ascii_digit) || drawn_letters(secret),
     };
     data.classes.iter().all(has) && entropy(secret) >= data.min_entropy && !stands_in(secret)
+}
+
+/// Whether letters alone look drawn: a name in camel case has few capitals, a random token as many as others. One token
+/// in fifty of twenty-odd letters and digits has no digit.
+fn drawn_letters(secret: &[u8]) -> bool {
+    let upper = secret.iter().filter(|b| b.is_ascii_uppercase()).count();
+    let lower = secret.iter().filter(|b| b.is_ascii_lowercase()).count();
+    upper * 4 > secret.len() && lower * 4 > secret.len()
 }
 
 /// Shannon entropy, in bits a byte.
@@ -67,16 +76,22 @@ pub(in crate::flow) fn entropy(bytes: &[u8]) -> f64 {
 /// A placeholder: it says so, or its characters repeat or count up.
 fn stands_in(secret: &[u8]) -> bool {
     let lower = secret.to_ascii_lowercase();
-    if STAND_INS.iter().any(|s| memchr::memmem::find(&lower, s).is_some()) {
+    if STAND_INS.iter().any(|s| memmem::find_iter(&lower, s).any(|at| is_written(&secret[at..at + s.len()]))) {
         return true;
     }
     let steps = secret.windows(2).filter(|w| w[1] == w[0] || w[1] == w[0].wrapping_add(1)).count();
     steps * 5 >= secret.len() * 2
 }
 
+/// Whether a word is in one case, but for its first letter: a random token's letters rarely are.
+fn is_written(word: &[u8]) -> bool {
+    let rest = &word[1..];
+    !rest.iter().any(u8::is_ascii_uppercase) || !word.iter().any(u8::is_ascii_lowercase)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{entropy, stands_in};
+    use super::{drawn_letters, entropy, stands_in};
 
     #[test]
     fn entropy_is_zero_for_one_letter_and_grows_with_variety() {
@@ -89,8 +104,21 @@ mod tests {
         for fake in ["xxxxxxxxxxxx", "your-key-here", "abcdefghijklm", "1234567890", "aabbccddeeffgghh", "sk-EXAMPLE"] {
             assert!(stands_in(fake.as_bytes()), "{fake}");
         }
-        for real in ["d704484fb8b02d950eb67d6bffe650bc", "VjD4CeshKUbSkuI5J9Cpu0", "GGWOCC2V7YR47GEB"] {
+        for real in
+            ["d704484fb8b02d950eb67d6bffe650bc", "VjD4CeshKUbSkuI5J9Cpu0", "GGWOCC2V7YR47GEB", "Q9oFakEuD6yOuRw"]
+        {
             assert!(!stands_in(real.as_bytes()), "{real}");
+        }
+        for fake in ["Q9FAKEuD6", "Q9FakeuD6"] {
+            assert!(stands_in(fake.as_bytes()), "{fake}");
+        }
+    }
+
+    #[test]
+    fn letters_are_drawn_where_both_cases_are_many() {
+        assert!(drawn_letters(b"gdXhhCxNcRnibUqqYORZMIESzcguJdag"));
+        for name in ["getElementsByTagNameAndClass", "UPPERCASEWORDSONLY", "lowercasewordsonly", "Some-Long-Slug"] {
+            assert!(!drawn_letters(name.as_bytes()), "{name}");
         }
     }
 }

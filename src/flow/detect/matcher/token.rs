@@ -11,6 +11,8 @@ use std::{borrow::Cow, ops::Range};
 const MAX_TOKEN: usize = 4 << 10;
 /// How much of a token broken over lines is put together.
 const MAX_WRAPPED: usize = 512;
+/// The shortest piece a broken token begins with.
+const MIN_PIECE: usize = 4;
 /// How far a context reaches from its name.
 const NEAR: usize = 20;
 const MAX_NAME: usize = 48;
@@ -20,7 +22,8 @@ const SECRET_WORDS: &[&[u8]] = &[b"key", b"token", b"secret", b"auth", b"passw",
 
 /// A token that begins at `start`.
 pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
-    let (start, fixed) = (keyword.start, keyword.len());
+    // What begins every token is no part of a secret inside it.
+    let (start, fixed) = (keyword.start, if rule.names_secret() { 0 } else { keyword.len() });
     let alphabet = rule.data().alphabet;
     if alphabet.holds(text[start]) && !clear_before(text, start, alphabet) {
         return;
@@ -28,13 +31,11 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
     let window = &text[start..text.len().min(start + MAX_TOKEN)];
     if let Some(whole) = whole_token(rule, window) {
         judge(rule, text, start..start + whole, fixed, report);
-    } else if let Some(broken) = broken(rule, window) {
-        // Without a length to go by, what the next line begins with could be anything.
-        let Some(least) = rule.regex().find(&broken).map(|m| m.end()) else { return };
-        let whole = whole_token(rule, &broken).unwrap_or(least);
-        let token = secret(rule, &broken[..whole]);
+    } else if let Some(token) = broken(rule, window) {
+        let token = secret(rule, &token);
         if gates::pass(rule, token, fixed) {
-            let span = start..start + whole;
+            // As many bytes as on one line: only where it begins is told.
+            let span = start..text.len().min(start + token.len());
             report(Found { severity: rule.severity(), span, matched: Cow::Owned(token.to_vec()) });
         }
     }
@@ -48,15 +49,28 @@ fn whole_token(rule: &Rule, window: &[u8]) -> Option<usize> {
     (least + more <= data.max_len.unwrap_or(MAX_TOKEN)).then_some(least + more)
 }
 
-/// The window with its lines put together, when its token ends at a line's end.
+/// The token at the start of `window`, put together from its lines: none of them makes it alone, and each but the last
+/// is the token's to its end.
 fn broken(rule: &Rule, window: &[u8]) -> Option<Vec<u8>> {
     rule.data().max_len?;
-    let run = window.iter().take_while(|b| rule.data().alphabet.holds(**b) || **b == b'.').count();
-    let wraps = run >= 4
-        && (matches!(window.get(run), Some(b'\n' | b'\r'))
-            || window[run..].starts_with(b"\\n")
-            || window[run..].starts_with(b"\\\n"));
-    wraps.then(|| join::unwrapped(&window[..window.len().min(MAX_WRAPPED)], MAX_WRAPPED))
+    let of_token = |b: &u8| rule.data().alphabet.holds(*b) || *b == b'.';
+    let mut token = Vec::new();
+    let mut rest = &window[..window.len().min(MAX_WRAPPED)];
+    loop {
+        let run = rest.iter().take_while(|b| of_token(b)).count();
+        if token.is_empty() && run < MIN_PIECE {
+            return None;
+        }
+        // A line that is a key alone goes with no other.
+        if !token.is_empty() && rule.regex().is_match(&token) {
+            return None;
+        }
+        token.extend_from_slice(&rest[..run]);
+        if token.len() > run && whole_token(rule, &token) == Some(token.len()) {
+            return Some(token);
+        }
+        rest = join::next_line(&rest[run..])?;
+    }
 }
 
 /// A token that holds the keyword. Answers where it ends.

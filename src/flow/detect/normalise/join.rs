@@ -131,6 +131,14 @@ fn cut_in_word(text: &[u8], end: usize, next: usize) -> bool {
     of_word(text.get(end.wrapping_sub(1))) && of_word(text.get(next))
 }
 
+/// What follows the line end, written out or escaped, at the start of `text`, without the indentation after it.
+pub(crate) fn next_line(text: &[u8]) -> Option<&[u8]> {
+    let ends: [&[u8]; 8] = [b"\\\r\n", b"\\\n", b"\r\n", b"\n", b"\r", b"\\r\\n", b"\\n", b"\\r"];
+    let line = ends.iter().find_map(|end| text.strip_prefix(*end))?;
+    let indent = line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    Some(&line[indent..])
+}
+
 /// The text from its start with line ends and the indentation after them left out; at most `max` bytes.
 pub(crate) fn unwrapped(text: &[u8], max: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(max);
@@ -156,7 +164,7 @@ pub(crate) fn unwrapped(text: &[u8], max: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{literals, spaced, unwrapped, wrapped};
+    use super::{literals, next_line, spaced, unwrapped, wrapped};
 
     #[test]
     fn literals_join_as_their_language_joins_them() {
@@ -226,6 +234,16 @@ mod tests {
             "",
         ] {
             assert_eq!(wrapped(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_in_many_ways() {
+        for text in ["\nab", "\r\n  ab", "\r\tab", r"\nab", r"\r\nab", "\\\nab", "\\\r\n ab"] {
+            assert_eq!(next_line(text.as_bytes()), Some(&b"ab"[..]), "{text:?}");
+        }
+        for text in ["", " \nab", "ab", r"\tab"] {
+            assert_eq!(next_line(text.as_bytes()), None, "{text:?}");
         }
     }
 

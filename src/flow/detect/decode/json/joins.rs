@@ -100,7 +100,8 @@ impl Joins {
         if open.object {
             let end = self.line(key.unwrap_or_default(), piece);
             open.last = (piece.len() == text.len()).then_some(end - piece.len()..end);
-            self.lines.push(b'\n');
+            // A blank before the line's end: its last word does not go on in the next member.
+            self.lines.extend_from_slice(b" \n");
             self.name_piece(key.unwrap_or_default(), text);
             if key.is_some_and(is_numbered) {
                 open.pieces += 1;

@@ -1,0 +1,131 @@
+//! Every shape of key, in every dress it can travel in, and what only resembles one.
+
+mod carry;
+mod made;
+
+use carry::{CARRIERS, Said, detector, scan};
+use guardian::flow::detect::rule::RuleSet;
+use made::Draw;
+use posture::{Direction, Family, Severity};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    key: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Key {
+    rule: String,
+    shape: String,
+    #[serde(default)]
+    beside: Option<String>,
+    #[serde(default)]
+    wrong: Vec<String>,
+}
+
+impl Key {
+    /// A text that holds a key of this shape, drawn anew.
+    fn text(&self, draw: &mut Draw) -> String {
+        let key = draw.fill(&self.shape);
+        self.beside.as_ref().map_or_else(|| key.clone(), |text| text.replace("<key>", &key))
+    }
+}
+
+fn table() -> Vec<Key> {
+    toml::from_str::<Table>(include_str!("../../vectors/keys.toml")).unwrap().key
+}
+
+/// The rules by which the key in `text` is found in this dress: its family's, at their own severity.
+fn rules(said: &[Said]) -> BTreeSet<&str> {
+    said.iter().filter(|s| s.severity > Severity::Info).map(|s| s.rule.as_str()).collect()
+}
+
+#[test]
+fn the_table_has_every_rule_of_a_key() {
+    let known: BTreeSet<String> = table().into_iter().map(|k| k.rule).collect();
+    let keys = [Family::AiApiKey, Family::AwsAccessKeyId, Family::PrivateKeyPem];
+    for rule in RuleSet::embedded().rules().iter().filter(|r| keys.contains(&r.family())) {
+        let documented = rule.severity() == Severity::Info;
+        assert!(documented || known.contains(rule.id().as_str()), "{} is in no row of keys.toml", rule.id());
+    }
+}
+
+#[test]
+fn a_key_is_found_in_every_dress() {
+    let detector = detector();
+    let mut draw = Draw(1);
+    let mut missed = Vec::new();
+    for key in table() {
+        for (name, carry) in CARRIERS {
+            let text = key.text(&mut draw);
+            let carried = carry(&text);
+            let said = scan(&detector, Direction::Outbound, &carried, [&carried.body[..]], &mut |_| {});
+            if !rules(&said).contains(key.rule.as_str()) {
+                missed.push(format!("{} {} {name}: {:?}", key.rule, key.shape, rules(&said)));
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn what_tells_keys_from_names_takes_nearly_every_key() {
+    const DRAWN: usize = 400;
+    let detector = detector();
+    let mut draw = Draw(4);
+    let (_, plain) = CARRIERS[0];
+    for key in table() {
+        let found = (0..DRAWN).filter(|_| {
+            let carried = plain(&key.text(&mut draw));
+            let said = scan(&detector, Direction::Outbound, &carried, [&carried.body[..]], &mut |_| {});
+            rules(&said).contains(key.rule.as_str())
+        });
+        let found = found.count();
+        assert!(found + DRAWN / 200 >= DRAWN, "{} {}: {found} of {DRAWN}", key.rule, key.shape);
+    }
+}
+
+#[test]
+fn what_is_no_key_of_that_shape_is_not_found() {
+    let detector = detector();
+    let mut draw = Draw(2);
+    let mut found = Vec::new();
+    for key in table() {
+        for wrong in &key.wrong {
+            for (name, carry) in CARRIERS {
+                let carried = carry(&draw.fill(wrong));
+                let said = scan(&detector, Direction::Outbound, &carried, [&carried.body[..]], &mut |_| {});
+                if !rules(&said).is_empty() {
+                    found.push(format!("{} {wrong} {name}: {:?}", key.rule, rules(&said)));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// At every border between two bytes. A third of the dresses for each key: every one for many keys.
+#[test]
+fn where_a_body_is_cut_in_two_changes_nothing() {
+    let detector = detector();
+    let mut draw = Draw(3);
+    let mut cuts = 0;
+    for (n, key) in table().iter().enumerate() {
+        for (name, carry) in CARRIERS.iter().skip(n % 3).step_by(3) {
+            let carried = carry(&key.text(&mut draw));
+            let body = &carried.body[..];
+            let whole = scan(&detector, Direction::Outbound, &carried, [body], &mut |_| {});
+            for at in 0..=body.len() {
+                let (a, b) = body.split_at(at);
+                let cut = scan(&detector, Direction::Outbound, &carried, [a, b], &mut |_| {});
+                assert_eq!(cut, whole, "{} {name} cut at {at}", key.rule);
+                cuts += 1;
+            }
+        }
+    }
+    assert!(cuts > 50_000, "{cuts}");
+}
