@@ -25,7 +25,7 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    fn body(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(body: impl Into<Vec<u8>>) -> Self {
         Self { fields: Vec::new(), target: "/".into(), body: body.into() }
     }
 
@@ -105,8 +105,11 @@ pub(crate) const CARRIERS: &[Carrier] = &[
     ("base64 of gzip", |t| Carried::body(json!({"z": BASE64.encode(&gzip(t.as_bytes()))}).to_string())),
 ];
 
-/// The same again, one around the other: what a text is written in, and what that is written in.
-pub(crate) const WRITTEN: &[(&str, fn(&str) -> String)] = &[
+/// A way to write a text within another, and its name.
+pub(crate) type Writing = (&'static str, fn(&str) -> String);
+
+/// Ways to write a text, to be put one around the other.
+pub(crate) const WRITTEN: &[Writing] = &[
     ("json", |t| json!({"k": t}).to_string()),
     ("url", percent),
     ("base64", |t| BASE64.encode(t.as_bytes())),
@@ -211,10 +214,10 @@ pub(crate) fn scan<'p>(
         },
         fields: carried.fields.iter().map(|(n, v)| Field { name: bytes(n), value: bytes(v) }).collect(),
     };
-    let mut said = Vec::new();
-    let mut hear = |hit: &Hit<'_>| {
+    let mut found = Vec::new();
+    let mut note = |hit: &Hit<'_>| {
         on(hit);
-        said.push(Said {
+        found.push(Said {
             rule: hit.rule.id().to_string(),
             family: hit.rule.family(),
             severity: hit.severity,
@@ -222,10 +225,10 @@ pub(crate) fn scan<'p>(
             matched: hit.matched.to_vec(),
         });
     };
-    let mut scanner = Scanner::new(Arc::clone(detector), head, &mut hear);
+    let mut scanner = Scanner::new(Arc::clone(detector), head, &mut note);
     for piece in pieces {
-        scanner.body(piece, &mut hear);
+        scanner.body(piece, &mut note);
     }
-    scanner.end(&mut hear);
-    said
+    scanner.end(&mut note);
+    found
 }

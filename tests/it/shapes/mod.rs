@@ -2,6 +2,8 @@
 
 mod carry;
 mod made;
+mod noise;
+mod redacted;
 
 use carry::{CARRIERS, Said, detector, scan};
 use guardian::flow::detect::rule::RuleSet;

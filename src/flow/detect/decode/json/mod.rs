@@ -124,7 +124,7 @@ fn leaf(w: &mut Unwrap<'_>, text: Text<'_>, name: Option<&[u8]>, voice: Voice, j
 }
 
 fn plain(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice, join: impl FnOnce(&[u8])) {
-    if text.len() < SHORT {
+    if text.len() < SHORT && !likely(text) {
         if text.len() >= 3 {
             w.reshape(text, name, voice);
         }
