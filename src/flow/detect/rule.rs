@@ -1,9 +1,10 @@
 //! Rule files → `RuleSet`: rules are data, checked once when they are read.
 //!
-//! A rule's text is the product's or, later, an operator's: one loader serves both. An error names file, rule and field.
+//! A rule's text is the product's or an operator's: one loader serves both. An error names file, rule and field.
 
 mod data;
 mod example;
+mod local;
 
 pub use data::{Alphabet, Class, Find, Vendor};
 pub(crate) use example::expand;
@@ -15,6 +16,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
+    fmt,
     sync::{Arc, LazyLock},
 };
 
@@ -22,6 +24,8 @@ use std::{
 const VERSION: &str = "1.0.0";
 /// A regex may not compile to more than this: a rule is short, and a large repetition is a slow one.
 const MAX_COMPILED_BYTES: usize = 1 << 21;
+/// Under a family, an operator's rules have names of their own: no embedded rule, now or later, is called so.
+const LOCAL: &str = "local.";
 
 macro_rules! embedded {
     ($($name:literal),+ $(,)?) => {
@@ -72,10 +76,13 @@ fn place(rule: Option<&str>, field: Option<&'static str>) -> String {
     }
 }
 
-/// One rule: what to look for, and what finding it means.
+/// One rule: what to look for, and what finding it means. Cheap to clone.
+#[derive(Clone)]
 pub struct Rule {
     id: Word,
     family: Family,
+    /// The operator's file it stands in; `None` for an embedded one.
+    file: Option<Arc<str>>,
     data: RuleData,
     regex: Regex,
     /// The regex where it must begin, for a command.
@@ -101,6 +108,11 @@ impl Rule {
     /// The `pattern` of its findings.
     pub fn family(&self) -> Family {
         self.family
+    }
+
+    /// The operator's file it stands in; `None` when it is built in.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 
     /// How urgent a match is, unless its context says otherwise.
@@ -201,7 +213,7 @@ impl RuleSet {
         for source in files {
             let file: RuleFile = parse(*source)?;
             for data in &file.rule {
-                let rule = compile(source.name, &file, data, &names)?;
+                let rule = compile(source.name, &file, data, &names, None)?;
                 if rules.iter().any(|r| r.id == rule.id) {
                     return Err(error(source.name, Some(&data.id), Some("id"), "stands twice"));
                 }
@@ -209,12 +221,27 @@ impl RuleSet {
             }
             parsed.push(file);
         }
-        let vectors: Vec<_> = rules.iter().map(|r| (r.id.as_str(), r.examples(), r.counter_examples())).collect();
-        let (sha256, vectors_sha256) = (hash(&(version, &parsed, &vendors)), hash(&vectors));
-        Ok(Self { version: version.to_owned(), rules, vendors, sha256, vectors_sha256 })
+        let sha256 = hash(&(version, &parsed, &vendors));
+        Ok(Self::of(version.to_owned(), rules, vendors, sha256))
     }
 
-    /// Every rule, family by family.
+    fn of(version: String, rules: Vec<Rule>, vendors: Vec<Vendor>, sha256: Sha256Hex) -> Self {
+        let vectors: Vec<_> = rules.iter().map(|r| (r.id.as_str(), r.examples(), r.counter_examples())).collect();
+        let vectors_sha256 = hash(&vectors);
+        Self { version, rules, vendors, sha256, vectors_sha256 }
+    }
+
+    /// These rules, and an operator's own beside them.
+    ///
+    /// None of these is shadowed or weakened: the operator's have names of their own, and vendors of their own, or these.
+    ///
+    /// # Errors
+    /// As [`RuleSet::load`], and where a rule is larger than an operator's may be or does not find its own examples.
+    pub fn with_local(&self, files: &[Source<'_>]) -> Result<Self, RuleError> {
+        local::join(self, files)
+    }
+
+    /// Every rule, family by family; an operator's own last.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
@@ -235,26 +262,53 @@ impl RuleSet {
     }
 }
 
+/// Equal sets find the same.
+impl PartialEq for RuleSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256
+    }
+}
+
+impl Eq for RuleSet {}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleSet").field("version", &self.version).field("sha256", &self.sha256).finish_non_exhaustive()
+    }
+}
+
 fn parse<T: serde::de::DeserializeOwned>(source: Source<'_>) -> Result<T, RuleError> {
     toml::from_str(source.text).map_err(|e| {
         let line = e.span().map_or(0, |s| source.text[..s.start].matches('\n').count() + 1);
-        let rule = e.span().and_then(|s| last_id(&source.text[..s.start]));
+        let rule = e.span().and_then(|s| id_around(source.text, s.start));
         error(source.name, rule, None, format!("line {line}: {}", e.message()))
     })
 }
 
-/// The last `id = "…"` before an error, so that it can name the rule.
-fn last_id(before: &str) -> Option<&str> {
-    before.lines().rev().find_map(|l| l.strip_prefix("id = \"")?.strip_suffix('"'))
+/// The `id = "…"` of the rule an error stands in, so that it can name the rule.
+fn id_around(text: &str, at: usize) -> Option<&str> {
+    const BEGINS: &str = "[[rule]]";
+    let start = text.get(..(at + BEGINS.len()).min(text.len()))?.rfind(BEGINS)? + BEGINS.len();
+    let rule = text[start..].find("\n[").map_or(&text[start..], |n| &text[start..start + n]);
+    let within = at < start + rule.len();
+    rule.lines().filter(|_| within).find_map(|l| l.strip_prefix("id = \"")?.strip_suffix('"'))
 }
 
 fn error(file: &str, rule: Option<&str>, field: Option<&'static str>, problem: impl Into<String>) -> RuleError {
     RuleError { file: file.to_owned(), rule: rule.map(str::to_owned), field, problem: problem.into() }
 }
 
-fn compile(file_name: &str, file: &RuleFile, data: &RuleData, vendors: &BTreeSet<&str>) -> Result<Rule, RuleError> {
+/// Checks a rule and compiles it: an embedded one, or an operator's, with the file it stands in.
+fn compile(
+    file_name: &str,
+    file: &RuleFile,
+    data: &RuleData,
+    vendors: &BTreeSet<&str>,
+    local: Option<&Arc<str>>,
+) -> Result<Rule, RuleError> {
     let wrong = |field, problem: String| error(file_name, Some(&data.id), Some(field), problem);
-    let id = format!("{}.{}", file.family, data.id).parse().map_err(|_| wrong("id", "is not a word".into()))?;
+    let (under, most_bytes) = local.map_or(("", MAX_COMPILED_BYTES), |_| (LOCAL, local::MAX_COMPILED_BYTES));
+    let id = format!("{}.{under}{}", file.family, data.id).parse().map_err(|_| wrong("id", "is not a word".into()))?;
     if data.keywords.is_empty() {
         return Err(wrong("keywords", "none given: nothing would ever bring the rule into play".into()));
     }
@@ -279,7 +333,8 @@ fn compile(file_name: &str, file: &RuleFile, data: &RuleData, vendors: &BTreeSet
         let text = file.with_parts(text).map_err(|p| wrong(field, p))?;
         RegexBuilder::new(&text)
             .unicode(false)
-            .size_limit(MAX_COMPILED_BYTES)
+            .size_limit(most_bytes)
+            .dfa_size_limit(most_bytes)
             .build()
             .map_err(|e| wrong(field, e.to_string()))
     };
@@ -290,7 +345,8 @@ fn compile(file_name: &str, file: &RuleFile, data: &RuleData, vendors: &BTreeSet
     let has = |group| regex.capture_names().flatten().any(|name| name == group);
     let groups = Groups { secret: has("secret"), again: has("again") };
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
-    Ok(Rule { id, family: file.family, data: data.clone(), regex, at_start, except, needs, groups })
+    let (family, file) = (file.family, local.cloned());
+    Ok(Rule { id, family, file, data: data.clone(), regex, at_start, except, needs, groups })
 }
 
 /// SHA-256 over the canonical form (RFC 8785).

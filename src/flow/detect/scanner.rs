@@ -51,7 +51,16 @@ pub struct Detector {
 impl Detector {
     /// A detector with the rules built in, the operator's own audiences, and the token that opens our proxy.
     pub fn new(limits: Limits, audience: &[audience::Entry], own_token: Option<&str>) -> Arc<Self> {
-        let rules = RuleSet::embedded();
+        Self::with_rules(RuleSet::embedded(), limits, audience, own_token)
+    }
+
+    /// The same with these rules.
+    pub fn with_rules(
+        rules: Arc<RuleSet>,
+        limits: Limits,
+        audience: &[audience::Entry],
+        own_token: Option<&str>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             limits,
             matcher: Matcher::new(Arc::clone(&rules)),

@@ -34,7 +34,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// The rule found nothing in its example.
     ExampleUnseen,
-    /// The rule, or another of its family above `info`, found something in a counter-example.
+    /// The rule, or another of its family above `info`, found something in a counter-example. An operator's rules and
+    /// the embedded ones do not answer for each other.
     CounterExampleFound,
 }
 
@@ -74,7 +75,8 @@ fn found(matcher: &Matcher, rule: &Rule, text: &str, itself: bool) -> bool {
         View { text: text.as_bytes(), encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
     matcher.find(rule.family().direction(), &view, &mut |m: Match<'_>| {
         found |= m.rule.id() == rule.id();
-        found |= !itself && m.rule.family() == rule.family() && m.severity > Severity::Info;
+        let akin = m.rule.family() == rule.family() && m.rule.file().is_some() == rule.file().is_some();
+        found |= !itself && akin && m.severity > Severity::Info;
     });
     found
 }

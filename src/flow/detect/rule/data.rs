@@ -15,12 +15,16 @@ pub(super) struct RuleFile {
     pub(super) parts: BTreeMap<String, String>,
     /// The rules.
     pub(super) rule: Vec<RuleData>,
+    /// An operator's own vendors. The embedded ones have a file of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) vendor: Vec<Vendor>,
 }
 
 impl RuleFile {
     /// `text` with every `(?&name)` replaced by that part, in a group of its own.
     pub(super) fn with_parts(&self, text: &str) -> Result<String, String> {
         const MAX_DEPTH: usize = 8;
+        const MAX_BYTES: usize = 64 << 10;
         let mut text = text.to_owned();
         for _ in 0..MAX_DEPTH {
             let Some(first) = text.find("(?&") else { return Ok(text) };
@@ -28,6 +32,9 @@ impl RuleFile {
             for piece in text[first..].split("(?&").skip(1) {
                 let (name, rest) = piece.split_once(')').ok_or("a part's name is not closed")?;
                 let part = self.parts.get(name).ok_or_else(|| format!("no part is called {name:?}"))?;
+                if out.len() + part.len() > MAX_BYTES {
+                    return Err("its parts make it longer than 64 KiB".into());
+                }
                 out.push_str("(?:");
                 out.push_str(part);
                 out.push(')');

@@ -2,6 +2,8 @@
 //!
 //! Rule files hold shapes of keys, not keys: nothing in them looks like a secret to a scanner, and no example is tuned.
 
+/// No generated part is longer: an operator may have mistyped it.
+const MAX_GENERATED: usize = 4 << 10;
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// `template` with its generated parts filled in; text that only looks like one stays as it is.
@@ -13,7 +15,7 @@ pub(crate) fn expand(template: &str) -> String {
         out.push_str(before);
         let generated = after.split_once("}}").and_then(|(spec, tail)| {
             let (name, length) = spec.split_once(':')?;
-            Some((alphabet(name)?, length.parse::<usize>().ok()?, tail))
+            Some((alphabet(name)?, length.parse::<usize>().ok().filter(|n| *n <= MAX_GENERATED)?, tail))
         });
         let Some((alphabet, length, tail)) = generated else {
             out.push_str("{{");
@@ -64,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_is_no_template_stays() {
-        for text in ["${{ secrets.KEY }}", "{{", "{{a:b}}", "{{hex:}}", "{{nothing:3}}", "}}{{"] {
+        for text in ["${{ secrets.KEY }}", "{{", "{{a:b}}", "{{hex:}}", "{{hex:99999999}}", "{{nothing:3}}", "}}{{"] {
             assert_eq!(expand(text), text);
         }
     }
