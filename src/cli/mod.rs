@@ -115,7 +115,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Verify(args) => verify::run(&args, &place),
         Verb::Keys(args) => keys::run(&args, &place),
         Verb::GuardianPolicy(args) => guardian_policy::run(&args, &place),
-        Verb::Patterns(args) => patterns::run(&args),
+        Verb::Patterns(args) => patterns::run(&args, &place),
         Verb::Ca(args) => ca::run(&args, &place),
         Verb::Config(args) => config::run(&args, &place),
         Verb::Doctor(args) => doctor::run(&args, &place),

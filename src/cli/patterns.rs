@@ -1,6 +1,6 @@
 //! `patterns list|show|selftest`: the rules in force, and whether they still find what they should.
 
-use super::place::Json;
+use super::place::{Json, Place};
 use super::{Answer, NO, Trouble, YES, show, trouble};
 use crate::flow::detect::{
     Detector, Limits,
@@ -9,6 +9,7 @@ use crate::flow::detect::{
 };
 use posture::{Direction, Family, PatternSet, Severity};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// List, show or prove the rules
 #[derive(clap::Args)]
@@ -50,6 +51,8 @@ struct Row<'a> {
     direction: Direction,
     severity: Severity,
     vendors: &'a [String],
+    /// The operator's file it stands in; null when it is built in.
+    file: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -65,8 +68,8 @@ struct Full<'a> {
     counter_examples: usize,
 }
 
-pub(super) fn run(args: &Args) -> Answer {
-    let rules = RuleSet::embedded();
+pub(super) fn run(args: &Args, place: &Place) -> Answer {
+    let rules = place.config_if_any()?.rules();
     match &args.what {
         What::List(Json { json }) => list(&rules, *json),
         What::Show(ShowArgs { rule, json }) => {
@@ -74,7 +77,7 @@ pub(super) fn run(args: &Args) -> Answer {
             let none = || Trouble::no("no rule has this identifier").hint("`patterns list` names them");
             show_one(found.ok_or_else(none)?, json.json)
         }
-        What::Selftest(Json { json }) => selftest(*json),
+        What::Selftest(Json { json }) => selftest(rules, *json),
     }
 }
 
@@ -86,6 +89,7 @@ fn row(rule: &Rule) -> Row<'_> {
         direction: family.direction(),
         severity: rule.severity(),
         vendors: rule.vendors(),
+        file: rule.file(),
     }
 }
 
@@ -100,10 +104,11 @@ fn list(set: &RuleSet, json: bool) -> Answer {
         })?;
         return Ok(YES);
     }
-    let mut table = show::table(["rule", "severity", "direction", "vendors"]);
+    let mut table = show::table(["rule", "severity", "direction", "from", "vendors"]);
     for rule in set.rules().iter().map(row) {
         let severity = show::severity(rule.severity);
-        table.add_row([rule.rule.to_owned(), severity, rule.direction.to_string(), rule.vendors.join(" ")]);
+        let from = rule.file.map_or_else(|| "built in".to_owned(), show::plain);
+        table.add_row([rule.rule.to_owned(), severity, rule.direction.to_string(), from, rule.vendors.join(" ")]);
     }
     show::line(table.trim_fmt())?;
     show::note(format_args!(
@@ -130,8 +135,11 @@ fn show_one(rule: &Rule, json: bool) -> Answer {
     }
     let fields = serde_json::to_value(&full).map_err(std::io::Error::from)?;
     for (name, value) in fields.as_object().into_iter().flatten().filter(|(name, _)| *name != "schema_version") {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        show::line(format_args!("{name:<16}  {text}"))?;
+        let text = match value {
+            serde_json::Value::Null => "built in".to_owned(),
+            value => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        };
+        show::line(format_args!("{name:<16}  {}", show::plain(&text)))?;
     }
     Ok(YES)
 }
@@ -161,8 +169,8 @@ fn tell(proof: &Proof) -> Result<(), Trouble> {
     show::line(format_args!("{word}: {} vectors of {} rules", proof.vectors, proof.rules))
 }
 
-fn selftest(json: bool) -> Answer {
-    let report = Detector::new(Limits::default(), &[], None).selftest();
+fn selftest(rules: Arc<RuleSet>, json: bool) -> Answer {
+    let report = Detector::with_rules(rules, Limits::default(), &[], None).selftest();
     let failures = report.failures.iter().map(|f| Failed {
         rule: f.rule.to_string(),
         failure: match f.kind {

@@ -29,6 +29,15 @@ impl Place {
         self.load(FlagValues::default()).map(|loaded| loaded.config)
     }
 
+    /// The configuration, or the defaults where there is no place for one: for verbs that need no state folder.
+    pub(super) fn config_if_any(&self) -> Result<Config, Trouble> {
+        match self.try_load(FlagValues::default()) {
+            Ok(loaded) => Ok(loaded.config),
+            Err(ConfigError::NoHome) => Ok(Config::defaults(PathBuf::new(), PathBuf::new())),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// The configuration with these flags, each value with its origin.
     pub(super) fn load(&self, flags: FlagValues) -> Result<Loaded, Trouble> {
         Ok(self.try_load(flags)?)

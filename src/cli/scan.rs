@@ -2,12 +2,9 @@
 
 use super::place::{Json, Place};
 use super::{Answer, NO, Trouble, YES, show, trouble};
-use crate::{
-    config::{Config, ConfigError, FlagValues},
-    flow::{
-        detect::{Detector, Hit, offline},
-        redact,
-    },
+use crate::flow::{
+    detect::{Detector, Hit, offline},
+    redact,
 };
 use posture::{Direction, Encoding, Placement, Severity};
 use serde::{Deserialize, Serialize};
@@ -78,8 +75,8 @@ struct Report {
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
-    let config = config(place)?;
-    let detector = Detector::new(config.scan, &config.audience, None);
+    let config = place.config_if_any()?;
+    let detector = Detector::with_rules(config.rules(), config.scan, &config.audience, None);
     let mut scan =
         Scan { detector, least: args.min_severity, found: 0, bad_lines: 0, kept: Vec::new(), form: Form::Human };
     if args.jsonl {
@@ -102,15 +99,6 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         return Err(Trouble::usage(format!("{} lines were not scanned", scan.bad_lines)));
     }
     Ok(code)
-}
-
-/// The configuration's bounds and audiences, or the defaults where there is no place for a configuration.
-fn config(place: &Place) -> Result<Config, Trouble> {
-    match place.try_load(FlagValues::default()) {
-        Ok(loaded) => Ok(loaded.config),
-        Err(ConfigError::NoHome) => Ok(Config::defaults(PathBuf::new(), PathBuf::new())),
-        Err(e) => Err(e.into()),
-    }
 }
 
 /// The files named, or stdin: `None`.

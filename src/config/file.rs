@@ -1,7 +1,7 @@
 //! `config.toml` → entries, each with its line.
 
-use super::ConfigError;
 use super::error::Origin;
+use super::{ConfigError, Shown};
 use std::{
     fs::File as Handle,
     io::{self, Read},
@@ -62,7 +62,7 @@ pub(super) fn required(path: &Path) -> Result<Option<File>, ConfigError> {
 
 fn read(path: &Path) -> Result<File, ConfigError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let text = read_text(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+    let text = read_text(&path, MAX_BYTES).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
     let Some(text) = text else { return Err(ConfigError::Writable { path }) };
     let table = DeTable::parse(&text).map_err(|e| ConfigError::Syntax {
         line: line(&text, &e.span().unwrap_or_default()),
@@ -75,8 +75,8 @@ fn read(path: &Path) -> Result<File, ConfigError> {
     Ok(File { path, entries })
 }
 
-/// `None` when others may write to it.
-fn read_text(path: &Path) -> io::Result<Option<String>> {
+/// A text of at most `most` bytes, a whole number of KiB; `None` when others may write to it.
+pub(super) fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
     // A pipe would be waited for before it could be seen to be one.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
@@ -85,11 +85,16 @@ fn read_text(path: &Path) -> io::Result<Option<String>> {
     if file.metadata()?.permissions().mode() & 0o002 != 0 {
         return Ok(None);
     }
-    let mut text = String::new();
-    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {}", Shown::Bytes(most))));
     }
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = memchr::memchr_iter(b'\n', before).count() + 1;
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not valid UTF-8"))
+    })?;
     Ok(Some(text))
 }
 

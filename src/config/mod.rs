@@ -5,6 +5,7 @@
 
 mod error;
 mod file;
+mod rules;
 mod settings;
 mod value;
 
@@ -14,7 +15,10 @@ pub use value::{Shown, UpstreamProxy};
 
 pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntry};
 
-use crate::flow::{capture::ca::Roots, detect::Limits};
+use crate::flow::{
+    capture::ca::Roots,
+    detect::{Limits, rule::RuleSet},
+};
 use error::Reason;
 use file::Raw;
 use posture::{CaMode, Retention, Sha256Hex};
@@ -25,6 +29,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -60,6 +65,10 @@ pub struct Config {
     pub export_dir: PathBuf,
     /// The folder of the private keys; the only one that may lie elsewhere.
     pub keys_dir: PathBuf,
+    /// Rule files of the operator's own, absolute.
+    pub rule_files: Vec<PathBuf>,
+    /// The rules with those of these files; `None` when there are only the embedded ones.
+    pub local_rules: Option<Arc<RuleSet>>,
     /// The bounds of scanning one message.
     pub scan: Limits,
     /// Bytes waiting for the scanners, of all messages together.
@@ -159,6 +168,8 @@ impl Config {
             log_dir: home.clone(),
             export_dir: home.join("export"),
             keys_dir: home.join("keys"),
+            rule_files: Vec::new(),
+            local_rules: None,
             scan: Limits::default(),
             scan_queue_bytes: 64 << 20,
             fold_window: Duration::from_secs(600),
@@ -219,6 +230,11 @@ impl Config {
         Ok(loaded)
     }
 
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.local_rules.clone().unwrap_or_else(RuleSet::embedded)
+    }
+
     /// The posture's `config_sha256`: SHA-256 over the RFC 8785 form of the security-relevant values that differ from
     /// their defaults. No credential and no place of this machine is among them.
     pub fn security_sha256(&self) -> Sha256Hex {
@@ -252,7 +268,9 @@ impl Loaded {
     }
 
     fn apply_file(&mut self, file: &file::File) -> Result<(), ConfigError> {
-        for entry in &file.entries {
+        // What others refer to comes first, wherever it stands.
+        let (first, then): (Vec<_>, Vec<_>) = file.entries.iter().partition(|entry| entry.key == rules::KEY);
+        for entry in first.into_iter().chain(then) {
             let place = file.place(entry);
             if matches!(entry.raw, Raw::Empty) && settings::is_table(&entry.key) {
                 continue;

@@ -3,8 +3,7 @@
 use super::error::Reason;
 use super::file::Raw;
 use super::value::{self, Shown};
-use super::{Config, UpstreamProxy, within};
-use crate::flow::detect::rule::RuleSet;
+use super::{Config, UpstreamProxy, rules, within};
 use posture::CaMode;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -183,6 +182,12 @@ pub static SETTINGS: &[Setting] = &[
         |c| Shown::List(c.pass_through.iter().map(|host| json!(host)).collect()),
     )
     .security(),
+    Setting::new(
+        rules::KEY,
+        "rule files of your own, relative to the state folder",
+        |c, raw| rules::load(&c.home, raw).map(|(files, set)| (c.rule_files, c.local_rules) = (files, set)),
+        |c| Shown::List(c.rule_files.iter().map(|p| place(&c.home, p).to_json()).collect()),
+    ),
     Setting::new(
         "scan.max_scan_bytes",
         "bytes looked at of one message",
@@ -375,7 +380,9 @@ fn ca_mode(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
 }
 
 fn audience(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
-    config.audience.push(value::audience(raw, vendor_known)?);
+    let rules = config.rules();
+    let known = |name: &str| name == "*" || rules.vendors().iter().any(|vendor| vendor.name == name);
+    config.audience.push(value::audience(raw, known)?);
     Ok(())
 }
 
@@ -385,8 +392,4 @@ fn audiences(config: &Config) -> Shown {
         .iter()
         .map(|a| json!({"scheme": a.scheme, "host": a.host, "port": a.port, "vendors": a.vendors}));
     Shown::List(shown.collect())
-}
-
-fn vendor_known(name: &str) -> bool {
-    name == "*" || RuleSet::embedded().vendors().iter().any(|vendor| vendor.name == name)
 }

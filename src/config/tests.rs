@@ -11,7 +11,7 @@ fn load_with(file: Option<&str>, env: &[(&str, &str)], flags: FlagValues) -> Res
     load_in(home.path(), env, flags).map_err(|e| e.to_string().replace(&home.path().display().to_string(), "HOME"))
 }
 
-fn load_in(home: &Path, env: &[(&str, &str)], flags: FlagValues) -> Result<Loaded, ConfigError> {
+pub(super) fn load_in(home: &Path, env: &[(&str, &str)], flags: FlagValues) -> Result<Loaded, ConfigError> {
     let read = |name: &str| match name {
         ENV_HOME => Some(home.into()),
         "HOME" => Some("/nonexistent".into()),
@@ -20,10 +20,12 @@ fn load_in(home: &Path, env: &[(&str, &str)], flags: FlagValues) -> Result<Loade
     Config::load(&Sources { env: &read, flags })
 }
 
-fn write(path: &Path, text: &str, mode: u32) {
-    use std::io::Write;
+pub(super) fn write(path: &Path, text: impl AsRef<[u8]>, mode: u32) {
+    use std::{io::Write, os::unix::fs::PermissionsExt};
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
+    file.write_all(text.as_ref()).unwrap();
+    // Whatever the umask takes away.
+    file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn file(text: &str) -> Result<Config, String> {
@@ -213,9 +215,7 @@ fn a_moved_log_holds_only_where_a_reader_of_the_folder_looks() {
 fn a_file_others_may_write_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("config.toml");
-    write(&path, "", 0o600);
-    let others = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o602);
-    std::fs::set_permissions(&path, others).unwrap();
+    write(&path, "", 0o602);
     assert!(matches!(load_in(home.path(), &[], FlagValues::default()), Err(ConfigError::Writable { .. })));
 }
 

@@ -4,20 +4,22 @@
 
 mod dest;
 
-use crate::flow::detect::Hit;
+use crate::flow::detect::{Hit, matcher::Matcher, rule::RuleSet};
 use hmac::{Hmac, KeyInit, Mac};
 use posture::{
     Direction, Encoding, FINDING_SCHEMA, Family, FindingRecord, Fingerprint, Placement, Platform, Protocol, Severity,
     Sha256Hex, Timestamp, Word,
 };
 use sha2::Sha256;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 const FINGERPRINT_BYTES: usize = 8;
 
 /// Makes findings; holds the key of the fingerprints.
 pub struct Redactor {
     keyed: Hmac<Sha256>,
+    /// What a destination must not carry.
+    matcher: Arc<Matcher>,
 }
 
 /// A hit without anything of the wire in it. It cannot be made elsewhere, nor read back from a file.
@@ -40,7 +42,22 @@ pub struct Finding {
 impl Redactor {
     /// A redactor whose fingerprints are keyed with `key`.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self { keyed: Hmac::new_from_slice(key).expect("HMAC takes a key of any length") }
+        let keyed = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
+        Self { keyed, matcher: Arc::clone(dest::embedded()) }
+    }
+
+    /// The same, for which a destination must not carry what any of these rules finds.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<RuleSet>) -> Self {
+        if rules == *self.matcher.rules() {
+            return self;
+        }
+        Self { matcher: Arc::new(Matcher::new(rules)), ..self }
+    }
+
+    /// A destination as a record may show it: without any label that may carry a secret.
+    pub fn destination(&self, host: &str, port: u16) -> String {
+        dest::of(&self.matcher, host, port)
     }
 
     /// The finding of a hit.
@@ -56,7 +73,7 @@ impl Redactor {
             fingerprint: self.fingerprint(hit.matched),
             snippet: snippet(hit),
             source: hit.route.source.to_string(),
-            dest: dest::of(&hit.route.host, hit.route.port),
+            dest: self.destination(&hit.route.host, hit.route.port),
             timestamp: now,
         }
     }
@@ -71,9 +88,9 @@ impl Redactor {
     }
 }
 
-/// A destination as a record may show it: without any label that may carry a secret.
+/// A destination as it may be shown where there is no [`Redactor`]: by the embedded rules.
 pub fn destination(host: &str, port: u16) -> String {
-    dest::of(host, port)
+    dest::of(dest::embedded(), host, port)
 }
 
 /// The snippet of a hit: from its rule alone, such as `[REDACTED ai_api_key.openai]`.

@@ -164,8 +164,9 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
     let run_id = RunId::from_bytes(&random()?);
     let new_install_id = InstallId::from_bytes(&random()?);
-    let detector = Detector::new(config.scan, &config.audience, Some(keys.proxy_token.expose()));
-    let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()));
+    let own_token = Some(keys.proxy_token.expose());
+    let detector = Detector::with_rules(config.rules(), config.scan, &config.audience, own_token);
+    let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()).with_rules(config.rules()));
     let mut inspecting = if config.inspect_https || options.inspect_https {
         Some(Inspecting::open(&config, &home, options.until_last_lease, &run_id, &detector)?)
     } else {
@@ -199,7 +200,8 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
 
     let (desk, found, inbox) = desk::open();
     let shutdown = CancellationToken::new();
-    let bench = Bench { detector: Arc::clone(&detector), redactor, signs: Arc::clone(&signs), found };
+    let (bench_detector, bench_redactor) = (Arc::clone(&detector), Arc::clone(&redactor));
+    let bench = Bench { detector: bench_detector, redactor: bench_redactor, signs: Arc::clone(&signs), found };
     let shards = intakes.into_iter().enumerate().map(|(number, intake)| Shard::new(number, intake, bench.clone()));
     let watch = Watch::start(shards.collect(), Arc::clone(&signs), shutdown.clone());
     let watch = watch.map_err(MonitorError::io("start a scanner"))?;
@@ -222,6 +224,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
         meter,
         load,
         signs,
+        redactor: Arc::clone(&redactor),
         config,
     };
     let (drain, period) = (parts.config.timeouts.drain, parts.config.export_every);

@@ -11,7 +11,7 @@ use crate::{
     control::{Arrived, Exported, InFlight, Limits, LogStatus, STATUS_SCHEMA, Scanners, Status},
     flow::{
         capture::{self, Fallback, Load, Meter},
-        redact::{self, Finding},
+        redact::{Finding, Redactor},
         store::{Bounds, Signed, Store},
         tally::{Base, Tally},
         vouch::{Last, Settings, Statement, Vouch},
@@ -41,6 +41,7 @@ pub(super) struct Parts {
     pub(super) meter: Meter,
     pub(super) load: Load,
     pub(super) signs: Arc<Signs>,
+    pub(super) redactor: Arc<Redactor>,
 }
 
 /// Records, counts and signs, for one run.
@@ -51,6 +52,7 @@ pub(super) struct Recorder {
     settings: Settings,
     meter: Meter,
     signs: Arc<Signs>,
+    redactor: Arc<Redactor>,
     schedule: Schedule,
     clock: ClockWatch,
     run_id: RunId,
@@ -119,6 +121,7 @@ impl Recorder {
             settings,
             meter: parts.meter,
             signs: parts.signs,
+            redactor: parts.redactor,
             run_id: run_id.clone(),
             since: now,
             self_tests: 0,
@@ -166,7 +169,7 @@ impl Recorder {
             self.schedule.at_once(at);
         }
         for fallback in self.meter.untold_fallbacks() {
-            let dest = redact::destination(&fallback.host, fallback.port);
+            let dest = self.redactor.destination(&fallback.host, fallback.port);
             self.store.event(EventBody::TunnelFallback { dest, seconds: Fallback::LASTS.as_secs() }, now, at);
         }
         self.store.totals(self.totals());
@@ -229,7 +232,7 @@ impl Recorder {
             counts: statement.counts,
             coverage: statement.coverage,
             export: self.last_export.clone(),
-            fallbacks: self.meter.fallbacks().iter().map(|f| redact::destination(&f.host, f.port)).collect(),
+            fallbacks: self.meter.fallbacks().iter().map(|f| self.redactor.destination(&f.host, f.port)).collect(),
             hardening: Hardening::of_this_process(),
             https_inspection: self.settings.https_inspection,
             key_id: self.vouch.key_id().clone(),

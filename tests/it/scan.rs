@@ -135,3 +135,37 @@ fn patterns_are_listed_shown_and_proved() {
     assert_eq!((proved.code, proved.json()["ok"].as_bool()), (0, Some(true)), "{}", proved.out);
     assert!(!place.home().exists());
 }
+
+#[test]
+fn an_operators_rules_are_listed_with_their_file_and_found_with() {
+    let place = Place::with_config("rules = [\"mine.toml\"]\n");
+    let rule = "family = \"ai_api_key\"\n[[rule]]\nid = \"acme\"\nseverity = \"critical\"\nfind = \"prefix\"\n\
+        keywords = [\"acme_\"]\nregex = \"acme_[a-z0-9]{12}\"\nexamples = [\"acme_{{lower:12}}\"]\ncounter_examples = [\"acme_\"]\n";
+    place.file("mine.toml", rule, 0o600);
+    let file = place.home().join("mine.toml").display().to_string();
+    let list = place.run(&["patterns", "list", "--json"]).json();
+    let own: Vec<_> = list["rules"].as_array().unwrap().iter().filter(|r| !r["file"].is_null()).collect();
+    assert_eq!(own.len(), 1);
+    assert_eq!(
+        (own[0]["rule"].as_str(), own[0]["file"].as_str()),
+        (Some("ai_api_key.local.acme"), Some(file.as_str()))
+    );
+    assert!(list["pattern_set"]["version"].as_str().unwrap().ends_with("+local"));
+    assert!(place.run(&["patterns", "list"]).out.contains(&file));
+    assert!(place.run(&["patterns", "show", "ai_api_key.local.acme"]).out.contains(&file));
+    let proved = place.run(&["patterns", "selftest", "--json"]).json();
+    assert_eq!((proved["ok"].as_bool(), &proved["rules"]), (Some(true), &list["pattern_set"]["rules"]));
+
+    let said = scan(&place, &["--direction", "outbound"], "it is acme_q7w2e9r4t1y8");
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(said.out.contains("ai_api_key.local.acme") && !said.out.contains("q7w2e9r4"), "{}", said.out);
+
+    let broken = Place::with_config("rules = [\"mine.toml\"]\n");
+    broken.file("mine.toml", &rule.replace("[a-z0-9]{12}", "["), 0o600);
+    for args in [&["config", "check"][..], &["start"], &["patterns", "list"], &["scan", "--direction", "outbound"]] {
+        let said = broken.run(args);
+        assert_eq!(said.code, 64, "{args:?}: {}", said.err);
+        assert!(said.err.contains("mine.toml: rule acme, field regex: "), "{}", said.err);
+    }
+    assert!(!broken.home().join("keys").exists(), "nothing starts half-configured");
+}

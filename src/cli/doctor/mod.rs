@@ -97,7 +97,7 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
     let scalars = Scalars::read(&config.hermes_home.join("config.yaml"));
     checks.extend(doctor::gaps(&scalars));
     checks.push(doctor::node(node().as_deref()));
-    let detector = Detector::new(config.scan, &config.audience, None);
+    let detector = Detector::with_rules(config.rules(), config.scan, &config.audience, None);
     checks.extend(doctor::audiences(&scalars, &config.audience, &|host| detector.is_vendors(host)));
     checks.extend(inspects.then(|| bundle(home, running.as_ref())));
     checks.push(folder(home));

@@ -9,7 +9,10 @@ use crate::flow::detect::{
 };
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD, HEXLOWER};
 use posture::{Direction, Placement};
-use std::{net::IpAddr, sync::LazyLock};
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 
 const REDACTED: &str = "[redacted]";
 /// A host name's and a label's longest form (RFC 1035, section 2.3.4).
@@ -24,7 +27,7 @@ const HEX_RUN: usize = 12;
 const KEY_SHAPE: usize = 12;
 
 /// The destination as a finding may show it: an IPv6 address in brackets, `[redacted]` for what may be a secret.
-pub(super) fn of(host: &str, port: u16) -> String {
+pub(super) fn of(matcher: &Matcher, host: &str, port: u16) -> String {
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         return match address {
             IpAddr::V4(v4) => format!("{v4}:{port}"),
@@ -32,17 +35,21 @@ pub(super) fn of(host: &str, port: u16) -> String {
         };
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    if name.is_empty() || name.len() > MAX_HOST || holds_a_match(&name.replace('.', "")) {
+    if name.is_empty() || name.len() > MAX_HOST || holds_a_match(matcher, &name.replace('.', "")) {
         return format!("{REDACTED}:{port}");
     }
-    let labels: Vec<&str> = name.split('.').map(|label| if shown(label) { label } else { REDACTED }).collect();
+    let labels: Vec<&str> = name.split('.').map(|label| if shown(matcher, label) { label } else { REDACTED }).collect();
     format!("{}:{port}", labels.join("."))
 }
 
-fn shown(label: &str) -> bool {
+fn shown(matcher: &Matcher, label: &str) -> bool {
     let well_formed = (1..=MAX_LABEL).contains(&label.len())
         && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-    well_formed && label.len() < LONG && !random(label) && !holds_a_match(label) && !decodes_to_a_match(label)
+    well_formed
+        && label.len() < LONG
+        && !random(label)
+        && !holds_a_match(matcher, label)
+        && !decodes_to_a_match(matcher, label)
 }
 
 /// A run of letters and digits that no one would choose as a name.
@@ -56,9 +63,9 @@ fn random(label: &str) -> bool {
 }
 
 /// Whether a rule would find something, its letters' case aside: a name has none.
-fn holds_a_match(text: &str) -> bool {
-    found(text.as_bytes()) || {
-        let rules = matcher().rules().rules();
+fn holds_a_match(matcher: &Matcher, text: &str) -> bool {
+    found(matcher, text.as_bytes()) || {
+        let rules = matcher.rules().rules();
         rules.iter().filter(|r| r.find() == Find::Prefix).flat_map(Rule::keywords).any(|keyword| {
             let hyphened = keyword.trim_end_matches(['_', '-']);
             // A prefix of plain letters begins words too: then only what a key's length makes likely.
@@ -71,28 +78,33 @@ fn holds_a_match(text: &str) -> bool {
     }
 }
 
-fn decodes_to_a_match(label: &str) -> bool {
+fn decodes_to_a_match(matcher: &Matcher, label: &str) -> bool {
     let hex = HEXLOWER.decode(label.as_bytes()).ok();
     let base32 = BASE32_NOPAD.decode(label.to_ascii_uppercase().as_bytes()).ok();
     let base64 = BASE64URL_NOPAD.decode(label.as_bytes()).ok();
-    [hex, base32, base64].into_iter().flatten().any(|bytes| found(&bytes))
+    [hex, base32, base64].into_iter().flatten().any(|bytes| found(matcher, &bytes))
 }
 
-fn found(text: &[u8]) -> bool {
+fn found(matcher: &Matcher, text: &[u8]) -> bool {
     let mut found = false;
     let view = View { text, encoding: &[], placement: Placement::Host, name: None, voice: Voice::Unknown };
-    matcher().find(Direction::Outbound, &view, &mut |_| found = true);
+    matcher.find(Direction::Outbound, &view, &mut |_| found = true);
     found
 }
 
-fn matcher() -> &'static Matcher {
-    static MATCHER: LazyLock<Matcher> = LazyLock::new(|| Matcher::new(RuleSet::embedded()));
+/// The embedded rules, for where an operator's own are not known.
+pub(super) fn embedded() -> &'static Arc<Matcher> {
+    static MATCHER: LazyLock<Arc<Matcher>> = LazyLock::new(|| Arc::new(Matcher::new(RuleSet::embedded())));
     &MATCHER
 }
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::embedded;
+
+    fn of(host: &str, port: u16) -> String {
+        super::of(embedded(), host, port)
+    }
 
     #[test]
     fn names_people_choose_are_shown() {

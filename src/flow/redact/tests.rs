@@ -5,7 +5,7 @@ use crate::flow::{
         Hit, Named,
         decode::{View, Voice},
         matcher::Matcher,
-        rule::{RuleSet, expand},
+        rule::{RuleSet, Source, expand},
     },
 };
 use std::net::{IpAddr, Ipv4Addr};
@@ -94,4 +94,16 @@ fn a_record_says_what_the_hit_said() {
     assert_eq!((record.threat_type.as_str(), record.severity), ("INJECTION", Severity::High));
     assert_eq!(record.snippet, "curl … | sh");
     assert_eq!(record.schema_version, FINDING_SCHEMA);
+}
+
+#[test]
+fn an_operators_secret_is_not_shown_in_a_destination_either() {
+    let text = "family = \"ai_api_key\"\n[[rule]]\nid = \"a\"\nseverity = \"high\"\nfind = \"prefix\"\nkeywords = [\"acme-\"]\n\
+        regex = \"acme-[a-z]{8}\"\nexamples = [\"acme-abcdefgh\"]\ncounter_examples = [\"acme-a\"]\n";
+    let rules = RuleSet::embedded().with_local(&[Source { name: "a.toml", text }]).unwrap();
+    let redactor = Redactor::new(&KEY);
+    assert_eq!(redactor.destination("acme-qwertyui.test", 1), "acme-qwertyui.test:1");
+    let redactor = redactor.with_rules(Arc::new(rules));
+    assert_eq!(redactor.destination("acme-qwertyui.test", 1), "[redacted]:1");
+    assert_eq!(redactor.destination("api.openai.com", 443), "api.openai.com:443");
 }

@@ -64,6 +64,7 @@ impl Rig {
             meter: self.meter.clone(),
             load: crate::flow::capture::Load::new(1, 1),
             signs: Arc::clone(&self.signs),
+            redactor: Arc::new(Redactor::new(&[7; 32])),
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) fn join(base: &RuleSet, files: &[Source<'_>]) -> Result<RuleSet, Rule
     for source in files {
         let file: RuleFile = parse(*source)?;
         for vendor in &file.vendor {
-            check_vendor(source.name, vendor)?;
+            check_vendor(source.name, vendor, &base.vendors)?;
             if vendors.iter().any(|v| v.name == vendor.name) {
                 return Err(error(source.name, None, Some("vendor"), format!("{:?} stands twice", vendor.name)));
             }
@@ -110,8 +110,8 @@ fn check_bounds(file: &str, data: &RuleData) -> Result<(), RuleError> {
 }
 
 /// A vendor of the operator's own: exact hosts alone, as a wildcard may stand for someone else's.
-fn check_vendor(file: &str, vendor: &Vendor) -> Result<(), RuleError> {
-    let Vendor { name, hosts, headers, query, body, path } = vendor;
+fn check_vendor(file: &str, vendor: &Vendor, embedded: &[Vendor]) -> Result<(), RuleError> {
+    let Vendor { name, hosts, headers, query, body, path, variables } = vendor;
     let wrong = |problem: &str| Err(error(file, None, Some("vendor"), format!("{:?}: {problem}", vendor.name)));
     let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_word) {
@@ -134,6 +134,16 @@ fn check_vendor(file: &str, vendor: &Vendor) -> Result<(), RuleError> {
     }
     if !path && fields.iter().all(|names| names.is_empty()) {
         return wrong("says nowhere where its key stands: give headers, query, body or path");
+    }
+    let is_words = |words: &String| (1..=MAX_NAME_BYTES).contains(&words.len()) && words.bytes().all(is_word);
+    if variables.len() > MAX_TEXTS || !variables.iter().all(is_words) {
+        return wrong("variables: expected words in lower case, joined by `_`");
+    }
+    // Else a variable that is an embedded vendor's could be claimed by naming more of it.
+    let within = |words: &str, theirs: &str| format!("_{words}_").contains(&format!("_{theirs}_"));
+    let taken = |words: &&String| embedded.iter().flat_map(|v| &v.variables).any(|theirs| within(words, theirs));
+    if variables.iter().any(|words| taken(&words)) {
+        return wrong("variables: a word there is one of a vendor that is built in");
     }
     Ok(())
 }

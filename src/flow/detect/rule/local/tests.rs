@@ -105,6 +105,8 @@ fn a_file_that_cannot_be_used_is_refused_with_its_rule_and_field() {
         ("name = \"acme\"", "name = \"openai\"", "mine.toml: field vendor: \"openai\" stands twice"),
         ("api.acme.test", "*.acme.test", "mine.toml: field vendor: \"acme\": hosts"),
         ("api.acme.test", "API.acme.test", "mine.toml: field vendor: \"acme\": hosts"),
+        ("headers", "variables = [\"acme_openai\"]\nheaders", "mine.toml: field vendor: \"acme\": variables: a word"),
+        ("headers", "variables = [\"\"]\nheaders", "mine.toml: field vendor: \"acme\": variables: expected words"),
         ("\"authorization\"", "\"Authorization\"", "mine.toml: field vendor: \"acme\": headers"),
         ("headers = [\"authorization\"]\n", "", "mine.toml: field vendor: \"acme\": says nowhere"),
         ("severity", "snippet = \"a\\nb\"\nseverity", "mine.toml: rule acme, field snippet: "),
@@ -129,11 +131,8 @@ fn one_name_in_two_files_is_refused_and_parts_cannot_explode() {
     let error = RuleSet::embedded().with_local(&files).err().unwrap().to_string();
     assert!(error.starts_with("b.toml: rule acme, field id: stands twice"), "{error}");
 
-    let (mut parts, mut last) = (String::new(), "tail".to_owned());
-    for n in 0..7 {
-        parts.push_str(&format!("p{n} = \"{}\"\n", format!("(?&{last})").repeat(40)));
-        last = format!("p{n}");
-    }
+    let doubled = |n: usize| if n == 0 { "(?&tail)".to_owned() } else { format!("(?&p{})", n - 1) }.repeat(40);
+    let parts = (0..7).map(|n| format!("p{n} = \"{}\"\n", doubled(n))).collect::<Vec<_>>().concat();
     let bomb = RULE.replace("tail = \"[a-z0-9]{12}\"\n", &format!("tail = \"[a-z0-9]{{12}}\"\n{parts}"));
     let error = refused(&bomb.replace("acme_(?&tail)", "acme_(?&p6)"));
     assert!(error.starts_with("mine.toml: rule acme, field regex: its parts make it longer"), "{error}");

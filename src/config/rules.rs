@@ -1,0 +1,48 @@
+//! `rules = [...]` → the operator's rule files, read and proved: a rule that cannot work keeps a monitor from starting.
+
+use super::error::Reason;
+use super::file::{self, Raw};
+use super::{printable, value};
+use crate::flow::detect::rule::{RuleSet, Source};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub(super) const KEY: &str = "rules";
+const MAX_FILES: usize = 16;
+const MAX_BYTES: u64 = 256 << 10;
+
+/// The files, absolute, and the rules with theirs; no files are no rules.
+pub(super) fn load(home: &Path, raw: &Raw) -> Result<(Vec<PathBuf>, Option<Arc<RuleSet>>), Reason> {
+    let expected = || Reason::new("expected a list of files");
+    let Raw::List(names) = raw else { return Err(expected()) };
+    if names.len() > MAX_FILES {
+        return Err(Reason::new(format!("more than {MAX_FILES} files")));
+    }
+    let mut files: Vec<PathBuf> = Vec::with_capacity(names.len());
+    let mut texts = Vec::with_capacity(names.len());
+    for name in names {
+        let path = home.join(value::text(name).map_err(|_| expected())?);
+        if !printable(&path) {
+            return Err(Reason::new("a path holds control characters"));
+        }
+        let shown = path.display().to_string();
+        if files.contains(&path) {
+            return Err(Reason::new(format!("{shown} stands twice")));
+        }
+        let text = file::read_text(&path, MAX_BYTES).map_err(|e| Reason::new(format!("{shown}: {e}")))?;
+        let text = text.ok_or_else(|| Reason::new(format!("{shown} may be written by others")))?;
+        texts.push((shown, text));
+        files.push(path);
+    }
+    if files.is_empty() {
+        return Ok((files, None));
+    }
+    let sources: Vec<_> = texts.iter().map(|(name, text)| Source { name, text }).collect();
+    let rules = RuleSet::embedded().with_local(&sources).map_err(|e| Reason::new(e.to_string()))?;
+    Ok((files, Some(Arc::new(rules))))
+}
+
+#[cfg(test)]
+mod tests;
