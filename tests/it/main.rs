@@ -13,3 +13,4 @@ mod proxy;
 mod scan;
 mod shapes;
 mod threats;
+mod users;
