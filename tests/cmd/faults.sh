@@ -234,9 +234,8 @@ stop_monitor
 
 # Out of file descriptors: connections wait or are refused, then all is well.
 fresh
-HTG_WITH=(prlimit --nofile=320:320)
 start_monitor --export-every 1h
-HTG_WITH=()
+prlimit --pid "$monitor" --nofile=80:80 # after it counted what it has files for
 exec {hold}< <(python3 -c '
 import socket, sys, time
 host, port = sys.argv[1].rsplit(":", 1)

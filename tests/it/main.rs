@@ -5,12 +5,14 @@
 mod cli;
 mod doctor;
 mod hardening;
+mod hostile;
 mod inspect;
 mod lifecycle;
 mod monitor;
 mod place;
 mod proxy;
 mod scan;
+mod security;
 mod shapes;
 mod threats;
 mod users;

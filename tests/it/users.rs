@@ -27,6 +27,7 @@ struct World {
 
 impl World {
     /// `None` where there can be none.
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("skipped: only root can be another user");
@@ -238,8 +239,8 @@ fn a_link_in_the_place_of_any_file_of_ours_leads_no_byte_out_of_the_folder() {
              chown -R {MONITOR}:{MONITOR} {victim} && ln -s {victim} {home}/{name}",
             victim = victim.display()
         );
-        let led = world.said(Command::new("/bin/sh").args(["-c", &lead]));
-        assert_eq!(led.code, 0, "{name}: {}", led.err);
+        let set = world.said(Command::new("/bin/sh").args(["-c", &lead]));
+        assert_eq!(set.code, 0, "{name}: {}", set.err);
         let started = world.as_user(MONITOR, &["start", "--background", "--listen", "127.0.0.1:0"]);
         for verb in [&["export"][..], &["verify", "--write-verdict"], &["env", "--format", "systemd"], &["stop"]] {
             world.as_user(MONITOR, verb);

@@ -7,6 +7,6 @@ mod identity;
 mod names;
 mod opened;
 mod programs;
-mod rig;
+pub(crate) mod rig;
 mod unopened;
 mod wired;
