@@ -2,7 +2,11 @@
 
 use crate::{KeyError, PublicKey, SigningKey, file, key::random};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use std::{fs, os::unix::fs::DirBuilderExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -44,10 +48,9 @@ impl KeyFolder {
         let mut created = Created::default();
         check_folder(keys_dir)?;
         let signing_key = signing_key(&keys_dir.join("signing.key.pem"), public_pem, &mut created)?;
-        let path = keys_dir.join("fingerprint.key");
+        let path = keys_dir.join(FingerprintKey::FILE);
         let text = secret(&path, &mut created.fingerprint_key, |bytes| HEXLOWER.encode(bytes) + "\n")?;
-        let fingerprint_key = FingerprintKey::from_line(&text)
-            .ok_or(KeyError::Corrupt { path, expected: "64 hexadecimal digits and LF" })?;
+        let fingerprint_key = FingerprintKey::from_file(path, &text)?;
         let path = keys_dir.join("proxy.token");
         let text = secret(&path, &mut created.proxy_token, |bytes| BASE64URL_NOPAD.encode(bytes))?;
         let proxy_token =
@@ -130,6 +133,22 @@ fn optional<T>(read: Result<T, KeyError>) -> Result<Option<T>, KeyError> {
 pub struct FingerprintKey(Zeroizing<[u8; 32]>);
 
 impl FingerprintKey {
+    const FILE: &str = "fingerprint.key";
+
+    /// Reads the key alone from `keys_dir`, and makes nothing.
+    ///
+    /// # Errors
+    /// As [`file::read_private`], or [`KeyError::Corrupt`] for a file that holds something else.
+    pub fn read(keys_dir: &Path) -> Result<Self, KeyError> {
+        let path = keys_dir.join(Self::FILE);
+        let text = file::read_private(&path)?;
+        Self::from_file(path, &text)
+    }
+
+    fn from_file(path: PathBuf, text: &[u8]) -> Result<Self, KeyError> {
+        Self::from_line(text).ok_or(KeyError::Corrupt { path, expected: "64 hexadecimal digits and LF" })
+    }
+
     fn from_line(line: &[u8]) -> Option<Self> {
         let digits = line.strip_suffix(b"\n").filter(|d| d.len() == 64)?;
         let mut bytes = Zeroizing::new([0; 32]);

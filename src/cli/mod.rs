@@ -4,6 +4,7 @@
 //! has its own table and `run` gives its child's.
 
 mod ca;
+mod canary;
 mod completions;
 mod config;
 mod doctor;
@@ -77,6 +78,7 @@ enum Verb {
     Keys(keys::Args),
     Patterns(patterns::Args),
     Ca(ca::Args),
+    Canary(canary::Args),
     Config(config::Args),
     Doctor(doctor::Args),
     Schema(schema::Args),
@@ -117,6 +119,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::GuardianPolicy(args) => guardian_policy::run(&args, &place),
         Verb::Patterns(args) => patterns::run(&args, &place),
         Verb::Ca(args) => ca::run(&args, &place),
+        Verb::Canary(args) => canary::run(&args, &place),
         Verb::Config(args) => config::run(&args, &place),
         Verb::Doctor(args) => doctor::run(&args, &place),
         Verb::Schema(args) => schema::run(&args),

@@ -20,7 +20,7 @@ const COMPLAINT_BYTES: u64 = 16 * 1024;
 /// Starts a monitor that outlives this process and waits until it is ready.
 ///
 /// No secret is in its arguments, and of the operator's environment it gets only what it reads: a monitor that lives for
-/// months should not hold the keys of the shell it was started from.
+/// months should not hold the keys of the shell it was started from, but for those it is asked to know.
 ///
 /// # Errors
 /// What the monitor says is wrong, with its exit code.
@@ -51,7 +51,8 @@ pub(super) fn monitor(
             command.arg(flag).arg(value);
         }
     }
-    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_read(name)));
+    let is_known = |name: &OsStr| config.known_secrets.variables.iter().any(|known| name == known.as_str());
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_read(name) || is_known(name)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|e| Trouble::io(format!("could not start a monitor: {e}")))?;
     wait_until_ready(child)

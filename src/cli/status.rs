@@ -3,7 +3,7 @@
 use super::place::{Json, Place};
 use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show, trouble};
 use crate::{
-    control::{self, ControlError, Status},
+    control::{self, ControlError, KnownValues, Status},
     home::Home,
     process::Hardening,
 };
@@ -74,6 +74,7 @@ fn screen(status: &Status) -> Result<(), Trouble> {
         row("client", format_args!("{client}: {} requests, the last at {}", came.requests, came.last_at))?;
     }
     row("key", &status.key_id)?;
+    row("known", known(&status.known))?;
     match &status.export {
         Some(export) => row("last export", format_args!("number {} of {}", export.sequence, export.generated_at))?,
         None => row("last export", "none yet in this run")?,
@@ -102,6 +103,16 @@ fn screen(status: &Status) -> Result<(), Trouble> {
         row("refused", by_name(&status.refusals))?;
     }
     Ok(())
+}
+
+/// How many values are looked for, and how many are not: `doctor` has their names.
+pub(super) fn known(known: &KnownValues) -> String {
+    let KnownValues { canaries, enabled, secrets, skipped, .. } = known;
+    let mut told = Vec::new();
+    told.extend(enabled.then(|| format!("{secrets} secrets")));
+    told.extend((*canaries > 0).then(|| format!("{canaries} canaries")));
+    told.extend((*skipped > 0).then(|| format!("{skipped} not looked for (`doctor` says which)")));
+    told.join(", ")
 }
 
 fn coverage(coverage: &Coverage) -> Result<(), Trouble> {

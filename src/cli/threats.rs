@@ -92,19 +92,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let keep = args.limit.unwrap_or(if table { TABLE_LIMIT } else { usize::MAX });
 
     let mut found = Shelf { keep, ..Shelf::default() };
-    let mut tail = None;
-    for path in segments(home.log_dir())? {
-        // A sealed segment that was pruned since it was listed.
-        let mut reader = match Tail::open(&path) {
-            Err(_) if !path.exists() => continue,
-            opened => opened?,
-        };
-        reader.read(|record| {
-            found.add(record, &filter);
-            Ok(())
-        })?;
-        tail = Some(reader);
-    }
+    let tail = found.fill(home.log_dir(), &filter)?;
     let unreadable = found.unreadable;
     show_all(args, &found, table)?;
     if args.follow {
@@ -115,6 +103,13 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         return Err(Trouble::io(message).hint("`verify` tells where the log was altered"));
     }
     Ok(YES)
+}
+
+/// Every finding of a family, with how many sightings were folded into it.
+pub(super) fn of_family(folder: &Path, family: Family) -> Result<Vec<(FindingRecord, u64)>, Trouble> {
+    let mut found = Shelf { keep: usize::MAX, ..Shelf::default() };
+    found.fill(folder, &Filter { since: None, severity: None, family: Some(family), direction: None })?;
+    Ok(found.kept.into_iter().map(|Found { finding, folded }| (finding, folded)).collect())
 }
 
 fn show_all(args: &Args, found: &Shelf, table: bool) -> Result<(), Trouble> {
@@ -165,6 +160,24 @@ struct Shelf {
 }
 
 impl Shelf {
+    /// Takes every segment of the log in `folder`; answers the last one read.
+    fn fill(&mut self, folder: &Path, filter: &Filter) -> Result<Option<Tail>, Trouble> {
+        let mut tail = None;
+        for path in segments(folder)? {
+            // A sealed segment that was pruned since it was listed.
+            let mut reader = match Tail::open(&path) {
+                Err(_) if !path.exists() => continue,
+                opened => opened?,
+            };
+            reader.read(|record| {
+                self.add(record, filter);
+                Ok(())
+            })?;
+            tail = Some(reader);
+        }
+        Ok(tail)
+    }
+
     fn add(&mut self, record: Option<Record>, filter: &Filter) {
         match record {
             None => self.unreadable += 1,

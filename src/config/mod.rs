@@ -101,6 +101,17 @@ pub struct Config {
     pub ca: CaSettings,
     /// Hosts that are never inspected: lower case, no trailing dot, exact.
     pub pass_through: Vec<String>,
+    /// Values that are looked for in what goes out.
+    pub known_secrets: KnownSecrets,
+}
+
+/// Values that are looked for in what goes out: a `[known_secrets]` of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownSecrets {
+    /// Those of Hermes' `.env` files, and of `variables`.
+    pub enabled: bool,
+    /// Variables of the monitor's own environment.
+    pub variables: Vec<String>,
 }
 
 /// The authority that speaks for inspected hosts: a `[ca]` of the configuration.
@@ -186,6 +197,7 @@ impl Config {
             inspect_https: false,
             ca: CaSettings::default(),
             pass_through: Vec::new(),
+            known_secrets: KnownSecrets::default(),
             home,
             hermes_home,
         }
@@ -325,6 +337,9 @@ impl Loaded {
             if !own && path.is_some() {
                 return refuse(key, "is used with ca.mode = \"operator\" alone");
             }
+        }
+        if !config.known_secrets.enabled && !config.known_secrets.variables.is_empty() {
+            return refuse("known_secrets.variables", "is used with known_secrets.enabled = true alone");
         }
         let (least, most) = segment_bounds(config.retention.max_bytes);
         if config.retention.segment_bytes > most {

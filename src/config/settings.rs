@@ -294,6 +294,19 @@ pub static SETTINGS: &[Setting] = &[
         |c, raw| put(&mut c.timeouts.drain, value::span(raw, 1, HOUR)),
         |c| Shown::Span(c.timeouts.drain),
     ),
+    Setting::new(
+        "known_secrets.enabled",
+        "look for the values of Hermes' .env files, and of `variables`, in what goes out",
+        |c, raw| put(&mut c.known_secrets.enabled, value::boolean(raw)),
+        |c| Shown::Bool(c.known_secrets.enabled),
+    )
+    .security(),
+    Setting::new(
+        "known_secrets.variables",
+        "variables of the monitor's own environment whose values are looked for too",
+        |c, raw| put(&mut c.known_secrets.variables, value::variables(raw)),
+        |c| Shown::List(c.known_secrets.variables.iter().map(|name| json!(name)).collect()),
+    ),
     Setting::new("audience", "[[audience]]: servers of your own a vendor's key may go to", audience, audiences)
         .security(),
 ];

@@ -85,6 +85,13 @@ fn a_bad_file_is_refused_with_key_and_line() {
         ("pass_through = \"example.com\"", "line 1: pass_through: expected a list"),
         ("pass_through = [\"*.example.com\"]", "line 1: pass_through: expected a list"),
         ("pass_through = [\"example.com:443\"]", "line 1: pass_through: expected a list"),
+        (
+            "[known_secrets]\nvariables = [\"A_KEY\"]",
+            "line 2: known_secrets.variables: is used with known_secrets.enabled",
+        ),
+        ("[known_secrets]\nenabled = true\nvariables = \"A\"", "line 3: known_secrets.variables: expected a list"),
+        ("[known_secrets]\nenabled = true\nvariables = [\"A=b\"]", "line 3: known_secrets.variables: expected a list"),
+        ("[known_secrets]\nvalues = [\"a\"]", "line 2: unknown key `known_secrets.values`"),
         ("proxy_url = \"http://u:p@127.0.0.1:8790\"", "line 1: proxy_url: is this proxy itself"),
         ("proxy_url = \"http://localhost:8790\"", "line 1: proxy_url: is this proxy itself"),
         ("ca_bundle = 1", "line 1: ca_bundle: expected text"),
@@ -249,6 +256,9 @@ fn the_attested_hash_moves_with_security_alone() {
     {
         assert_ne!(hash(other), plain, "{other}");
     }
+    let known = |more: &str| hash(&format!("[known_secrets]\nenabled = true\n{more}"));
+    assert_ne!(known(""), plain);
+    assert_eq!(known("variables = [\"GITHUB_TOKEN\"]"), known(""), "whose values is nobody's business");
     // SHA-256 of `{}`: nothing differs from its default, wherever the home lies.
     assert_eq!(plain.as_str(), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
 }

@@ -174,6 +174,23 @@ pub(super) fn hosts(raw: &Raw) -> Result<Vec<String>, Reason> {
     Ok(hosts)
 }
 
+/// Several environment variables, each by its name.
+pub(super) fn variables(raw: &Raw) -> Result<Vec<String>, Reason> {
+    const MAX: usize = 64;
+    let expected = || Reason::new("expected a list of at most 64 names of environment variables");
+    let Raw::List(names) = raw else { return Err(expected()) };
+    let plain = |name: &&str| {
+        name.len() <= MAX
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let name = |raw| text(raw).ok().filter(plain).map(str::to_owned).ok_or_else(expected);
+    let mut names = names.iter().map(name).collect::<Result<Vec<_>, _>>()?;
+    names.sort();
+    names.dedup();
+    if names.len() <= MAX { Ok(names) } else { Err(expected()) }
+}
+
 /// `http://[user:password@]host:port`.
 pub(super) fn upstream(raw: &Raw) -> Result<UpstreamProxy, Reason> {
     let expected = || Reason::new("expected a URL such as http://proxy.example:3128");

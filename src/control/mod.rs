@@ -104,6 +104,9 @@ pub struct Status {
     /// What is under way now.
     #[serde(default)]
     pub in_flight: InFlight,
+    /// The values that are known, by their number.
+    #[serde(default)]
+    pub known: KnownValues,
     /// The bounds in force.
     pub limits: Limits,
     /// Where the proxy listens.
@@ -156,6 +159,32 @@ pub struct Arrived {
     pub last_at: Timestamp,
     /// Requests, CONNECT included.
     pub requests: u64,
+}
+
+/// Values that are looked for: how many, never which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownValues {
+    /// Planted canaries.
+    pub canaries: u64,
+    /// Whether known secrets are looked for at all.
+    pub enabled: bool,
+    /// Known secrets.
+    pub secrets: u64,
+    /// What is not looked for, of either.
+    pub skipped: u64,
+    /// The first of those.
+    pub skips: Vec<Skipped>,
+}
+
+/// Something that is not looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skipped {
+    /// A variable's name, a file's, or a canary's.
+    pub name: String,
+    /// Why not: a closed word.
+    pub why: Word,
 }
 
 /// The bounds in force.

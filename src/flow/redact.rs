@@ -4,7 +4,7 @@
 
 mod dest;
 
-use crate::flow::detect::{Hit, matcher::Matcher, rule::RuleSet};
+use crate::flow::detect::{Hit, known::Known, matcher::Matcher, rule::RuleSet};
 use hmac::{Hmac, KeyInit, Mac};
 use posture::{
     Direction, Encoding, FINDING_SCHEMA, Family, FindingRecord, Fingerprint, Placement, Platform, Protocol, Severity,
@@ -20,6 +20,8 @@ pub struct Redactor {
     keyed: Hmac<Sha256>,
     /// What a destination must not carry.
     matcher: Arc<Matcher>,
+    /// Nor a value that is known.
+    known: Arc<Known>,
 }
 
 /// A hit without anything of the wire in it. It cannot be made elsewhere, nor read back from a file.
@@ -43,7 +45,7 @@ impl Redactor {
     /// A redactor whose fingerprints are keyed with `key`.
     pub fn new(key: &[u8; 32]) -> Self {
         let keyed = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
-        Self { keyed, matcher: Arc::clone(dest::embedded()) }
+        Self { keyed, matcher: Arc::clone(dest::embedded()), known: Arc::default() }
     }
 
     /// The same, for which a destination must not carry what any of these rules finds.
@@ -55,9 +57,10 @@ impl Redactor {
         Self { matcher: Arc::new(Matcher::new(rules)), ..self }
     }
 
-    /// A destination as a record may show it: without any label that may carry a secret.
-    pub fn destination(&self, host: &str, port: u16) -> String {
-        dest::of(&self.matcher, host, port)
+    /// The same, which shows no destination whose name holds a known value.
+    #[must_use]
+    pub fn knowing(self, known: &Arc<Known>) -> Self {
+        Self { known: Arc::clone(known), ..self }
     }
 
     /// The finding of a hit.
@@ -76,6 +79,11 @@ impl Redactor {
             dest: self.destination(&hit.route.host, hit.route.port),
             timestamp: now,
         }
+    }
+
+    /// A destination as a record may show it: as [`destination`], and without a name that holds a known value.
+    pub fn destination(&self, host: &str, port: u16) -> String {
+        if self.known.values().in_name(host) { dest::hidden(port) } else { dest::of(&self.matcher, host, port) }
     }
 
     /// One value has one fingerprint, whatever rule, family or encoding it was found by.

@@ -174,6 +174,11 @@ impl Home {
         self.run_dir().join(run.as_str())
     }
 
+    /// What is kept of planted canaries: a file each.
+    pub fn canaries_dir(&self) -> PathBuf {
+        self.root.join("canaries")
+    }
+
     /// The operator's settings.
     pub fn config_file(&self) -> PathBuf {
         self.root.join("config.toml")

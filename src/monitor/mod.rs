@@ -10,6 +10,7 @@
 mod desk;
 mod ending;
 mod inspecting;
+mod knowing;
 mod offline;
 mod panics;
 mod recorder;
@@ -20,6 +21,7 @@ mod signs;
 mod supervisor;
 mod watch;
 
+pub use knowing::{canary_files, read_canary, survey};
 pub use offline::{offline_export, offline_stop};
 
 use crate::{
@@ -39,6 +41,7 @@ use desk::Inbox;
 use ending::RunningMonitor;
 use inspecting::Inspecting;
 use keys::{KeyError, KeyFolder};
+use knowing::Knowing;
 use posture::{Ended, InstallId, RunId};
 use recorder::Parts;
 use scanners::{Bench, Shard};
@@ -166,7 +169,11 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let new_install_id = InstallId::from_bytes(&random()?);
     let own_token = Some(keys.proxy_token.expose());
     let detector = Detector::with_rules(config.rules(), config.scan, &config.audience, own_token);
-    let redactor = Arc::new(Redactor::new(keys.fingerprint_key.expose()).with_rules(config.rules()));
+    let redactor = Redactor::new(keys.fingerprint_key.expose()).with_rules(config.rules()).knowing(detector.known());
+    let redactor = Arc::new(redactor);
+    let mut knowing = Knowing::open(&config, &home, keys.fingerprint_key.expose(), &detector)
+        .map_err(MonitorError::io("get random bytes"))?;
+    let known = knowing.look(clock::now());
     let mut inspecting = if config.inspect_https || options.inspect_https {
         Some(Inspecting::open(&config, &home, options.until_last_lease, &run_id, &detector)?)
     } else {
@@ -186,6 +193,9 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let scanners = thread::available_parallelism().map_or(1, usize::from).min(MAX_SCANNERS);
     let (tap, intakes) = Tap::new(config.scan_queue_bytes, scanners, meter.clone());
     let signs = Arc::new(Signs::new(scanners, config.export_every, tap.gauge()));
+    if let Some(known) = known {
+        signs.knows(known);
+    }
     let token = Zeroizing::new(keys.proxy_token.expose().to_owned());
     let proxy = Proxy::bind(config.listen, &proxy_settings(&config, token, inspecting.as_ref()), tap, meter.clone())
         .map_err(|source| MonitorError::Listen { address: config.listen, source })?;
@@ -212,6 +222,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     supervisor::ready();
     on_ready(&Started { listen, pid: std::process::id(), run_id: run_id.clone() });
 
+    runtime.spawn(knowing.attend(Arc::clone(&signs)));
     let parts = Parts {
         settings: inspecting.iter().fold(Settings::of(&config, detector.pattern_set()), |s, i| i.stated(s)),
         vectors_sha256: detector.vectors_sha256().clone(),
@@ -224,7 +235,7 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
         meter,
         load,
         signs,
-        redactor: Arc::clone(&redactor),
+        redactor,
         config,
     };
     let (drain, period) = (parts.config.timeouts.drain, parts.config.export_every);

@@ -240,6 +240,7 @@ impl Recorder {
                 connections: self.load.connections() as u64,
                 exchanges: self.load.exchanges() as u64,
             },
+            known: self.signs.known(),
             limits: self.limits,
             listen: self.listen,
             log: LogStatus {

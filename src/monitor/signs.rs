@@ -1,5 +1,6 @@
 //! What the other threads leave for the recorder to read: counters that never wait, and signs of life.
 
+use crate::control::KnownValues;
 use posture::Attested;
 use std::{
     sync::{
@@ -21,6 +22,7 @@ pub(super) struct Signs {
     token_seen: AtomicU64,
     audience_mismatch: AtomicU64,
     lost: AtomicU64,
+    known: Mutex<KnownValues>,
     scanners: Vec<Life>,
     recorder: Life,
     stalled_after: Duration,
@@ -62,6 +64,7 @@ impl Signs {
             token_seen: AtomicU64::new(0),
             audience_mismatch: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            known: Mutex::default(),
             scanners: (0..scanners).map(|_| Life::default()).collect(),
             recorder: Life::default(),
             stalled_after: period.clamp(NOT_YET, STALLED),
@@ -92,6 +95,20 @@ impl Signs {
     /// A finding the recorder had no room for.
     pub(super) fn lost(&self) {
         self.lost.fetch_add(1, Relaxed);
+    }
+
+    /// What the scanners know from here on.
+    pub(super) fn knows(&self, now: KnownValues) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != now {
+            let KnownValues { secrets, canaries, skipped, .. } = now;
+            tracing::info!(secrets, canaries, skipped, "known values");
+            *known = now;
+        }
+    }
+
+    pub(super) fn known(&self) -> KnownValues {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn attested(&self) -> Attested {

@@ -7,7 +7,11 @@ use super::{
     dotenv,
     yaml::Scalars,
 };
-use crate::{config::AudienceEntry, flow::redact};
+use crate::{
+    config::AudienceEntry,
+    control::{KnownValues, Skipped},
+    flow::redact,
+};
 use hudsucker::hyper::Uri;
 use posture::Protocol;
 use serde::Serialize;
@@ -121,6 +125,42 @@ fn terminal(scalars: &Scalars) -> Check {
             format!("commands run in a {} terminal, which does not inherit the environment", shown(backend)),
             "set the proxy there yourself, where it can reach this machine; otherwise it is not seen",
         ),
+    }
+}
+
+/// The values that are looked for, and those that are not and why, by the names of their variables.
+pub fn known(known: &KnownValues) -> Vec<Check> {
+    const CHECK: &str = "known";
+    let mut told = vec![if known.enabled {
+        Check::ok(CHECK, format!("{} secrets of Hermes' are looked for in what goes out", known.secrets))
+    } else {
+        Check::ok(CHECK, "Hermes' own secrets are looked for by their shape alone: known_secrets.enabled is off")
+    }];
+    for Skipped { name, why } in &known.skips {
+        let (why, hint) = why_skipped(why.as_str());
+        told.push(Check::warning(CHECK, format!("{name} is not looked for: {why}"), hint));
+    }
+    let more = known.skipped.saturating_sub(known.skips.len() as u64);
+    if more > 0 {
+        told.push(Check::warning(CHECK, format!("{more} more are not looked for"), "mend those named first"));
+    }
+    told
+}
+
+fn why_skipped(why: &str) -> (&'static str, &'static str) {
+    match why {
+        "short" => ("it is short", "a longer secret can be told from a word: 16 characters or more"),
+        "long" => ("it is longer than 4 KiB", "it is found by its shape alone, if it has one"),
+        "plain" => ("it repeats, counts up, or is a number", "a random secret can be told from any other text"),
+        "placeholder" => ("it says that something else belongs there", "put the secret there, or remove the line"),
+        "path" => ("it is the path of a file", "what the file holds is found by its shape alone"),
+        "address" => ("it is an address without a password", "nothing, if there is no secret in it"),
+        "reference" => ("it refers to another variable", "write the value out if it is to be looked for"),
+        "one_too_many" => ("there are more than are looked for at once", "remove what is not needed"),
+        "unset" => ("the monitor's environment does not have it", "start the monitor where it is set"),
+        "unreadable" => ("it cannot be read", "make it readable for the monitor's user, and at most 1 MiB"),
+        "other_key" => ("it was planted under another fingerprint key", "`canary remove` it and plant another"),
+        _ => ("of a reason this version does not know", "use the version of the monitor that runs"),
     }
 }
 

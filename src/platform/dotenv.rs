@@ -1,6 +1,10 @@
 //! The dotenv files that Hermes lets override its environment: a proxy line there leads past the guardian, a
 //! line about roots to clients that do not trust it.
 
+mod values;
+
+pub use values::variables;
+
 use super::contract::{is_ca_variable, is_proxy_variable};
 use std::{
     ffi::OsStr,
@@ -21,7 +25,7 @@ pub struct Override {
 }
 
 /// No dotenv file is read further.
-const MAX_BYTES: u64 = 1 << 20;
+pub const MAX_BYTES: u64 = 1 << 20;
 
 /// The files Hermes reads, weakest first: its own, then the machine's.
 pub fn files(hermes_home: &Path) -> [PathBuf; 2] {

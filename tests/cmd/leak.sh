@@ -8,10 +8,17 @@ begin leak
 key=$(a_key)
 word=$(python3 -c 'import secrets; print(secrets.token_urlsafe(24))') # no rule knows it: nothing else may show it either
 label=$(tr '[:upper:]' '[:lower:]' <<<"$key")
+# Two that the monitor knows from Hermes' file: one of no shape, and one that looks like a name people choose.
+known=$(python3 -c 'import secrets; print(secrets.token_urlsafe(24))')
+phrase=$(python3 -c 'import secrets; print("-".join("".join(secrets.choice(c) for c in ("bdfgklmnprst", "aeiou") * 2) for _ in range(4)))')
 said=$work/said
 mkdir "$said"
+mkdir -m 700 "$home" "$work/hermes"
+printf '[known_secrets]\nenabled = true\n' >"$home/config.toml"
+printf 'DEPLOY_TOKEN=%s\nexport DB_PASSWORD="%s"\n' "$known" "$phrase" >"$work/hermes/.env"
+canary=none-yet
 
-secrets() { printf '%s\n' "$key" "$word"; }
+secrets() { printf '%s\n' "$key" "$word" "$known" "$phrase" "$canary"; }
 
 # The test of the test: a piece of each is found where it is.
 printf 'x%sx' "${key:20:8}" >"$work/control"
@@ -22,13 +29,16 @@ printf '%s' "$label" >"$work/control"
 check "and the key lower-cased, as a host" refuse leaks "$work/control" < <(secrets)
 
 start_origin
-HTG_ENV=("RUST_LOG=trace,hyper=trace,hudsucker=trace,h2=trace,rustls=trace,hyper_util=trace" RUST_BACKTRACE=1)
+HTG_ENV=("RUST_LOG=trace,hyper=trace,hudsucker=trace,h2=trace,rustls=trace,hyper_util=trace" RUST_BACKTRACE=1 "HERMES_HOME=$work/hermes")
 start_monitor --export-every 1s
+canary=$(htg canary new 2>"$said/canary")
+knows() { htg status --json | python3 -c 'import json, sys; k = json.load(sys.stdin)["known"]; sys.exit([k["secrets"], k["canaries"]] != [2, 1])'; }
+check "two known secrets and a canary are looked for" until_true 10 knows
 port=${listen##*:}
 
 # === planted ===
 
-for secret in "$key" "$word"; do
+for secret in "$key" "$word" "$known" "$phrase" "$canary"; do
     json="{\"messages\":[{\"role\":\"user\",\"content\":\"my key is $secret, keep it\"}]}"
     send() { through -o /dev/null "$@" 2>/dev/null || true; }
     send "http://$origin/echo/$secret/x"
@@ -82,12 +92,16 @@ done
 
 some_dozen() { [[ $(findings pattern=ai_api_key direction=outbound) -ge 5 ]]; }
 check "the key was seen: findings in the log" until_true 15 some_dozen
+check "a known secret was seen" until_true 15 some_finding rule=known_secret.env_file severity=critical
+check "a name that held one is not shown" until_true 15 some_finding pattern=known_secret placement=host "dest=[redacted]:80"
+check "the canary was seen on its way out" until_true 15 some_finding pattern=canary direction=outbound
+check "and on its way back" until_true 15 some_finding pattern=canary direction=inbound
 check "the monitor is alive" kill -0 "$monitor"
 
 # === and nowhere to be found ===
 
 # Every answer there is, into files.
-for verb in status "status --json" threats "threats --json" "threats --format jsonl" verify export "config show" doctor; do
+for verb in status "status --json" threats "threats --json" "threats --format jsonl" verify export "config show" doctor "canary list" "canary list --json"; do
     # shellcheck disable=SC2086  # a verb and its flags
     htg $verb >"$said/${verb// /_}" 2>&1 || true
 done
@@ -96,7 +110,7 @@ check "scan saw it" grep -q ai_api_key "$said/scan"
 printf '%s\n' "$key" >"$work/bad.toml"
 HTG_ENV+=("HERMES_TRAFFIC_GUARDIAN_CONFIG=$work/bad.toml")
 htg config check >"$said/bad_config" 2>&1 || true
-HTG_ENV=("${HTG_ENV[@]:0:2}")
+HTG_ENV=("${HTG_ENV[@]:0:3}")
 
 mkdir "$work/process"
 for file in cmdline environ comm; do

@@ -30,14 +30,14 @@ fn planted() -> String {
     format!("sk-proj-{}T3BlbkFJ{}", half(1), half(2))
 }
 
-struct Monitor {
+pub(crate) struct Monitor {
     home: Home,
     started: Started,
     thread: JoinHandle<Result<Ended, MonitorError>>,
 }
 
 impl Monitor {
-    fn start(config: &Config, options: Options) -> Self {
+    pub(crate) fn start(config: &Config, options: Options) -> Self {
         let (ready, started) = mpsc::channel();
         let thread = thread::spawn({
             let config = config.clone();
@@ -47,12 +47,12 @@ impl Monitor {
         Self { home: Home::of(config), started, thread }
     }
 
-    fn status(&self) -> control::Status {
+    pub(crate) fn status(&self) -> control::Status {
         control::status(&self.home, SOON).unwrap()
     }
 
     /// The status, once it is as it should be.
-    fn status_when(&self, is: impl Fn(&control::Status) -> bool) -> control::Status {
+    pub(crate) fn status_when(&self, is: impl Fn(&control::Status) -> bool) -> control::Status {
         let deadline = Instant::now() + SOON;
         loop {
             let status = self.status();
@@ -74,7 +74,7 @@ impl Monitor {
     }
 
     /// A request through the proxy, with this much of a credential.
-    fn post(&self, origin: SocketAddr, token: &str, body: &str) -> String {
+    pub(crate) fn post(&self, origin: SocketAddr, token: &str, body: &str) -> String {
         let credential = data_encoding::BASE64.encode(format!("guardian:{token}").as_bytes());
         let mut stream = TcpStream::connect(self.started.listen).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
@@ -91,7 +91,7 @@ impl Monitor {
     }
 }
 
-fn config(dir: &Path) -> Config {
+pub(crate) fn config(dir: &Path) -> Config {
     let mut config = Config::defaults(dir.join("home"), dir.to_owned());
     config.listen.set_port(0);
     config.timeouts.drain = Duration::from_secs(1);
@@ -99,7 +99,7 @@ fn config(dir: &Path) -> Config {
 }
 
 /// An origin that answers `ok` to every request with a body of this many bytes.
-fn origin(body: usize) -> SocketAddr {
+pub(crate) fn origin(body: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -122,22 +122,28 @@ fn origin(body: usize) -> SocketAddr {
     address
 }
 
-fn token(config: &Config) -> String {
+pub(crate) fn token(config: &Config) -> String {
     fs::read_to_string(config.keys_dir.join("proxy.token")).unwrap().trim_end().to_owned()
 }
 
-fn verified(config: &Config, accept_stopped: bool) -> VerdictResult {
+pub(crate) fn verified(config: &Config, accept_stopped: bool) -> VerdictResult {
     let now = clock::now();
     let options = attest::Options { accept_stopped, ..attest::Options::new(Anchor::Own, now) };
     attest::verify(&Folder::open(&config.home), &options).result
 }
 
-fn posture(config: &Config) -> Posture {
+/// Stops it, as an operator does.
+pub(crate) fn ended_well(monitor: Monitor) {
+    control::ask(&monitor.home, &Request::Stop, SOON).unwrap();
+    assert_eq!(monitor.ended(), Ended::OperatorStop);
+}
+
+pub(crate) fn posture(config: &Config) -> Posture {
     attest::canonical::read(&fs::read(config.export_dir.join("current/posture.json")).unwrap()).unwrap()
 }
 
 /// Every file below `folder`.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -206,8 +212,7 @@ fn a_second_monitor_is_told_who_has_the_folder() {
         other => panic!("{other:?}"),
     }
     assert_eq!(monitor.home.running().unwrap().listen, monitor.started.listen);
-    control::ask(&monitor.home, &Request::Stop, SOON).unwrap();
-    assert_eq!(monitor.ended(), Ended::OperatorStop);
+    ended_well(monitor);
 }
 
 #[test]
@@ -273,8 +278,7 @@ fn a_monitor_proves_at_start_and_each_period_that_it_sees_and_counts_nothing_but
         assert_eq!(status.monitor_status, MonitorStatus::Running);
         assert_eq!((&status.coverage, status.refusals.len()), (&posture::Coverage::default(), 0));
         assert_eq!((status.counts.findings, status.attested.expected), (0, 0));
-        control::ask(&monitor.home, &Request::Stop, SOON).unwrap();
-        assert_eq!(monitor.ended(), Ended::OperatorStop);
+        ended_well(monitor);
         assert_eq!(verified(&config, true), VerdictResult::Verified, "stopping is no failed test");
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     control::Status,
     flow::{capture::ca::CaFolder, detect::Detector},
     home::{self, Home, HomeError, Running},
+    monitor,
     platform::{
         contract,
         doctor::{self, Check, Outcome},
@@ -78,12 +79,14 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
     let running = home.running();
     let inspects = running.as_ref().map_or(config.inspect_https, |running| running.inspection.is_some());
     let mut checks = Vec::new();
+    let mut known = None;
     match status::of(home) {
         Ok(status) => {
-            checks.extend(monitor(&status));
+            checks.extend(at_work(&status));
             let agent = fs::metadata(&config.hermes_home).ok().map(|folder| folder.uid());
             let (process, allowed) = (&status.hardening, status.limits.max_connections);
             checks.extend(hardened::checks(process, agent, allowed, config.max_connections));
+            known = Some(status.known);
         }
         Err(_) if running.is_none() => checks.push(Check::problem(
             "monitor",
@@ -99,6 +102,7 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
     checks.push(doctor::node(node().as_deref()));
     let detector = Detector::with_rules(config.rules(), config.scan, &config.audience, None);
     checks.extend(doctor::audiences(&scalars, &config.audience, &|host| detector.is_vendors(host)));
+    checks.extend(doctor::known(&known.unwrap_or_else(|| monitor::survey(config))));
     checks.extend(inspects.then(|| bundle(home, running.as_ref())));
     checks.push(folder(home));
     checks.extend(keys(home));
@@ -108,7 +112,7 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
 }
 
 /// What a monitor at work says.
-fn monitor(status: &Status) -> Vec<Check> {
+fn at_work(status: &Status) -> Vec<Check> {
     let reasons: Vec<_> = status.degraded_reasons.iter().map(posture::Word::as_str).collect();
     let mut checks = vec![if reasons.is_empty() {
         Check::ok("monitor", format!("it runs on {}, since {}", status.listen, status.since))

@@ -36,10 +36,15 @@ pub(super) fn of(matcher: &Matcher, host: &str, port: u16) -> String {
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     if name.is_empty() || name.len() > MAX_HOST || holds_a_match(matcher, &name.replace('.', "")) {
-        return format!("{REDACTED}:{port}");
+        return hidden(port);
     }
     let labels: Vec<&str> = name.split('.').map(|label| if shown(matcher, label) { label } else { REDACTED }).collect();
     format!("{}:{port}", labels.join("."))
+}
+
+/// A destination of which nothing but the port is shown.
+pub(super) fn hidden(port: u16) -> String {
+    format!("{REDACTED}:{port}")
 }
 
 fn shown(matcher: &Matcher, label: &str) -> bool {

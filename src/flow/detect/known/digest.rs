@@ -159,6 +159,11 @@ impl Mark {
 }
 
 impl Digest {
+    /// Whether both are of one value, wherever it is from. Digests of one process alone can be told so.
+    pub fn is_of_same_value(&self, other: &Self) -> bool {
+        self.mark == other.mark
+    }
+
     /// Where the value is from.
     pub fn kind(&self) -> Kind {
         self.kind
