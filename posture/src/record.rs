@@ -187,7 +187,7 @@ pub struct Prune {
 pub struct Recovery {
     /// What was set aside: at most [`Recovery::MAX_SET_ASIDE`]; [`EventBody::SetAside`] events follow with the rest.
     pub set_aside: Vec<SetAside>,
-    /// The tally as it was signed last. Its counts stand for every record before this one.
+    /// The tally. Its counts are those that were signed last, and stand for every record before this one.
     pub totals: Checkpoint,
 }
 

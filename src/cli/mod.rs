@@ -16,6 +16,7 @@ mod logging;
 mod man;
 mod patterns;
 mod place;
+mod recover;
 mod run;
 mod scan;
 mod schema;
@@ -74,6 +75,7 @@ enum Verb {
     Threats(threats::Args),
     Scan(scan::Args),
     Export(export::Args),
+    Recover(recover::Args),
     Verify(verify::Args),
     Keys(keys::Args),
     Patterns(patterns::Args),
@@ -113,6 +115,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Units(args) => units::run(&args, &place),
         Verb::Threats(args) => threats::run(&args, &place),
         Verb::Export(args) => export::run(&args, &place),
+        Verb::Recover(args) => recover::run(&args, &place),
         Verb::Scan(args) => scan::run(&args, &place),
         Verb::Verify(args) => verify::run(&args, &place),
         Verb::Keys(args) => keys::run(&args, &place),

@@ -1,7 +1,11 @@
 //! Why a verb could not answer: a message, perhaps a hint, and the code to exit with.
 
 use crate::{
-    config::ConfigError, control::ControlError, flow::capture::ca::CaError, home::HomeError, monitor::MonitorError,
+    config::ConfigError,
+    control::ControlError,
+    flow::{capture::ca::CaError, store::RecoverError},
+    home::HomeError,
+    monitor::MonitorError,
 };
 use std::{error::Error, io};
 
@@ -140,7 +144,9 @@ impl From<MonitorError> for Trouble {
         let hint = error.hint();
         match error {
             MonitorError::Home(error) => error.into(),
-            MonitorError::NothingYet | MonitorError::Ca(CaError::Missing { .. }) => Self::no(chain(&error)).hint(hint),
+            MonitorError::NothingYet
+            | MonitorError::Recover(RecoverError::Nothing)
+            | MonitorError::Ca(CaError::Missing { .. }) => Self::no(chain(&error)).hint(hint),
             _ => Self::io(chain(&error)).hint(hint),
         }
     }

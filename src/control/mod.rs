@@ -6,7 +6,7 @@ pub(crate) mod server;
 
 pub use client::{ControlError, Lease, ask, lease, status};
 
-use crate::process::Hardening;
+use crate::{flow::store::Recovered, process::Hardening};
 use posture::{
     Attested, Ca, Counts, Coverage, Ended, MonitorStatus, NamedCount, Retention, RunId, Scan, SelfTest, Sha256Hex,
     Timestamp, Word,
@@ -25,6 +25,8 @@ pub enum Request {
     Status,
     /// An export, now.
     Export,
+    /// To give up on a log that is damaged below what was signed, and begin it anew.
+    Recover,
     /// An end, for good: the operator no longer wants a monitor. Answered when it has come.
     Stop,
     /// To live at least as long as this connection. Answered at once; the connection then stays open.
@@ -41,11 +43,14 @@ pub struct Response {
     /// Why it was not done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The export that was made, after an export or a stop.
+    /// The export that was made, after an export, a recovery or a stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<Exported>,
     /// Whether it was done.
     pub ok: bool,
+    /// What became of the log, after a recovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Recovered>,
     /// How the monitor is, when asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Box<Status>>,

@@ -1,11 +1,58 @@
 //! Bytes → a file with its final mode from birth, never through a link, and on the disk before the call returns.
+//!
+//! What the log and the exports do to the disk, they do here, one step at a time ([`Step`]): tests let any of them fail,
+//! or be the last before a crash.
 
+#[cfg(test)]
+pub(crate) mod fault;
+#[cfg(not(test))]
+mod fault {
+    /// Outside tests every step is taken, and nobody writes down which.
+    #[inline]
+    #[expect(clippy::unnecessary_wraps, reason = "in tests a step may fail")]
+    pub(super) fn step(_: super::Step<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn opened(_: &std::path::Path, _: &std::fs::File) {}
+}
+
+use fault::step;
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
 };
+
+/// One thing done to the disk.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests look at it"))]
+pub(crate) enum Step<'s> {
+    /// Makes a file, or opens one.
+    Open,
+    /// Appends to a file.
+    Write(&'s File, &'s [u8]),
+    /// Cuts a file.
+    Cut(&'s File, u64),
+    /// Brings a file to the disk.
+    Sync(&'s File),
+    /// Brings the names in a folder to the disk.
+    SyncFolder(&'s Path),
+    /// Gives a file another name.
+    Rename(&'s Path, &'s Path),
+    /// Removes a file.
+    Remove(&'s Path),
+    /// Removes a folder with all that is in it.
+    RemoveFolder(&'s Path),
+    /// Makes a link to a name beside it.
+    Link(&'s str, &'s Path),
+    /// Makes a folder.
+    MakeFolder(&'s Path),
+    /// Looks at what is in a folder.
+    List,
+}
 
 /// Only we.
 pub const PRIVATE: u32 = 0o600;
@@ -21,9 +68,16 @@ const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 /// # Errors
 /// `AlreadyExists` when anything has the name, a dangling link included; what the system says otherwise.
 pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(NOFOLLOW).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let mut file = create_empty(path, mode)?;
+    append(&mut file, bytes)?;
+    sync(&file)
+}
+
+fn create_empty(path: &Path, mode: u32) -> io::Result<File> {
+    step(Step::Open)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(NOFOLLOW).open(path)?;
+    fault::opened(path, &file);
+    Ok(file)
 }
 
 /// Puts `bytes` in the place of whatever has the name: a reader sees all of the old or all of the new.
@@ -46,13 +100,16 @@ pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
 /// What the system says; `ELOOP` (as `FilesystemLoop`) for a link.
 pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
+    step(Step::Open)?;
     options.read(true).create(true).mode(mode).custom_flags(NOFOLLOW | NONBLOCK);
     if append {
         options.append(true)
     } else {
         options.write(true).truncate(false)
     };
-    options.open(path)
+    let file = options.open(path)?;
+    fault::opened(path, &file);
+    Ok(file)
 }
 
 /// Opens a file of ours that is there, to read it.
@@ -60,6 +117,7 @@ pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
 /// # Errors
 /// What the system says; `ELOOP` (as `FilesystemLoop`) for a link.
 pub fn open_existing(path: &Path) -> io::Result<File> {
+    step(Step::Open)?;
     OpenOptions::new().read(true).custom_flags(NOFOLLOW | NONBLOCK).open(path)
 }
 
@@ -69,6 +127,7 @@ pub fn open_existing(path: &Path) -> io::Result<File> {
 /// `InvalidData` for anything but a regular file: a pipe or a device left in its place might never end. What the system
 /// says otherwise.
 pub fn open_to_read(path: &Path) -> io::Result<File> {
+    step(Step::Open)?;
     let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)?;
     if file.metadata()?.is_file() {
         Ok(file)
@@ -92,5 +151,130 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What the system says.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    step(Step::SyncFolder(folder))?;
     File::open(folder)?.sync_all()
+}
+
+// === one step each ===
+
+/// Appends to a file that is open.
+pub(crate) fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    step(Step::Write(file, bytes))?;
+    file.write_all(bytes)
+}
+
+/// Cuts a file that is open.
+pub(crate) fn cut(file: &File, len: u64) -> io::Result<()> {
+    step(Step::Cut(file, len))?;
+    file.set_len(len)
+}
+
+/// Brings a file to the disk.
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    step(Step::Sync(file))?;
+    file.sync_all()
+}
+
+/// Brings what a file holds to the disk.
+pub(crate) fn sync_data(file: &File) -> io::Result<()> {
+    step(Step::Sync(file))?;
+    file.sync_data()
+}
+
+/// Gives a file another name. Whatever had that name loses it.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    step(Step::Rename(from, to))?;
+    fs::rename(from, to)
+}
+
+/// Gives a file a name that nothing has. Its caller is the one writer of the folder.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match to.symlink_metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => rename(from, to),
+        Err(e) => Err(e),
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+    }
+}
+
+/// Removes a file; none there is fine.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    step(Step::Remove(path))?;
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Removes a folder with all that is in it.
+pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
+    step(Step::RemoveFolder(path))?;
+    fs::remove_dir_all(path)
+}
+
+/// Makes a link that leads to a name beside it.
+pub(crate) fn link(target: &str, path: &Path) -> io::Result<()> {
+    step(Step::Link(target, path))?;
+    std::os::unix::fs::symlink(target, path)
+}
+
+/// Makes a folder that must not exist yet.
+pub(crate) fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    step(Step::MakeFolder(path))?;
+    DirBuilder::new().mode(mode).create(path)
+}
+
+/// Makes a folder of ours, and those above it, where they are missing.
+pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    step(Step::MakeFolder(path))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The paths of all that is in a folder; of one that is not there, none.
+pub(crate) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    step(Step::List)?;
+    match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
+/// A file that gets its name when it is whole. There is one in a folder at most, left behind by a crash or being written.
+pub(crate) struct Draft {
+    path: PathBuf,
+    pub(crate) file: File,
+}
+
+impl Draft {
+    /// An empty one, ours alone.
+    pub(crate) fn new(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(".new");
+        remove(&path)?;
+        let file = create_empty(&path, PRIVATE)?;
+        Ok(Self { path, file })
+    }
+
+    /// Brings it to the disk and gives it its name, which nothing may have.
+    pub(crate) fn persist_new(self, path: &Path) -> io::Result<()> {
+        sync(&self.file)?;
+        rename_new(&self.path, path)
+    }
+
+    /// As [`Draft::persist_new`]; what has the name loses it.
+    pub(crate) fn persist(self, path: &Path) -> io::Result<()> {
+        sync(&self.file)?;
+        rename(&self.path, path)
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        append(&mut self.file, bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -4,7 +4,7 @@ use super::recorder::{Parts, Recorder};
 use crate::{
     clock,
     control::{Exported, Status},
-    flow::redact::Finding,
+    flow::{redact::Finding, store::Recovered},
 };
 use posture::{Ca, DegradedReason, Ended, MonitorStatus, SelfTest, Sha256Hex};
 use std::{
@@ -31,6 +31,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 pub(super) enum Command {
     Status(oneshot::Sender<Status>),
     Export(oneshot::Sender<Result<Exported, String>>),
+    Recover(oneshot::Sender<Result<(Recovered, Exported), String>>),
     SelfTested(SelfTest),
     Renewed(Ca, Sha256Hex),
     End(Ended, oneshot::Sender<Result<Exported, String>>),
@@ -122,6 +123,7 @@ fn obey(recorder: &mut Recorder, command: Command) {
     match command {
         Command::Status(reply) => drop(reply.send(recorder.status(now, at))),
         Command::Export(reply) | Command::End(_, reply) => drop(reply.send(recorder.export(now, at))),
+        Command::Recover(reply) => drop(reply.send(recorder.recover(now, at))),
         Command::Renewed(ca, fingerprint) => recorder.renewed(ca, fingerprint, at),
         Command::SelfTested(self_test) => recorder.self_tested(self_test, at),
     }
@@ -147,6 +149,12 @@ impl Desk {
     pub(super) async fn export(&self) -> Result<Exported, String> {
         let (reply, exported) = oneshot::channel();
         self.ask(Command::Export(reply), exported).await.unwrap_or_else(|| Err(DEAD.to_owned()))
+    }
+
+    /// The log anew.
+    pub(super) async fn recover(&self) -> Result<(Recovered, Exported), String> {
+        let (reply, recovered) = oneshot::channel();
+        self.ask(Command::Recover(reply), recovered).await.unwrap_or_else(|| Err(DEAD.to_owned()))
     }
 
     /// The end of the run.

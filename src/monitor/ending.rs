@@ -110,6 +110,12 @@ async fn answer(mut requests: mpsc::Receiver<Asked>, desk: Desk, stop: oneshot::
                 Ok(export) => Response { export: Some(export), ..Response::done() },
                 Err(why) => Response::failed(why),
             },
+            Request::Recover => match desk.recover().await {
+                Ok((recovered, export)) => {
+                    Response { recovered: Some(recovered), export: Some(export), ..Response::done() }
+                }
+                Err(why) => Response::failed(why),
+            },
             // The server keeps these itself.
             Request::Lease => Response::done(),
         };

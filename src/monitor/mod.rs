@@ -22,7 +22,7 @@ mod supervisor;
 mod watch;
 
 pub use knowing::{canary_files, read_canary, survey};
-pub use offline::{offline_export, offline_stop};
+pub use offline::{offline_export, offline_recover, offline_stop};
 
 use crate::{
     clock,
@@ -32,6 +32,7 @@ use crate::{
         capture::{Meter, Parent, Proxy, ProxySettings, Tap, ca::CaError},
         detect::Detector,
         redact::Redactor,
+        store::RecoverError,
         vouch::{Settings, Vouch, VouchError},
     },
     home::{Home, HomeError, Running},
@@ -109,6 +110,9 @@ pub enum MonitorError {
     /// The authority of inspected hosts.
     #[error("HTTPS cannot be inspected: {0}")]
     Ca(#[from] CaError),
+    /// The log.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
     /// Nothing was ever signed in this state folder.
     #[error("there is no export yet")]
     NothingYet,
@@ -137,6 +141,8 @@ impl MonitorError {
             }
             Self::Listen { .. } => "choose another address with --listen".into(),
             Self::Ca(error) => error.hint(),
+            Self::Recover(RecoverError::Nothing) => "`hermes-traffic-guardian verify` tells what it proves".into(),
+            Self::Recover(RecoverError::Io(_)) => "check the folder of the log and the disk, then try again".into(),
             Self::NothingYet => "`hermes-traffic-guardian start` makes the first one".into(),
             Self::Io { .. } => "check the limits of this user and the disk".into(),
         }

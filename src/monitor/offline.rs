@@ -1,4 +1,4 @@
-//! What `export` and `stop` do without a monitor: take the lock, and sign the last state again, with the truth about
+//! What `export`, `recover` and `stop` do without a monitor: take the lock, and sign the last state again, with the truth about
 //! the last run.
 
 use super::{
@@ -10,14 +10,14 @@ use crate::{
     config::Config,
     control::Exported,
     flow::{
-        store::Store,
+        store::{RecoverError, Recovered, Store},
         tally::{Base, Tally},
-        vouch::{Settings, Statement, Vouch},
+        vouch::{Last, Settings, Statement, Vouch},
     },
-    home::Home,
+    home::{Home, Lock},
 };
 use keys::KeyFolder;
-use posture::{Attested, Checkpoint, Coverage, Ended};
+use posture::{Attested, Checkpoint, Coverage, Ended, Timestamp};
 use std::{collections::BTreeSet, time::Instant};
 
 /// Exports without a monitor: the state as it was signed last, and a posture that says how the last run ended.
@@ -38,46 +38,93 @@ pub fn offline_stop(config: &Config) -> Result<Option<Exported>, MonitorError> {
     sign_again(config, |_| false)
 }
 
-fn sign_again(config: &Config, enabled: impl FnOnce(bool) -> bool) -> Result<Option<Exported>, MonitorError> {
-    if !Home::of(config).public_key().exists() {
-        return Ok(None);
+/// Gives up, without a monitor, on a log that cannot be proved any more, and begins it anew.
+///
+/// # Errors
+/// [`MonitorError::Recover`] when there is nothing to recover or files are in the way; otherwise as [`offline_export`].
+pub fn offline_recover(config: &Config) -> Result<(Recovered, Exported), MonitorError> {
+    let mut this = Offline::open(config)?.ok_or(MonitorError::NothingYet)?;
+    if !this.store.is_lost() {
+        return Err(RecoverError::Nothing.into());
     }
-    let home = Home::open(config)?;
-    let _lock = home.lock()?;
-    let (keys, _) = KeyFolder::open_or_create(home.keys_dir(), &home.public_key())?;
-    let (mut vouch, last) = Vouch::open(&home, keys.signing_key)?;
-    let Some(last) = last else { return Ok(None) };
+    this.sign(|enabled| enabled)?;
+    let totals = this.totals();
+    let recovered = this.store.begin_anew(totals, this.now)?;
+    let exported = this.sign(|enabled| enabled);
+    let moved = this.store.reopen(this.now);
+    let exported = exported?;
+    moved.map_err(|source| MonitorError::Io { action: "put the log anew in its place", source })?;
+    Ok((recovered, exported))
+}
 
-    let (now, at) = (clock::now(), Instant::now());
-    let mut store = Store::open(home.log_dir(), bounds(config), Some(signed(&last)), now);
-    let base = Base::newest(store.last_checkpoint(), Some(&last.posture));
-    vouch.not_below(base.next_sequence);
-    let tally = Tally::new(base);
-    store.totals(Checkpoint {
-        attested: tally.attested(&Attested::default()),
-        counts: store.standing().2.clone(),
-        coverage: tally.coverage(&Coverage::default()),
-        install_id: last.posture.install_id.clone(),
-        next_sequence: vouch.next_sequence(),
-    });
-    store.report_damage(now, at);
-    store.sync().map_err(|source| MonitorError::Io { action: "bring the log to the disk", source })?;
-    let (finding_log, chain, counts) = store.standing();
-    let posture = &last.posture;
-    let statement = Statement {
-        attested: tally.attested(&Attested::default()),
-        at: now,
-        counts: counts.clone(),
-        coverage: tally.coverage(&Coverage::default()),
-        degraded: BTreeSet::new(),
-        ended: if posture.ended == Ended::Running { Ended::Unclean } else { posture.ended },
-        finding_log,
-        head: chain.head().clone(),
-        install_id: posture.install_id.clone(),
-        monitor_enabled: enabled(posture.monitor_enabled),
-        run_id: posture.run_id.clone(),
-        self_test: posture.self_test.clone(),
-    };
-    let published = vouch.publish(&Settings::as_signed(&last), statement)?;
-    Ok(Some(Exported { generated_at: published.posture.generated_at, sequence: published.posture.sequence }))
+fn sign_again(config: &Config, enabled: impl FnOnce(bool) -> bool) -> Result<Option<Exported>, MonitorError> {
+    Offline::open(config)?.map(|mut this| this.sign(enabled)).transpose()
+}
+
+/// The state folder of a monitor that does not run, and its last word.
+struct Offline {
+    vouch: Vouch,
+    last: Last,
+    store: Store,
+    tally: Tally,
+    now: Timestamp,
+    _lock: Lock,
+}
+
+impl Offline {
+    /// `None` when nothing was ever signed here.
+    fn open(config: &Config) -> Result<Option<Self>, MonitorError> {
+        if !Home::of(config).public_key().exists() {
+            return Ok(None);
+        }
+        let home = Home::open(config)?;
+        let lock = home.lock()?;
+        let (keys, _) = KeyFolder::open_or_create(home.keys_dir(), &home.public_key())?;
+        let (mut vouch, last) = Vouch::open(&home, keys.signing_key)?;
+        let Some(last) = last else { return Ok(None) };
+        let now = clock::now();
+        let store = Store::open(home.log_dir(), bounds(config), Some(signed(&last)), now);
+        let base = Base::newest(store.last_checkpoint(), Some(&last.posture));
+        vouch.not_below(base.next_sequence);
+        let mut this = Self { vouch, last, store, tally: Tally::new(base), now, _lock: lock };
+        let totals = this.totals();
+        this.store.totals(totals);
+        this.store.report_damage(now, Instant::now());
+        Ok(Some(this))
+    }
+
+    fn totals(&self) -> Checkpoint {
+        Checkpoint {
+            attested: self.tally.attested(&Attested::default()),
+            counts: self.store.standing().2.clone(),
+            coverage: self.tally.coverage(&Coverage::default()),
+            install_id: self.last.posture.install_id.clone(),
+            next_sequence: self.vouch.next_sequence(),
+        }
+    }
+
+    fn sign(&mut self, enabled: impl FnOnce(bool) -> bool) -> Result<Exported, MonitorError> {
+        self.store.sync().map_err(|source| MonitorError::Io { action: "bring the log to the disk", source })?;
+        let (finding_log, chain, counts) = self.store.standing();
+        let posture = &self.last.posture;
+        let statement = Statement {
+            attested: self.tally.attested(&Attested::default()),
+            at: self.now,
+            counts: counts.clone(),
+            coverage: self.tally.coverage(&Coverage::default()),
+            degraded: BTreeSet::new(),
+            // A run that began behind the last posture had no word of its own yet.
+            ended: if self.store.was_unclean() { Ended::Unclean } else { posture.ended },
+            finding_log,
+            head: chain.head().clone(),
+            install_id: posture.install_id.clone(),
+            monitor_enabled: enabled(posture.monitor_enabled),
+            run_id: posture.run_id.clone(),
+            self_test: posture.self_test.clone(),
+        };
+        self.last = self.vouch.publish(&Settings::as_signed(&self.last), statement)?;
+        self.store.signed(signed(&self.last));
+        let posture = &self.last.posture;
+        Ok(Exported { generated_at: posture.generated_at, sequence: posture.sequence })
+    }
 }

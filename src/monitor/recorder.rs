@@ -12,7 +12,7 @@ use crate::{
     flow::{
         capture::{self, Fallback, Load, Meter},
         redact::{Finding, Redactor},
-        store::{Bounds, Signed, Store},
+        store::{Bounds, RecoverError, Recovered, Signed, Store},
         tally::{Base, Tally},
         vouch::{Last, Settings, Statement, Vouch},
     },
@@ -134,6 +134,7 @@ impl Recorder {
         };
         this.store.totals(this.totals());
         this.store.report_gap(now, at);
+        this.store.report_missing_exports(last.as_ref().map(|last| last.posture.sequence), now, at);
         this.store.event(EventBody::Start { run_id }, now, at);
         this.checkpoint(now, at);
         this
@@ -197,6 +198,31 @@ impl Recorder {
     /// Why not, for a person. The next try is scheduled.
     pub(super) fn export(&mut self, now: Timestamp, at: Instant) -> Result<Exported, String> {
         self.publish(true, Ended::Running, now, at)
+    }
+
+    /// Gives up on a log that cannot be proved any more, and begins it anew.
+    ///
+    /// # Errors
+    /// Why not, for a person: nothing is to be recovered, or files are in the way.
+    pub(super) fn recover(&mut self, now: Timestamp, at: Instant) -> Result<(Recovered, Exported), String> {
+        self.store.close_windows(now, at);
+        // An edit in place that changed no length shows only when all of it is read.
+        self.store.reopen(now).map_err(|e| format!("the log cannot be read: {}", e.kind()))?;
+        if !self.store.is_lost() {
+            return Err(RecoverError::Nothing.to_string());
+        }
+        if self.store.waiting() > 0 {
+            return Err("the log cannot be written now: look at the disk, then try again".to_owned());
+        }
+        // Whatever holds of the log is signed first, so that its sums go on.
+        self.export(now, at)?;
+        let totals = self.totals();
+        let recovered = self.store.begin_anew(totals, now).map_err(|e| e.to_string())?;
+        let exported = self.export(now, at);
+        let moved = self.store.reopen(now);
+        let exported = exported?;
+        moved.map_err(|e| format!("the log anew is signed, and could not be put in place yet: {}", e.kind()))?;
+        Ok((recovered, exported))
     }
 
     /// Ends the run: every window closed, the end in the log, and a last export.

@@ -266,3 +266,41 @@ fn what_passes_is_found_written_redacted_and_vouched_for() {
         assert!(!said.out.contains(&secret[8..20]) && !said.err.contains(&secret[8..20]));
     }
 }
+
+#[test]
+fn a_log_somebody_edited_is_recovered_under_a_monitor_and_without_one() {
+    let place = Watched::new();
+    let log = place.0.home().join("findings.jsonl");
+    let edit = |from: &str, to: &str| {
+        let text = fs::read_to_string(&log).unwrap();
+        assert!(text.contains(from));
+        fs::File::create(&log).unwrap().write_all(text.replacen(from, to, 1).as_bytes()).unwrap();
+    };
+    place.run(&["start", "--background"]);
+    place.run(&["export"]);
+    let whole = place.run(&["recover"]);
+    assert_eq!(whole.code, 1);
+    assert!(whole.err.contains("nothing to recover"), "{}", whole.err);
+
+    edit("{\"start\":", "{\"Start\":");
+    assert_eq!(place.run(&["verify"]).code, 1);
+    let recovered = place.run(&["recover", "--json"]);
+    assert_eq!(recovered.code, 0, "{}", recovered.err);
+    let recovered = recovered.json();
+    assert_eq!(
+        (recovered["schema_version"].as_str(), recovered["monitor_running"].as_bool()),
+        (Some("clawsec-traffic-recovered/v1"), Some(true))
+    );
+    let first_seq = recovered["recovered"]["first_seq"].as_u64().unwrap();
+    let verified = place.run(&["verify"]);
+    assert_eq!(verified.code, 0, "{}", verified.out);
+    assert!(verified.out.contains(&format!("records before number {first_seq} are not provable")), "{}", verified.out);
+
+    place.run(&["stop"]);
+    edit("{\"recovery\":", "{\"Recovery\":");
+    assert_eq!(place.run(&["verify", "--accept-stopped"]).code, 1);
+    let recovered = place.run(&["recover"]);
+    assert_eq!(recovered.code, 0, "{}", recovered.err);
+    assert!(recovered.out.contains("set aside"), "{}", recovered.out);
+    assert_eq!(place.run(&["verify", "--accept-stopped"]).code, 0);
+}

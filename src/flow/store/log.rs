@@ -1,10 +1,10 @@
 //! Lines → one append-only file that is still the one we opened.
 
-use crate::home::file;
+use crate::home::file::{self, Draft};
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -36,7 +36,7 @@ impl Log {
     /// Opens the file, or makes it and its folder.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let folder = folder_of(path)?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        file::make_folders(folder)?;
         let file = file::open(path, file::PRIVATE, true)?;
         let found = file.metadata()?;
         if !found.is_file() {
@@ -56,18 +56,18 @@ impl Log {
 
     /// Appends one line: all of it, or nothing.
     pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        let written = self.file.write_all(line);
+        let written = file::append(&mut self.file, line);
         if written.is_ok() {
             self.len += line.len() as u64;
         } else {
             // Should this fail as well, `standing` finds the file longer than it should be, and the tail is set aside.
-            let _ = self.file.set_len(self.len);
+            let _ = file::cut(&self.file, self.len);
         }
         written
     }
 
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()?;
+        file::sync_data(&self.file)?;
         if self.renamed {
             file::sync_folder(folder_of(&self.path)?)?;
             self.renamed = false;
@@ -88,15 +88,14 @@ impl Log {
     /// Gives a file whose name is gone its name back, with all it held.
     pub(super) fn restore(&mut self) -> io::Result<()> {
         let folder = folder_of(&self.path)?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let mut fresh = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+        file::make_folders(folder)?;
+        let mut fresh = Draft::new(folder)?;
         self.file.rewind()?;
-        let copied = io::copy(&mut (&self.file).take(self.len), fresh.as_file_mut())?;
+        let copied = io::copy(&mut (&self.file).take(self.len), &mut fresh)?;
         if copied != self.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        fresh.as_file().sync_all()?;
-        fresh.persist_noclobber(&self.path).map_err(|e| e.error)?;
+        fresh.persist_new(&self.path)?;
         file::sync_folder(folder)?;
         *self = Self::open(&self.path)?;
         Ok(())
@@ -105,16 +104,15 @@ impl Log {
     /// Gives the file the name of a sealed segment and begins the next with this line. After an error, open anew.
     pub(super) fn roll(&mut self, sealed: &Path, line: &[u8]) -> io::Result<()> {
         let folder = folder_of(&self.path)?;
-        let mut fresh = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+        let mut fresh = Draft::new(folder)?;
         fresh.write_all(line)?;
-        fresh.as_file().sync_all()?;
+        file::sync(&fresh.file)?;
         // Behind a segment that was sealed nothing is repaired: it is on the disk first.
-        self.file.sync_all()?;
-        if sealed.symlink_metadata().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        fs::rename(&self.path, sealed)?;
-        fresh.persist_noclobber(&self.path).map_err(|e| e.error)?;
+        file::sync(&self.file)?;
+        file::rename_new(&self.path, sealed)?;
+        // Or a power cut might leave the next one in its place, and it without a name.
+        file::sync_folder(folder)?;
+        fresh.persist_new(&self.path)?;
         *self = Self { renamed: true, ..Self::open(&self.path)? };
         Ok(())
     }
@@ -125,46 +123,38 @@ impl Log {
 pub(super) fn set_aside(segments: &[PathBuf], from: u64, seq: u64) -> io::Result<()> {
     let Some((damaged, later)) = segments.split_first() else { return Ok(()) };
     let folder = folder_of(damaged)?;
-    let mut copy = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    let mut copy = Draft::new(folder)?;
     let mut file = open_private(damaged)?;
     file.seek(SeekFrom::Start(from))?;
-    io::copy(&mut file, copy.as_file_mut())?;
+    io::copy(&mut file, &mut copy)?;
     for path in later {
-        io::copy(&mut open_private(path)?, copy.as_file_mut())?;
+        io::copy(&mut open_private(path)?, &mut copy)?;
     }
-    copy.as_file().sync_all()?;
-    for name in damaged_names(folder, seq) {
-        match copy.persist_noclobber(&name) {
-            Ok(_) => break,
-            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => copy = e.file,
-            Err(e) => return Err(e.error),
-        }
-    }
+    copy.persist_new(&free_name(damaged_names(folder, "damaged", seq))?)?;
     file::sync_folder(folder)?;
     for path in later.iter().rev() {
-        fs::remove_file(path)?;
+        file::remove(path)?;
     }
     let cut = file::open(damaged, file::PRIVATE, true)?;
-    cut.set_len(from)?;
-    cut.sync_all()?;
+    file::cut(&cut, from)?;
+    file::sync(&cut)?;
     match is_sealed(damaged) {
-        true if from == 0 => fs::remove_file(damaged)?,
-        true => fs::rename(damaged, folder.join(NEWEST))?,
+        true if from == 0 => file::remove(damaged)?,
+        true => file::rename(damaged, &folder.join(NEWEST))?,
         false => {}
     }
     file::sync_folder(folder)
 }
 
+/// The first of these names that nothing has.
+pub(super) fn free_name(mut names: impl Iterator<Item = PathBuf>) -> io::Result<PathBuf> {
+    names.find(|name| name.symlink_metadata().is_err()).ok_or_else(|| io::ErrorKind::AlreadyExists.into())
+}
+
 /// The sealed segments, oldest first.
 pub(super) fn sealed(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.extend(Some(entry?.path()).filter(|path| is_sealed(path)));
-    }
+    let mut paths = file::list(folder)?;
+    paths.retain(|path| is_sealed(path));
     paths.sort_unstable();
     Ok(paths)
 }
@@ -186,10 +176,10 @@ pub(super) fn open_private(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// The names damage at `seq` may have, in the order they are taken.
-pub(super) fn damaged_names(folder: &Path, seq: u64) -> impl Iterator<Item = PathBuf> {
-    let more = (2_u32..).map(move |n| format!("damaged-{seq:012}-{n}.jsonl"));
-    std::iter::once(format!("damaged-{seq:012}.jsonl")).chain(more).map({
+/// The names that what is set aside at `seq` may have, in the order they are taken.
+pub(super) fn damaged_names(folder: &Path, stem: &'static str, seq: u64) -> impl Iterator<Item = PathBuf> {
+    let more = (2_u32..).map(move |n| format!("{stem}-{seq:012}-{n}.jsonl"));
+    std::iter::once(format!("{stem}-{seq:012}.jsonl")).chain(more).map({
         let folder = folder.to_owned();
         move |name| folder.join(name)
     })

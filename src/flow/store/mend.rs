@@ -4,11 +4,12 @@ use super::{
     Signed, Store,
     admit::Admission,
     log::{self, Log, Standing},
+    recover::QUARANTINE,
     segments::{Authority, Segments},
     walk::{self, Damage, Walker},
 };
 use attest::{Chain, Record};
-use posture::{Checkpoint, EventBody, Retention, Timestamp};
+use posture::{Checkpoint, EventBody, Retention, SetAside, Timestamp};
 use std::{
     fs::File,
     io::{self, BufReader},
@@ -46,24 +47,28 @@ impl Store {
         Log::open(&newest)?;
         files.push(newest);
         let found = self.walk(files, self.signed.as_ref(), now)?;
+        if !found.reaches && self.finish_recovery(now)? {
+            return self.load(now);
+        }
         if found.reaches {
             let signed_seq = self.signed.as_ref().map_or(0, |s| s.chain.next_seq());
-            // What the posture says of the run it ends with counts, unless the log goes on to another.
-            let open = found.seen.run.filter(|run| run.seq >= signed_seq).map_or(unfinished, |run| run.open);
-            self.adopt(found, false)?;
+            // Who can write the log can make it end with a stop: only a posture says so.
+            let begun = found.seen.run.is_some_and(|run| run.open && run.seq >= signed_seq);
+            let open = unfinished || begun;
+            self.adopt(found, log::NEWEST)?;
             return Ok(open);
         }
         tracing::error!("the log is damaged at or below its signed head; findings go to quarantine.jsonl");
-        let quarantine = self.folder.join("quarantine.jsonl");
+        let quarantine = self.folder.join(QUARANTINE);
         Log::open(&quarantine)?;
         let found = self.walk(vec![quarantine], None, now)?;
-        let open = found.seen.run.map_or(unfinished, |run| run.open);
-        self.adopt(found, true)?;
+        let open = unfinished || found.seen.run.is_some_and(|run| run.open);
+        self.adopt(found, QUARANTINE)?;
         Ok(open)
     }
 
     /// Walks these segments, the newest one last, as far as they are one chain.
-    fn walk(&self, files: Vec<PathBuf>, signed: Option<&Signed>, now: Timestamp) -> io::Result<Found> {
+    pub(super) fn walk(&self, files: Vec<PathBuf>, signed: Option<&Signed>, now: Timestamp) -> io::Result<Found> {
         let mut begin = Chain::genesis();
         for path in &files {
             if let Some(chain) = walk::begin(reader(path)?)? {
@@ -108,16 +113,17 @@ impl Store {
         Ok(found)
     }
 
-    fn adopt(&mut self, found: Found, quarantined: bool) -> io::Result<()> {
-        let seq = found.end.next_seq();
+    /// Goes on at the end of what was found, in the file of this name.
+    pub(super) fn adopt(&mut self, found: Found, name: &str) -> io::Result<()> {
+        let (seq, quarantined) = (found.end.next_seq(), name == QUARANTINE);
         if found.damage != Damage::default() {
             tracing::warn!(bytes = found.damage.bytes, "the log's end is damaged; it was set aside");
             log::set_aside(&found.files[found.last..], found.valid_bytes, seq)?;
         }
-        let log = Log::open(&self.folder.join(if quarantined { "quarantine.jsonl" } else { log::NEWEST }))?;
+        let log = Log::open(&self.folder.join(name))?;
         // Set aside before a crash, and no gap event since: it would have had this very number.
         self.unreported = Damage::default();
-        for name in log::damaged_names(&self.folder, seq).take_while(|name| name.exists()) {
+        for name in log::damaged_names(&self.folder, "damaged", seq).take_while(|name| name.exists()) {
             self.unreported += walk::damage_in(&name)?;
         }
         let same_file = quarantined == self.quarantined;
@@ -130,6 +136,7 @@ impl Store {
             self.folds.forget();
         }
         self.quarantined = quarantined;
+        self.exports_missing = found.seen.exports_missing;
         self.end = found.end;
         self.counts = found.seen.segments.counts();
         self.segments = found.seen.segments;
@@ -158,6 +165,18 @@ impl Store {
         }
     }
 
+    /// Says, at the beginning of a run, that exports are gone that the log knows of: the newest one left is number
+    /// `last`. Without any, nothing holds the log to what was signed.
+    pub fn report_missing_exports(&mut self, last: Option<u64>, now: Timestamp, at: Instant) {
+        let next_sequence = self.last_checkpoint.as_ref().map(|checkpoint| checkpoint.next_sequence);
+        let fewer = next_sequence.is_some_and(|next| next > last.unwrap_or(0) + 1);
+        // A first run that broke off before its first export leaves its start, and nothing that somebody could want gone.
+        if fewer || last.is_none() && (self.counts.findings > 0 || self.counts.folded > 0) {
+            self.exports_missing |= last.is_none();
+            self.event(EventBody::ExportsMissing { last_sequence: last, next_sequence }, now, at);
+        }
+    }
+
     fn gap(&self, damage: Damage, unclean: bool, now: Timestamp) -> EventBody {
         let since = self.signed.as_ref().map(|s| now.since(s.at).num_seconds());
         EventBody::Gap {
@@ -171,12 +190,12 @@ impl Store {
 }
 
 /// What a walk over the log found.
-struct Found {
+pub(super) struct Found {
     /// Where the valid chain ends.
     end: Chain,
     /// It goes through the signed head, and begins where it should.
-    reaches: bool,
-    seen: Seen,
+    pub(super) reaches: bool,
+    pub(super) seen: Seen,
     /// The segments, oldest first.
     files: Vec<PathBuf>,
     /// The one the chain ends in.
@@ -188,7 +207,10 @@ struct Found {
 }
 
 /// What a walk over the log learns of its records.
-struct Seen {
+pub(super) struct Seen {
+    /// The files that the recovery it begins with names.
+    pub(super) set_aside: Option<Vec<SetAside>>,
+    exports_missing: bool,
     segments: Segments,
     checkpoint: Option<Checkpoint>,
     run: Option<Run>,
@@ -206,7 +228,7 @@ struct Run {
 impl Seen {
     fn new(max_bytes: u64, begin: Chain) -> Self {
         let (segments, admission) = (Segments::new(begin), Admission::new(max_bytes));
-        Self { segments, checkpoint: None, run: None, admission }
+        Self { set_aside: None, exports_missing: false, segments, checkpoint: None, run: None, admission }
     }
 
     /// False when it is not a record this log can hold.
@@ -225,6 +247,16 @@ impl Seen {
                         return false;
                     }
                 }
+                EventBody::Recovery(recovery) => {
+                    // Of one that nobody signed, a person has to ask again.
+                    let ours = signed.is_none_or(|signed| event.seq < signed.chain.next_seq());
+                    if !ours || !self.segments.begin_anew(event.seq, &recovery.totals.counts) {
+                        return false;
+                    }
+                    self.set_aside = Some(recovery.set_aside.clone());
+                }
+                EventBody::SetAside { files } => self.set_aside.get_or_insert_default().extend_from_slice(files),
+                EventBody::ExportsMissing { last_sequence: None, .. } => self.exports_missing = true,
                 EventBody::Start { .. } => self.run = Some(Run { seq: event.seq, open: true }),
                 EventBody::Stop { .. } => self.run = Some(Run { seq: event.seq, open: false }),
                 _ => {}
@@ -235,6 +267,6 @@ impl Seen {
     }
 }
 
-fn reader(path: &Path) -> io::Result<BufReader<File>> {
+pub(super) fn reader(path: &Path) -> io::Result<BufReader<File>> {
     Ok(BufReader::with_capacity(64 << 10, log::open_private(path)?))
 }

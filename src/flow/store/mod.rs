@@ -7,16 +7,19 @@
 //! * Trouble never reaches traffic. What cannot be written waits, bounded, and is tried again with every
 //!   [`Store::tick`]; what cannot wait is counted in [`Store::not_recorded`].
 //! * Damage above the signed head is set aside as `damaged-<seq>.jsonl` and a `gap` event says how much. Damage at or
-//!   below it leaves the log as it is: records go to `quarantine.jsonl` until a person decides.
+//!   below it leaves the log as it is: records go to `quarantine.jsonl` until a person begins it anew.
 
 mod admit;
 mod fold;
 mod log;
 mod mend;
+mod recover;
 mod retain;
 mod segments;
 mod walk;
 mod write;
+
+pub use recover::{RecoverError, Recovered};
 
 use crate::flow::redact::Finding;
 use admit::{Admission, Overflow};
@@ -65,7 +68,7 @@ pub struct Signed {
 }
 
 /// The one writer of the log. Its caller holds the lock of the state folder.
-#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
+#[expect(clippy::struct_excessive_bools, reason = "five facts that do not depend on each other")]
 pub struct Store {
     folder: PathBuf,
     bounds: Bounds,
@@ -80,6 +83,8 @@ pub struct Store {
     load_after: Option<Instant>,
     load_failures: u32,
     quarantined: bool,
+    /// The log holds an event that says so, and no recovery since.
+    exports_missing: bool,
     end: Chain,
     counts: Counts,
     last_checkpoint: Option<Checkpoint>,
@@ -116,6 +121,7 @@ impl Store {
             load_after: None,
             load_failures: 0,
             quarantined: false,
+            exports_missing: false,
             end: Chain::genesis(),
             counts: Counts::default(),
             last_checkpoint: None,
@@ -247,6 +253,7 @@ impl Store {
         let write = self.log.is_none() || !self.waiting.is_empty();
         [
             (write, DegradedReason::LogWrite),
+            (self.exports_missing, DegradedReason::ExportsMissing),
             (self.quarantined, DegradedReason::LogDamaged),
             (self.admission.is_full(self.bytes()), DegradedReason::LogFull),
         ]

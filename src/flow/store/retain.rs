@@ -17,7 +17,7 @@ use super::{
 use crate::home::file;
 use attest::{Framed, Record};
 use posture::{Checkpoint, EventBody, Prune, Timestamp};
-use std::{fs, io, time::Instant};
+use std::{io, time::Instant};
 
 /// Segments deleted at once: each is made durable, and findings wait.
 const DELETE_AT_ONCE: usize = 64;
@@ -66,13 +66,13 @@ impl Store {
         }
         for _ in 0..DELETE_AT_ONCE {
             let Some(seq) = self.segments.deletable().map(|segment| segment.first_seq) else { return };
-            let deleted = fs::remove_file(log::sealed_name(&self.folder, seq));
+            let deleted = file::remove(&log::sealed_name(&self.folder, seq));
             // Each on the disk before the next: what is left after a crash is of one piece.
             match deleted.and_then(|()| file::sync_folder(&self.folder)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error) => {
                     return tracing::warn!(error = %error.kind(), "could not delete a pruned segment; trying again");
                 }
-                _ => self.segments.deleted(),
+                Ok(()) => self.segments.deleted(),
             }
             self.admission.relieved();
         }

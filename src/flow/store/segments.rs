@@ -231,6 +231,16 @@ impl Segments {
         believed
     }
 
+    /// Takes note of a recovery with record `seq`, before which everything adds up to `counts`. False when the log does
+    /// not begin there.
+    pub(super) fn begin_anew(&mut self, seq: u64, counts: &Counts) -> bool {
+        let begins = seq == self.begin.next_seq() && seq > self.first_seq;
+        if begins {
+            (self.first_seq, self.pruned) = (seq, counts.clone());
+        }
+        begins
+    }
+
     fn would(&self, first_seq: u64, prune: &Prune, retention: &Retention, now: Timestamp) -> bool {
         let least = match prune.reason {
             PruneReason::Age => max_age(retention),

@@ -73,7 +73,7 @@ pub(super) fn begin(mut input: impl BufRead) -> io::Result<Option<Chain>> {
     Ok(line.strip_suffix(b"\n").and_then(Chain::before))
 }
 
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
     line.clear();
     input.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', line).map(drop)
 }

@@ -8,10 +8,8 @@ use attest::{Document, Sealed, canonical, digest};
 use keys::{PublicKey, Signature};
 use posture::{Posture, State};
 use std::{
-    fmt,
-    fs::{self, DirBuilder},
-    io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
+    fmt, fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -55,8 +53,8 @@ impl Exports {
     /// The numbers of all generations, incomplete ones too, in order.
     pub(super) fn numbers(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            numbers.extend(entry?.file_name().to_str().and_then(number));
+        for path in file::list(&self.folder)? {
+            numbers.extend(path.file_name().and_then(|name| name.to_str()).and_then(number));
         }
         numbers.sort_unstable();
         Ok(numbers)
@@ -73,26 +71,26 @@ impl Exports {
 
     /// Writes a generation and lets `current` lead to it.
     pub(super) fn publish(&self, generation: &Generation<'_>) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        file::make_folders(&self.folder)?;
         // Who may read is what the operator gave the folder of the exports.
         let mode = fs::metadata(&self.folder)?.mode();
         let folder = self.folder.join(name(generation.number));
-        DirBuilder::new().mode(mode & 0o755).create(&folder)?;
+        file::make_folder(&folder, mode & 0o755)?;
         if let Err(error) = write(&folder, mode & 0o644, generation) {
             // Its last file is missing, so that nobody takes it for complete.
-            let _ = fs::remove_dir_all(&folder);
+            let _ = file::remove_folder(&folder);
             return Err(error);
         }
         self.lead_to(generation.number)
     }
 
     fn lead_to(&self, number: u64) -> io::Result<()> {
+        // A link that outlives a power loss must not lead to a folder that does not.
+        file::sync_folder(&self.folder)?;
         let link = self.folder.join(".current.new");
-        match fs::remove_file(&link) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => symlink(name(number), &link)?,
-        }
-        fs::rename(&link, self.folder.join("current"))?;
+        file::remove(&link)?;
+        file::link(&name(number), &link)?;
+        file::rename(&link, &self.folder.join("current"))?;
         file::sync_folder(&self.folder)
     }
 
@@ -106,7 +104,7 @@ impl Exports {
             let folder = self.folder.join(name(*number));
             let age = now.duration_since(fs::symlink_metadata(&folder)?.modified()?).unwrap_or_default();
             if age >= KEEP_YOUNGER_THAN || rank >= KEEP_AT_MOST {
-                fs::remove_dir_all(&folder)?;
+                file::remove_folder(&folder)?;
             }
         }
         Ok(())

@@ -5,6 +5,8 @@ use keys::KeyFolder;
 use posture::{MonitorStatus, Posture, State, VerdictResult};
 use std::{fs, io, path::PathBuf, time::Duration};
 
+mod faults;
+mod recovery;
 mod retention;
 
 pub(crate) struct Rig {
@@ -18,7 +20,8 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // In memory where that is to be had: a disk that takes its time shows nothing here.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let config = crate::home::tests::config(&dir.path().join("home"));
         let mut this = Self {
             _dir: dir,
@@ -48,10 +51,15 @@ impl Rig {
     }
 
     pub(in crate::monitor) fn parts(&self) -> Parts {
+        self.try_parts().unwrap()
+    }
+
+    /// An error is one that keeps a monitor from starting.
+    fn try_parts(&self) -> Result<Parts, crate::flow::vouch::VouchError> {
         let home = Home::open(&self.config).unwrap();
         let keys = KeyFolder::open_or_create(home.keys_dir(), &home.public_key()).unwrap().0;
-        let (vouch, last) = Vouch::open(&home, keys.signing_key).unwrap();
-        Parts {
+        let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
+        Ok(Parts {
             config: self.config.clone(),
             home,
             vouch,
@@ -65,7 +73,7 @@ impl Rig {
             load: crate::flow::capture::Load::new(1, 1),
             signs: Arc::clone(&self.signs),
             redactor: Arc::new(Redactor::new(&[7; 32])),
-        }
+        })
     }
 
     fn export(&self, recorder: &mut Recorder) -> Posture {
@@ -263,6 +271,114 @@ fn exports_that_vanished_do_not_bring_numbers_or_counts_back() {
     rig.new_process();
     let posture = rig.export(&mut rig.begin());
     assert_eq!((posture.sequence, posture.coverage.seen.bytes), (4, 9), "the checkpoint remembers");
+}
+
+#[test]
+fn without_any_export_nothing_holds_the_log_to_what_was_signed_and_that_is_said_until_a_person_knows() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    recorder.store.put_record(crate::flow::store::tests::high(0), rig.now, rig.at);
+    rig.export(&mut recorder);
+    drop(recorder);
+    // Somebody chains the log anew, with another finding, and takes every export away.
+    let (mut chain, mut text) = (Chain::genesis(), Vec::new());
+    for line in fs::read_to_string(rig.log()).unwrap().lines() {
+        let framed = match attest::chain::read_line(line.as_bytes()).unwrap() {
+            attest::Record::Finding(found) => chain.finding(|seq, prev_sha256| posture::FindingRecord {
+                seq,
+                prev_sha256,
+                dest: "elsewhere.example.org:443".into(),
+                ..*found
+            }),
+            attest::Record::Event(event) => chain.event(event.timestamp, event.event),
+        };
+        let framed = framed.unwrap();
+        text.extend_from_slice(&framed.line);
+        chain.advance(&framed);
+    }
+    io::Write::write_all(&mut fs::File::create(rig.log()).unwrap(), &text).unwrap();
+    fs::remove_dir_all(&rig.config.export_dir).unwrap();
+
+    for _ in 0..3 {
+        rig.new_process();
+        let posture = rig.export(&mut rig.begin());
+        assert_eq!(posture.degraded_reasons, [DegradedReason::ExportsMissing.into()]);
+        assert_eq!(rig.result(false), VerdictResult::Degraded);
+    }
+    assert!(rig.events().contains(&EventBody::ExportsMissing { last_sequence: None, next_sequence: Some(1) }));
+    rig.new_process();
+    let mut recorder = rig.begin();
+    let (recovered, _) = recorder.recover(rig.now, rig.at).unwrap();
+    let report = rig.verify(false);
+    assert_eq!(report.result, VerdictResult::Verified);
+    assert!(report.limits.contains(&attest::Limit::BegunAnew { first_seq: recovered.first_seq }));
+    drop(recorder);
+    rig.new_process();
+    rig.export(&mut rig.begin());
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+}
+
+#[test]
+fn exports_fewer_than_the_log_knows_of_are_said() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    for _ in 0..5 {
+        rig.export(&mut recorder);
+    }
+    recorder.end(Ended::Signal, rig.now, rig.at).unwrap();
+    for number in 4..=6 {
+        fs::remove_dir_all(rig.config.export_dir.join(format!("{number:012}"))).unwrap();
+    }
+    rig.new_process();
+    rig.export(&mut rig.begin());
+    assert!(rig.events().contains(&EventBody::ExportsMissing { last_sequence: Some(3), next_sequence: Some(6) }));
+    let again = rig.events().len();
+    rig.new_process();
+    rig.export(&mut rig.begin());
+    let events = rig.events();
+    assert!(!events[again..].iter().any(|e| matches!(e, EventBody::ExportsMissing { .. })), "once");
+}
+
+#[test]
+fn a_first_run_that_broke_off_before_its_first_export_misses_none() {
+    let mut rig = Rig::new();
+    drop(rig.begin());
+    rig.new_process();
+    rig.export(&mut rig.begin());
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+}
+
+#[test]
+fn a_killed_run_cannot_be_dressed_as_one_that_was_stopped() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    drop(recorder);
+    let posture = rig.posture();
+    let chain = Chain::resume(posture.finding_log.next_seq, posture.finding_log_sha256.clone());
+    let stop = chain.event(rig.now, EventBody::Stop { ended: Ended::OperatorStop }).unwrap();
+    let mut file = fs::File::options().append(true).open(rig.log()).unwrap();
+    io::Write::write_all(&mut file, &stop.line).unwrap();
+    rig.now = crate::clock::now();
+    offline_export(&rig.config).unwrap();
+    assert_eq!((rig.posture().ended, rig.result(true)), (Ended::Unclean, VerdictResult::NotCurrent));
+    rig.new_process();
+    rig.pass(77);
+    rig.export(&mut rig.begin());
+    let gaps: Vec<_> = rig.events().into_iter().filter(|e| matches!(e, EventBody::Gap { .. })).collect();
+    assert!(matches!(gaps[..], [EventBody::Gap { unclean: true, seconds: Some(70..), .. }]), "{gaps:?}");
+}
+
+#[test]
+fn a_run_killed_before_its_first_export_is_unclean_without_a_monitor_too() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    recorder.end(Ended::OperatorStop, rig.now, rig.at).unwrap();
+    rig.new_process();
+    drop(rig.begin());
+    rig.now = crate::clock::now();
+    offline_export(&rig.config).unwrap();
+    assert_eq!((rig.posture().ended, rig.result(true)), (Ended::Unclean, VerdictResult::NotCurrent));
 }
 
 #[test]

@@ -358,7 +358,11 @@ fn pruned_exports_that_vanished_leave_a_log_that_goes_on() {
     drop(recorder);
     fs::remove_dir_all(&rig.config.export_dir).unwrap();
     rig.new_process();
-    let posture = rig.prove(&mut rig.begin());
+    let mut recorder = rig.begin();
+    let posture = rig.export(&mut recorder);
     assert_eq!(posture.counts.findings, 400);
     assert!(posture.finding_log.first_seq > 100, "{:?}", posture.finding_log);
+    assert_eq!(posture.degraded_reasons, [DegradedReason::ExportsMissing.into()]);
+    recorder.recover(rig.now, rig.at).unwrap();
+    assert_eq!(rig.prove(&mut recorder).counts.findings, 400);
 }

@@ -1,0 +1,237 @@
+//! A log that cannot be proved any more → one that goes on where the signed head was, with all of the old one set aside.
+//!
+//! A person asks for it, so nobody else's word may bring it about: what is moved is moved only once a posture is signed
+//! that covers the log anew.
+//!
+//! | step | after a crash behind it |
+//! |---|---|
+//! | the log anew is written beside the old one, as `recovery.jsonl` | nobody signed it: it is as before, and asked for again |
+//! | a posture is exported that covers it | the start moves the files |
+//! | every segment, and the quarantine, gets its other name | the start moves the others |
+//! | `recovery.jsonl` becomes the newest segment | nothing is left to do |
+
+use super::{
+    Store,
+    log::{self, damaged_names, free_name},
+    mend::{Found, reader},
+    walk,
+};
+use crate::home::file::{self, Draft};
+use attest::{Chain, Record};
+use posture::{Checkpoint, EventBody, FindingRecord, Recovery, SetAside, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashSet,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+const PENDING: &str = "recovery.jsonl";
+pub(super) const QUARANTINE: &str = "quarantine.jsonl";
+
+/// Why the log cannot be begun anew.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The log holds.
+    #[error("there is nothing to recover: the log is what was signed")]
+    Nothing,
+    /// The old files or the new one could not be read or written.
+    #[error("could not begin the log anew: {}", .0.kind())]
+    Io(#[from] io::Error),
+}
+
+/// What became of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recovered {
+    /// Records carried over: those behind the signed head, and those of the quarantine.
+    pub carried: u64,
+    /// The first record that is provable: the recovery itself.
+    pub first_seq: u64,
+    /// What is no part of the log any more.
+    pub set_aside: Vec<SetAside>,
+}
+
+impl Store {
+    /// Whether a person has to give up on the log as it is.
+    pub fn is_lost(&self) -> bool {
+        self.quarantined || self.exports_missing
+    }
+
+    /// Writes the log anew beside the old one, and speaks of that one from here on. Then a posture has to be exported,
+    /// and [`Store::reopen`] called, whether it was or not. Every window is closed, and nothing waits.
+    ///
+    /// # Errors
+    /// [`RecoverError`]; the log is then as it was.
+    pub fn begin_anew(&mut self, totals: Checkpoint, now: Timestamp) -> Result<Recovered, RecoverError> {
+        let Some(signed) = self.signed.clone().filter(|_| self.is_lost()) else { return Err(RecoverError::Nothing) };
+        // What is written from here on belongs in the log anew.
+        self.sync()?;
+        let mut set_aside = Vec::new();
+        let [segments, quarantine] = self.to_set_aside()?;
+        for path in segments.iter().chain(&quarantine) {
+            let name = self.name_aside(path, signed.chain.next_seq(), &set_aside)?;
+            let (bytes, sha256) = hash(path)?;
+            set_aside.push(SetAside { bytes, name, sha256 });
+        }
+        let totals = Checkpoint { counts: signed.counts.clone(), ..totals };
+        let mut anew = Anew { draft: Draft::new(&self.folder)?, chain: signed.chain.clone() };
+        let mut files = set_aside.chunks(Recovery::MAX_SET_ASIDE).map(<[_]>::to_vec);
+        let recovery = Recovery { set_aside: files.next().unwrap_or_default(), totals: totals.clone() };
+        anew.event(EventBody::Recovery(Box::new(recovery)), now)?;
+        files.try_for_each(|files| anew.event(EventBody::SetAside { files }, now))?;
+        // Above the signed head the old log may still be what it was.
+        let mut carried = anew.carry(&segments, &signed.chain)?;
+        carried += anew.carry(&quarantine, &Chain::genesis())?;
+        anew.event(EventBody::Checkpoint(Box::new(totals)), now)?;
+        let Anew { draft, chain } = anew;
+        draft.persist(&self.folder.join(PENDING))?;
+        file::sync_folder(&self.folder)?;
+
+        let found = self.walk_pending(&chain, now)?;
+        self.adopt(found, PENDING)?;
+        Ok(Recovered { first_seq: signed.chain.next_seq(), carried, set_aside })
+    }
+
+    /// Reads the log again, and moves what a signed recovery has to move.
+    ///
+    /// # Errors
+    /// What the system says: it is tried again.
+    pub fn reopen(&mut self, now: Timestamp) -> io::Result<()> {
+        self.log = None;
+        let loaded = self.load(now).map(drop);
+        if let Err(error) = &loaded {
+            self.fail("open the log", error);
+        }
+        loaded
+    }
+
+    /// Completes a recovery that a posture covers. False when there is none.
+    pub(super) fn finish_recovery(&self, now: Timestamp) -> io::Result<bool> {
+        let pending = self.folder.join(PENDING);
+        let Some(signed) = &self.signed else { return Ok(false) };
+        if pending.symlink_metadata().is_err() {
+            return Ok(false);
+        }
+        let found = self.walk_pending(&signed.chain, now)?;
+        let Some(listed) = found.listed().filter(|_| found.reaches) else { return Ok(false) };
+        for path in self.to_set_aside()?.concat() {
+            let (_, sha256) = hash(&path)?;
+            let is_its = |file: &&SetAside| file.sha256 == sha256 && !self.folder.join(&file.name).exists();
+            let name = match listed.iter().find(is_its) {
+                Some(file) => file.name.clone(),
+                // It was not there, or not like this, when the person asked.
+                None => self.name_aside(&path, signed.chain.next_seq(), &[])?,
+            };
+            file::rename_new(&path, &self.folder.join(name))?;
+        }
+        file::sync_folder(&self.folder)?;
+        file::rename(&pending, &self.folder.join(log::NEWEST))?;
+        file::sync_folder(&self.folder)?;
+        tracing::warn!("the log was begun anew; what was damaged is set aside");
+        Ok(true)
+    }
+
+    fn walk_pending(&self, through: &Chain, now: Timestamp) -> io::Result<Found> {
+        let signed = self.signed.clone().map(|signed| super::Signed { chain: through.clone(), ..signed });
+        self.walk(vec![self.folder.join(PENDING)], signed.as_ref(), now)
+    }
+
+    /// Every segment that holds anything, oldest first; and the quarantine, if it does.
+    fn to_set_aside(&self) -> io::Result<[Vec<PathBuf>; 2]> {
+        let mut segments = log::sealed(&self.folder)?;
+        segments.push(self.folder.join(log::NEWEST));
+        let holds = |path: &PathBuf| path.symlink_metadata().is_ok_and(|found| found.len() > 0);
+        let quarantine = vec![self.folder.join(QUARANTINE)];
+        Ok([segments, quarantine].map(|paths| paths.into_iter().filter(holds).collect()))
+    }
+
+    /// A name that neither a file nor one of these has.
+    fn name_aside(&self, path: &Path, signed_seq: u64, taken: &[SetAside]) -> io::Result<String> {
+        let quarantine = path.file_name().is_some_and(|name| name == QUARANTINE);
+        let seq = if quarantine { Some(signed_seq) } else { walk::begin(reader(path)?)?.map(|begin| begin.next_seq()) };
+        let stem = if quarantine { "quarantine" } else { "damaged" };
+        let taken: HashSet<_> = taken.iter().map(|file| self.folder.join(&file.name)).collect();
+        let free = free_name(damaged_names(&self.folder, stem, seq.unwrap_or(0)).filter(|name| !taken.contains(name)))?;
+        let name = free.file_name().and_then(|name| name.to_str());
+        name.map(str::to_owned).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+}
+
+impl Found {
+    /// The files that the recovery this log begins with names.
+    fn listed(&self) -> Option<&[SetAside]> {
+        self.seen.set_aside.as_deref()
+    }
+}
+
+/// The log anew, being written.
+struct Anew {
+    draft: Draft,
+    chain: Chain,
+}
+
+impl Anew {
+    fn event(&mut self, event: EventBody, now: Timestamp) -> io::Result<()> {
+        let framed = self.chain.event(now, event).map_err(|_| io::ErrorKind::InvalidData)?;
+        self.draft.write_all(&framed.line)?;
+        self.chain.advance(&framed);
+        Ok(())
+    }
+
+    /// The records behind `from` in these files, as far as they are one chain. Returns how many.
+    fn carry(&mut self, files: &[PathBuf], from: &Chain) -> io::Result<u64> {
+        let moved = self.chain.next_seq() - from.next_seq();
+        let (mut at, mut carried, mut line) = (from.clone(), 0, Vec::new());
+        for path in files {
+            let mut input = reader(path)?;
+            loop {
+                walk::read_line(&mut input, &mut line)?;
+                if line.is_empty() {
+                    break;
+                }
+                let bare = line.strip_suffix(b"\n").unwrap_or(&line);
+                if at == *from && Chain::before(bare).as_ref() != Some(from) {
+                    continue;
+                }
+                let Some(record) = at.follow(bare).ok().filter(|_| line.ends_with(b"\n")) else { return Ok(carried) };
+                carried += u64::from(self.carry_one(record, from.next_seq(), moved)?);
+            }
+        }
+        Ok(carried)
+    }
+
+    /// False for a record that speaks of the files it was in.
+    fn carry_one(&mut self, record: Record, first: u64, moved: u64) -> io::Result<bool> {
+        let framed = match record {
+            Record::Finding(finding) => {
+                self.chain.finding(|seq, prev_sha256| FindingRecord { seq, prev_sha256, ..*finding })
+            }
+            Record::Event(event) => match event.event {
+                EventBody::Seal { .. } | EventBody::Prune(_) => return Ok(false),
+                EventBody::Fold { count, finding_seq } if finding_seq >= first => {
+                    self.chain.event(event.timestamp, EventBody::Fold { count, finding_seq: finding_seq + moved })
+                }
+                other => self.chain.event(event.timestamp, other),
+            },
+        };
+        let framed = framed.map_err(|_| io::ErrorKind::InvalidData)?;
+        self.draft.write_all(&framed.line)?;
+        self.chain.advance(&framed);
+        Ok(true)
+    }
+}
+
+fn hash(path: &Path) -> io::Result<(u64, posture::Sha256Hex)> {
+    let mut input = log::open_private(path)?;
+    let (mut hasher, mut bytes, mut piece) = (Sha256::new(), 0, vec![0; 64 << 10]);
+    loop {
+        let read = input.read(&mut piece)?;
+        if read == 0 {
+            return Ok((bytes, posture::Sha256Hex::from_bytes(&hasher.finalize().into())));
+        }
+        hasher.update(&piece[..read]);
+        bytes += read as u64;
+    }
+}
