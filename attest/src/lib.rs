@@ -13,6 +13,7 @@
 //! | [`canonical`] | document ⇄ its one spelling, RFC 8785, with a guard on each side |
 //! | [`digest`] | a document's digest of itself |
 //! | [`seal`](mod@seal) | document → signed bytes |
+//! | [`dsse`] | posture → in-toto statement, in a DSSE envelope |
 //! | [`chain`] | record ⇄ line, each bound to the line before |
 //! | [`rotation`] | the statements by which one key gives way to another |
 //! | [`folder`] | state folder → bytes, read-only and bounded |
@@ -25,6 +26,7 @@
 pub mod canonical;
 pub mod chain;
 pub mod digest;
+pub mod dsse;
 pub mod folder;
 pub mod memory;
 mod prefix;

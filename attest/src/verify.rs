@@ -92,6 +92,11 @@ impl Baseline {
         Self { sha256, state: None }
     }
 
+    /// The hash of that state.
+    pub fn sha256(&self) -> &Sha256Hex {
+        &self.sha256
+    }
+
     fn check(&self, state: &State, sha256: Sha256Hex) -> Result<(), Reason> {
         if sha256 == self.sha256 {
             return Ok(());

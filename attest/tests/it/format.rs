@@ -9,6 +9,7 @@ use std::{
 };
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
+const SCRIPT: &str = include_str!("../../verify.sh");
 const EXAMPLE: &str = "tests/vectors/example";
 const FILES: [&str; 7] = [
     "signing.pub.pem",
@@ -61,4 +62,10 @@ fn the_text_shows_the_example() {
         }
     }
     assert!(FORMAT.contains(&key(1).public().key_id().to_string()));
+}
+
+#[test]
+fn the_text_shows_the_script_and_it_stays_small() {
+    assert!(FORMAT.contains(&format!("```sh\n{SCRIPT}```\n")));
+    assert!(SCRIPT.lines().count() <= 40);
 }

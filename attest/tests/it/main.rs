@@ -4,9 +4,12 @@
 
 mod attacks;
 mod canonical;
+mod cases;
 mod chain;
+mod dsse;
 mod format;
 mod memory;
+mod mutations;
 mod recovery;
 mod retention;
 mod rotation;

@@ -1,5 +1,6 @@
 //! A state folder, made through the public doors alone.
 
+use crate::cases;
 use attest::{
     Anchor, Baseline, Chain, Folder, Options, Record, Report, Rotations,
     digest::{self, sha256},
@@ -359,7 +360,9 @@ impl Home {
     pub(crate) fn verify_with(&self, change: impl FnOnce(&mut Options)) -> Report {
         let mut options = self.options();
         change(&mut options);
-        verify(&Folder::open(self.path()), &options)
+        let report = verify(&Folder::open(self.path()), &options);
+        cases::keep(self.path(), &options, &report);
+        report
     }
 
     pub(crate) fn options(&self) -> Options {
