@@ -3,6 +3,7 @@
 use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, run::ANSWER_WITHIN, show};
 use crate::{
+    config::Config,
     control::{self, ControlError, Exported, Request},
     home::Home,
     monitor,
@@ -14,8 +15,19 @@ use serde::Serialize;
 /// Without a monitor the last state is signed again, and says how the last run ended.
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// Prints the posture that was exported, in this format
+    #[arg(long, conflicts_with = "json")]
+    format: Option<Format>,
     #[command(flatten)]
     json: Json,
+}
+
+const SIGNED_AGAIN: &str = "no monitor runs: the last state was signed again";
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// An in-toto Statement v1 in a DSSE envelope
+    Dsse,
 }
 
 #[derive(Serialize)]
@@ -30,12 +42,29 @@ struct Report {
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let config = place.config()?;
     let home = Home::of(&config);
+    if let Some(Format::Dsse) = args.format {
+        return envelope(&config, &home);
+    }
     let (exported, monitor_running) = match control::ask(&home, &Request::Export, ANSWER_WITHIN) {
         Ok(response) => (response.export.ok_or(ControlError::Malformed)?, true),
         Err(ControlError::NoMonitor) => (monitor::offline_export(&config)?, false),
         Err(e) => return Err(e.into()),
     };
     tell(&home, &exported, monitor_running, args.json.json)?;
+    Ok(YES)
+}
+
+fn envelope(config: &Config, home: &Home) -> Answer {
+    let envelope = match control::ask(home, &Request::Envelope, ANSWER_WITHIN) {
+        Ok(response) => response.envelope.ok_or(ControlError::Malformed)?,
+        Err(ControlError::NoMonitor) => {
+            let envelope = monitor::offline_envelope(config)?;
+            show::note(SIGNED_AGAIN);
+            envelope
+        }
+        Err(e) => return Err(e.into()),
+    };
+    show::raw(envelope.as_bytes())?;
     Ok(YES)
 }
 
@@ -47,7 +76,7 @@ fn tell(home: &Home, exported: &Exported, monitor_running: bool, json: bool) -> 
         return show::json(&Report { schema_version, monitor_running, sequence, generated_at, folder });
     }
     if !monitor_running {
-        show::note("no monitor runs: the last state was signed again");
+        show::note(SIGNED_AGAIN);
     }
     show::line(format_args!("exported number {sequence} of {generated_at}: {folder}"))
 }

@@ -27,6 +27,8 @@ pub enum Request {
     Export,
     /// To give up on a log that is damaged below what was signed, and begin it anew.
     Recover,
+    /// An export, now, and its posture in an envelope besides.
+    Envelope,
     /// An end, for good: the operator no longer wants a monitor. Answered when it has come.
     Stop,
     /// To live at least as long as this connection. Answered at once; the connection then stays open.
@@ -40,6 +42,9 @@ pub struct Response {
     /// How the run ended, after a stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// The posture just exported, as an in-toto statement in a DSSE envelope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
     /// Why it was not done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -32,6 +32,7 @@ pub(super) enum Command {
     Status(oneshot::Sender<Status>),
     Export(oneshot::Sender<Result<Exported, String>>),
     Recover(oneshot::Sender<Result<(Recovered, Exported), String>>),
+    Envelope(oneshot::Sender<Result<String, String>>),
     SelfTested(SelfTest),
     Renewed(Ca, Sha256Hex),
     End(Ended, oneshot::Sender<Result<Exported, String>>),
@@ -122,6 +123,7 @@ fn obey(recorder: &mut Recorder, command: Command) {
     // Whoever asked may have stopped waiting.
     match command {
         Command::Status(reply) => drop(reply.send(recorder.status(now, at))),
+        Command::Envelope(reply) => drop(reply.send(recorder.envelope(now, at))),
         Command::Export(reply) | Command::End(_, reply) => drop(reply.send(recorder.export(now, at))),
         Command::Recover(reply) => drop(reply.send(recorder.recover(now, at))),
         Command::Renewed(ca, fingerprint) => recorder.renewed(ca, fingerprint, at),
@@ -155,6 +157,12 @@ impl Desk {
     pub(super) async fn recover(&self) -> Result<(Recovered, Exported), String> {
         let (reply, recovered) = oneshot::channel();
         self.ask(Command::Recover(reply), recovered).await.unwrap_or_else(|| Err(DEAD.to_owned()))
+    }
+
+    /// An export, now, and its posture in an envelope.
+    pub(super) async fn envelope(&self) -> Result<String, String> {
+        let (reply, envelope) = oneshot::channel();
+        self.ask(Command::Envelope(reply), envelope).await.unwrap_or_else(|| Err(DEAD.to_owned()))
     }
 
     /// The end of the run.

@@ -106,6 +106,10 @@ async fn answer(mut requests: mpsc::Receiver<Asked>, desk: Desk, stop: oneshot::
                 Some(status) => Response { status: Some(Box::new(status)), ..Response::done() },
                 None => Response::failed("the monitor is still starting"),
             },
+            Request::Envelope => match desk.envelope().await {
+                Ok(envelope) => Response { envelope: Some(envelope), ..Response::done() },
+                Err(why) => Response::failed(why),
+            },
             Request::Export => match desk.export().await {
                 Ok(export) => Response { export: Some(export), ..Response::done() },
                 Err(why) => Response::failed(why),

@@ -22,7 +22,7 @@ mod supervisor;
 mod watch;
 
 pub use knowing::{canary_files, read_canary, survey};
-pub use offline::{offline_export, offline_recover, offline_stop};
+pub use offline::{offline_envelope, offline_export, offline_recover, offline_stop};
 
 use crate::{
     clock,

@@ -29,6 +29,16 @@ pub fn offline_export(config: &Config) -> Result<Exported, MonitorError> {
     sign_again(config, |enabled| enabled)?.ok_or(MonitorError::NothingYet)
 }
 
+/// As [`offline_export`]; the posture as an in-toto statement in a DSSE envelope.
+///
+/// # Errors
+/// As [`offline_export`].
+pub fn offline_envelope(config: &Config) -> Result<String, MonitorError> {
+    let mut this = Offline::open(config)?.ok_or(MonitorError::NothingYet)?;
+    this.sign(|enabled| enabled)?;
+    Ok(this.vouch.envelope()?)
+}
+
 /// Stops without a monitor: the operator no longer wants one, and the last state says so from here on. `None` when
 /// nothing was ever signed here: there is nothing to take back.
 ///

@@ -225,6 +225,15 @@ impl Recorder {
         Ok((recovered, exported))
     }
 
+    /// Exports now; the posture in an envelope.
+    ///
+    /// # Errors
+    /// Why there is none, for a person.
+    pub(super) fn envelope(&mut self, now: Timestamp, at: Instant) -> Result<String, String> {
+        self.export(now, at)?;
+        self.vouch.envelope().map_err(|e| e.to_string())
+    }
+
     /// Ends the run: every window closed, the end in the log, and a last export.
     ///
     /// # Errors

@@ -75,6 +75,9 @@ fn a_background_monitor_is_started_seen_used_and_stopped() {
     assert_eq!(place.run(&["env", "--json"]).json()["set"][0]["value"], url);
     let exported = place.run(&["export", "--json"]).json();
     assert_eq!(exported["monitor_running"], true);
+    let envelope = place.run(&["export", "--format", "dsse"]).json();
+    assert_eq!(envelope["signatures"][0]["keyid"], status["key_id"]);
+    assert_eq!(place.run(&["export", "--format", "dsse", "--json"]).code, 64);
 
     let stopped = place.run(&["stop", "--json"]).json();
     assert_eq!((&stopped["pid"], stopped["ended"].as_str()), (&ready["pid"], Some("operator_stop")));

@@ -90,14 +90,18 @@ impl Subject {
             let (path, _) = &self.files[at];
             // Anew, not over the old one: some file systems bring a file that was emptied to the disk at once.
             fs::remove_file(path).unwrap();
-            bytes.iter().for_each(|bytes| put(path, bytes));
+            if let Some(bytes) = bytes {
+                put(path, bytes);
+            }
         }
     }
 
     fn restore(&self, all: &[Option<Vec<u8>>]) {
         for (at, bytes) in self.differing(all) {
             let (path, good) = &self.files[at];
-            bytes.iter().for_each(|_| fs::remove_file(path).unwrap());
+            if bytes.is_some() {
+                fs::remove_file(path).unwrap();
+            }
             put(path, good);
         }
     }
@@ -139,8 +143,8 @@ impl Subject {
             }
             Damage::Exchange(other) => {
                 let other = other.index(self.files.len());
-                all[other] = Some(edited);
-                edited = self.files[other].1.clone();
+                all[other] = Some(edited.clone());
+                edited.clone_from(&self.files[other].1);
             }
             Damage::Copy(other) => edited.clone_from(&self.files[other.index(self.files.len())].1),
             Damage::Gone => {

@@ -32,6 +32,9 @@ pub enum VouchError {
     /// The key refused to sign it.
     #[error("could not seal the document: {0}")]
     Seal(#[from] SealError),
+    /// Nothing was exported yet.
+    #[error("nothing was exported yet")]
+    Nothing,
     /// The files could not be written.
     #[error("could not write the export: {0}")]
     Io(#[from] io::Error),
@@ -150,6 +153,8 @@ pub struct Vouch {
     exports: Exports,
     key: SigningKey,
     key_id: Sha256Hex,
+    /// The posture published last, by us.
+    published: Option<Vec<u8>>,
     next_sequence: u64,
     previous_sha256: Option<Sha256Hex>,
 }
@@ -170,6 +175,7 @@ impl Vouch {
         let this = Self {
             key_id: digest::key_id(public.key_id()),
             key,
+            published: None,
             next_sequence: ours.map_or(1, |highest| highest + 1),
             previous_sha256: last.as_ref().map(|last| last.posture_sha256.clone()),
             exports,
@@ -204,12 +210,22 @@ impl Vouch {
         let sealed = attest::seal(&self.key, &posture)?;
         self.next_sequence += 1;
         self.exports.publish(&Generation { number: sequence, state: &sealed_state, posture: &sealed })?;
+        self.published = Some(sealed.bytes().to_vec());
         let posture_sha256 = sealed.sha256();
         self.previous_sha256 = Some(posture_sha256.clone());
         if let Err(error) = self.exports.prune(sequence) {
             tracing::warn!(error = %error.kind(), "could not remove old exports");
         }
         Ok(Last { posture, posture_sha256, state })
+    }
+
+    /// The posture published last, as an in-toto statement in a DSSE envelope.
+    ///
+    /// # Errors
+    /// [`VouchError::Nothing`] before the first of this run.
+    pub fn envelope(&self) -> Result<String, VouchError> {
+        let posture = self.published.as_deref().ok_or(VouchError::Nothing)?;
+        Ok(attest::dsse::envelope(&self.key, posture)?)
     }
 
     fn state(&self, settings: &Settings, monitor_enabled: bool) -> Result<State, CanonicalError> {

@@ -51,13 +51,7 @@ fuzz_target!(|input: &[u8]| {
     if signed {
         fs::write(path(which + 2), key.sign(bytes).to_base64_line()).expect("a file");
     }
-    let options = Options {
-        anchor: Anchor::Own,
-        now: "2026-04-26T00:00:30.000Z".parse().expect("a time"),
-        max_age: None,
-        accept_stopped: false,
-        baseline: None,
-    };
+    let options = Options::new(Anchor::Own, "2026-04-26T00:00:30.000Z".parse().expect("a time"));
     let report = verify(&Folder::open(home.path()), &options);
     // Above the signed head the log may hold anything.
     let same = *bytes == files[which] || FILES[which] == "findings.jsonl" && bytes.starts_with(&files[which]);

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# What a real monitor writes, in the hands of programs that are not ours: the in-toto envelope by securesystemslib and
+# in-toto-attestation, every document by PyPI's jsonschema, the whole folder by attest/verify.sh and by a Node verifier.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin formats
+venv formats 'securesystemslib[crypto]' in-toto-attestation jsonschema
+
+a_finding() { through -o /dev/null --data "note=$(a_key)" "http://$origin/echo"; }
+by_hand() { sh "$root/attest/verify.sh" "$home" "$home/signing.pub.pem"; }
+by_node() { node "$cmd/independent.mjs" "$home" "$home/signing.pub.pem" "$@"; }
+# enveloped NAME: an export in an envelope, and the posture it is of.
+enveloped() {
+    htg export --format dsse >"$work/$1.dsse"
+    cp "$home/export/current/posture.json" "$work/$1.json"
+}
+
+start_origin
+start_monitor --export-every 1h
+export_now
+cp "$home/export/current/posture.json" "$work/before.json"
+a_finding
+check "a finding in the log" until_true 10 some_finding pattern=ai_api_key
+
+# === in-toto ===
+
+check "an export in an envelope" enveloped live
+check "the envelope is of a new export" refuse cmp -s "$work/before.json" "$work/live.json"
+judged() { "$python" "$cmd/dsse.py" "$work/$1.dsse" "$work/$1.json" "$home/signing.pub.pem" "$work/before.json"; }
+check "securesystemslib and in-toto-attestation" judged live
+ok "$(cat "$work/check.out")"
+exits "an envelope is JSON already" 64 htg export --format dsse --json
+exits "no such format" 64 htg export --format intoto
+
+# === by hand and by Node, at work ===
+
+check "attest/verify.sh of a monitor at work" by_hand
+exits "Node of a monitor at work" 0 by_node
+exits "verify" 0 htg verify --write-verdict
+
+# === stopped ===
+
+stop_monitor
+check "an envelope without a monitor" enveloped stopped
+check "the same two of it" judged stopped
+exits "attest/verify.sh of one that was stopped" 3 by_hand
+exits "Node of one that was stopped" 3 by_node
+exits "and accepted" 0 by_node --accept-stopped
+exits "as verify has it" 0 htg verify --accept-stopped
+
+# === schemas ===
+
+mkdir "$work/schemas"
+names=(posture state finding event verdict rotation memory)
+for each in "${names[@]}"; do htg schema "$each" >"$work/schemas/$each.json" || bad "schema $each"; done
+fit() { "$python" "$cmd/schemas.py" "$work/schemas" "$home" "$home/verdict.json=verdict"; }
+check "every document of this run fits its schema" fit
+ok "$(cat "$work/check.out")"
+exits "no such schema" 64 htg schema nonsense
+
+# === damaged ===
+
+sed -i 's/"severity":"high"/"severity":"info"/' "$home/findings.jsonl"
+exits "attest/verify.sh of an edited log" 1 by_hand
+exits "Node of an edited log" 1 by_node --accept-stopped
+exits "verify of an edited log" 1 htg verify --accept-stopped
+finish
