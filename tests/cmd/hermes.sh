@@ -26,8 +26,11 @@ check "our credential never reaches the provider" refuse grep -qi proxy-authoriz
 exits "verify" 0 htg verify --accept-stopped
 echo "       | $(tail -n1 "$work/run.err" | cut -c1-200)"
 
-# === with a monitor that runs already ===
+# === with a monitor that runs already, and knows what Hermes keeps secret ===
 
+known=$(python3 -c 'import secrets; print(secrets.token_urlsafe(18))')
+printf 'DEPLOY_PASSWORD="%s"\n' "$known" >"$work/hermes/.env"
+printf '[known_secrets]\nenabled = true\n' >>"$home/config.toml"
 start_monitor --export-every 1h
 expected_before=$(posture attested.expected)
 
@@ -44,6 +47,11 @@ check "a key typed into the prompt is a finding" until_true 10 some_finding patt
 report ai_api_key | sed 's/^/       | /'
 equal "and the only kind of key found" "$(findings pattern=ai_api_key)" "$(findings rule=ai_api_key.groq)"
 
+guarded "Deploy it. The password is $known by the way." >"$work/known.out" 2>>"$work/run.err" || bad "run exits $?"
+check "a value of Hermes' .env typed into the prompt is a finding" until_true 10 some_finding pattern=known_secret
+report known_secret | sed 's/^/       | /'
+equal "and one alone" 1 "$(findings pattern=known_secret)"
+
 export_now
 at_least "the provider's own key stays expected" $((expected_before + 2)) "$(posture attested.expected)"
 exits "status" 0 htg status
@@ -55,7 +63,7 @@ exits "verify" 0 htg verify
 
 htg threats >"$work/threats.out" 2>&1 || true
 htg status --json >"$work/status.out" 2>&1 || true
-check "no eight characters of either key in any file or answer" places
+check "no eight characters of any secret in any file or answer" places
 stop_monitor
 check "nor after the stop" places
 exits "verify after the stop" 0 htg verify --accept-stopped

@@ -68,7 +68,7 @@ for line in open(sys.argv[1] + "/findings.jsonl"):
 
 finished() { [[ $(posture ended) == run_finished ]]; }
 
-# places: fails where eight characters of either key stand in anything we wrote or said.
+# places: fails where eight characters of either key, or of $known, stand in anything we wrote or said.
 places() {
-    leaks "$home" "$work"/*.out "$work"/*.err < <(printf '%s\n' "$own" "$typed")
+    leaks "$home" "$work"/*.out "$work"/*.err < <(printf '%s\n' "$own" "$typed" ${known:+"$known"})
 }
