@@ -1,4 +1,5 @@
-//! Bytes scanned a second on one core, decoding included, beside a `memchr` pass over the same bytes.
+//! Bytes scanned a second on one core, decoding included, beside a `memchr` pass and the gate alone over the same bytes;
+//! and hostile bodies of two sizes, of which the larger must take twice the time of the smaller, no more.
 //!
 //! The floor is 0.4 GB/s for typical JSON and 0.2 for dense; the goal 1.0 and 0.4.
 
@@ -88,11 +89,10 @@ fn text(body: &str) -> Vec<u8> {
 }
 
 fn scan(bencher: Bencher, body: &str, direction: Direction) {
-    scan_with(bencher, &Detector::new(Limits::default(), &[], None), body, direction);
+    scan_with(bencher, &Detector::new(Limits::default(), &[], None), &text(body), direction);
 }
 
-fn scan_with(bencher: Bencher, detector: &Arc<Detector>, body: &str, direction: Direction) {
-    let text = text(body);
+fn scan_with(bencher: Bencher, detector: &Arc<Detector>, text: &[u8], direction: Direction) {
     let route = Arc::new(Route {
         protocol: Protocol::Https,
         host: "api.vendor.test".into(),
@@ -101,7 +101,7 @@ fn scan_with(bencher: Bencher, detector: &Arc<Detector>, body: &str, direction: 
         names_agree: true,
         verified_tls: true,
     });
-    bencher.counter(BytesCount::of_slice(&text)).bench_local(|| {
+    bencher.counter(BytesCount::of_slice(text)).bench_local(|| {
         let start = match direction {
             Direction::Outbound => {
                 StartLine::Request { method: Bytes::from_static(b"POST"), target: Bytes::from_static(b"/") }
@@ -158,7 +158,7 @@ fn values(count: usize) -> Values {
 fn outbound_known<const BODY: usize>(bencher: Bencher, count: usize) {
     let detector = Detector::new(Limits::default(), &[], None);
     detector.known().replace(values(count));
-    scan_with(bencher, &detector, ["chat", "dense", "text"][BODY], Direction::Outbound);
+    scan_with(bencher, &detector, &text(["chat", "dense", "text"][BODY]), Direction::Outbound);
 }
 
 /// The search for known secrets alone over one text.
@@ -167,6 +167,53 @@ fn known_alone(bencher: Bencher, count: usize) {
     let (text, values) = (text("text"), values(count));
     let view = View { text: &text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
     bencher.counter(BytesCount::of_slice(&text)).bench_local(|| values.sightings(Direction::Outbound, &view).len());
+}
+
+/// The gate alone: the one look at every byte that no text is spared.
+#[divan::bench(args = BODIES)]
+fn gate_alone(bencher: Bencher, body: &str) {
+    let text = text(body);
+    let matcher = Matcher::new(RuleSet::embedded());
+    bencher
+        .counter(BytesCount::of_slice(&text))
+        .bench_local(|| matcher.keywords(Direction::Outbound, divan::black_box(&text)));
+}
+
+/// What costs most for its size.
+const HOSTILE: &[&str] = &["nested", "unicode", "base64", "keywords", "lines", "quotes", "entities", "deep"];
+
+/// A hostile body of `size` bytes.
+fn hostile(kind: &str, size: usize) -> Vec<u8> {
+    let unit = match kind {
+        "nested" => "{\"a\":[",
+        "unicode" => "\\u005cu0041",
+        "keywords" => "sk-hf_r8_AKIA",
+        "lines" => "curl a | rm -rf b\n",
+        "quotes" => "\"\\\"+",
+        "entities" => "%26%2337;",
+        "deep" => {
+            let mut text = "x".to_owned();
+            while text.len() < size {
+                text = format!("{{\"a\":\"{}\"}}", text.replace('\\', "\\\\").replace('"', "\\\""));
+            }
+            return text.into_bytes();
+        }
+        _ => {
+            let inner = data_encoding::BASE64.encode(&vec![b'a'; size / 2]);
+            return data_encoding::BASE64.encode(inner.as_bytes()).into_bytes();
+        }
+    };
+    unit.repeat(size / unit.len()).into_bytes()
+}
+
+#[divan::bench(args = HOSTILE)]
+fn hostile_once(bencher: Bencher, kind: &str) {
+    scan_with(bencher, &Detector::new(Limits::default(), &[], None), &hostile(kind, SIZE), Direction::Outbound);
+}
+
+#[divan::bench(args = HOSTILE)]
+fn hostile_twice_the_size(bencher: Bencher, kind: &str) {
+    scan_with(bencher, &Detector::new(Limits::default(), &[], None), &hostile(kind, 2 * SIZE), Direction::Outbound);
 }
 
 #[divan::bench(args = ["chat"])]

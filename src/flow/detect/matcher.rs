@@ -158,6 +158,17 @@ impl Matcher {
         &self.rules
     }
 
+    /// How many keywords of `direction`'s rules stand in `text`: the gate's work alone, which every text costs.
+    pub fn keywords(&self, direction: Direction, text: &[u8]) -> usize {
+        let gate = match direction {
+            Direction::Outbound => &self.outbound,
+            Direction::Inbound => &self.inbound,
+        };
+        let mut found = 0;
+        gate.each(text, &mut |_, rules| found += usize::from(!rules.is_empty()));
+        found
+    }
+
     /// Reports each match of `direction`'s rules in the view, once, in order of position for each way of reading it.
     pub fn find(&self, direction: Direction, view: &View<'_>, on: &mut dyn FnMut(Match<'_>)) {
         let gate = match direction {

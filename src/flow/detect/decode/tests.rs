@@ -206,53 +206,80 @@ fn nesting_ends_nowhere_badly() {
     assert!(!chains(inside).is_empty());
 }
 
+/// Texts of which every piece costs a decoder something.
+const COSTLY: &[&str] = &[
+    "%25",
+    "&amp;",
+    "\\x5c",
+    "&#37;41",
+    "%26%2337;",
+    "\\u005cu0041",
+    "{\"",
+    "[\"a\",",
+    "{\"a\":\"",
+    "QUFBQUFBQUFBQUFB",
+    "41414141",
+    "\"\\\"",
+    "%5cx41&#x25;",
+    "a=b&",
+    "--b\r\n",
+    "data: {\"a\":\"b\"}\n\n",
+    "\\",
+    "%",
+    "&",
+    "\"",
+    "+",
+    "\n",
+    "{\"messages\":[{\"content\":\"",
+    "QUFBQUFB\n",
+    "[[[\"x\"]]]",
+    "[[\"aaaaaaaaaaaaaaaaaaaaaaaaaaa\"],",
+    "\0",
+    "x\0",
+];
+
+/// Bytes shown of `body`: what is decoded is shown, and what is shown is searched.
+fn work(text: &[u8]) -> usize {
+    let limits = Limits::default();
+    let mut shown = 0;
+    let mut budget = Budget::new(&limits);
+    budget.earn(text.len());
+    let mut on = |view: &View<'_>| shown += view.text.len();
+    body(&mut Unwrap::new(&limits, &mut budget, Placement::Body, &mut on), text, b"", Direction::Outbound);
+    shown
+}
+
 #[test]
 fn shown_bytes_stay_within_the_budget_whatever_the_text() {
     let size = 256 << 10;
-    let limits = Limits::default();
-    for unit in [
-        "%25",
-        "&amp;",
-        "\\x5c",
-        "&#37;41",
-        "%26%2337;",
-        "\\u005cu0041",
-        "{\"",
-        "[\"a\",",
-        "{\"a\":\"",
-        "QUFBQUFBQUFBQUFB",
-        "41414141",
-        "\"\\\"",
-        "%5cx41&#x25;",
-        "a=b&",
-        "--b\r\n",
-        "data: {\"a\":\"b\"}\n\n",
-        "\\",
-        "%",
-        "&",
-        "\"",
-        "+",
-        "\n",
-        "{\"messages\":[{\"content\":\"",
-        "QUFBQUFB\n",
-        "[[[\"x\"]]]",
-        "[[\"aaaaaaaaaaaaaaaaaaaaaaaaaaa\"],",
-        "\0",
-        "x\0",
-    ] {
-        let text = unit.repeat(size / unit.len());
-        let mut shown = 0;
-        let mut budget = Budget::new(&limits);
-        budget.earn(text.len());
-        let mut on = |view: &View<'_>| shown += view.text.len();
-        body(
-            &mut Unwrap::new(&limits, &mut budget, Placement::Body, &mut on),
-            text.as_bytes(),
-            b"",
-            Direction::Outbound,
-        );
+    for unit in COSTLY {
+        let shown = work(unit.repeat(size / unit.len()).as_bytes());
         assert!(shown <= 32 * size, "{unit:?}: {shown}");
     }
+}
+
+#[test]
+fn twice_the_text_is_twice_the_work_whatever_the_text() {
+    let size = 128 << 10;
+    for unit in COSTLY {
+        let once = work(unit.repeat(size / unit.len()).as_bytes());
+        let twice = work(unit.repeat(2 * size / unit.len()).as_bytes());
+        assert!(twice <= 2 * once + once / 8 + Budget::FLOOR, "{unit:?}: {once}, then {twice}");
+    }
+}
+
+#[test]
+fn json_within_json_as_deep_as_it_fits_stays_within_the_budget() {
+    let mut text = SECRET.to_owned();
+    for depth in 1..=100 {
+        let around = serde_json::json!({ "a": text }).to_string();
+        if around.len() > 1 << 20 {
+            assert!(depth > 15, "{depth}");
+            break;
+        }
+        text = around;
+    }
+    assert!(work(text.as_bytes()) <= 32 * text.len());
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(in crate::flow::detect) struct Budget {
 
 impl Budget {
     /// What even the smallest message may decode to: room for a packed script in one header.
-    const FLOOR: usize = 1 << 20;
+    pub(super) const FLOOR: usize = 1 << 20;
     /// Decoded bytes earned by each byte of input: each of a handful of steps may rewrite it whole.
     const PER_BYTE: usize = 8;
 
