@@ -238,7 +238,7 @@ impl Reason {
             | Self::Memory(_) => VerdictResult::NotCurrent,
             Self::Partial
             | Self::UnknownVersion { .. }
-            | Self::Anchor { source: KeyError::Io { .. } | KeyError::Kind { .. } }
+            | Self::Anchor { source: KeyError::Io { .. } | KeyError::Kind { .. } | KeyError::Symlink { .. } }
             | Self::Folder(FolderError::NoExport { .. } | FolderError::Kind { .. } | FolderError::Unreadable { .. }) => {
                 VerdictResult::Unverifiable
             }

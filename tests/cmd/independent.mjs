@@ -57,7 +57,15 @@ function contents(file, most) {
   return buffer.subarray(0, length);
 }
 
-const isFile = (file) => fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+function stat(file) {
+  try {
+    return fs.statSync(file);
+  } catch (e) {
+    return { isFile: () => false, missing: e.code === "ENOENT" };
+  }
+}
+
+const isFile = (file) => stat(file).isFile();
 
 // === JSON: one spelling ===
 
@@ -203,7 +211,7 @@ function document(name, file, bytes, key) {
 // The keys, each with the first posture it signs, as the reader sees them who pinned `anchor`.
 function keyring(file, anchor) {
   const alone = { keys: [{ from: 0, ...anchor }], statements: [], pinned: 0 };
-  if (!fs.existsSync(file)) return alone;
+  if (stat(file).missing) return alone;
   const text = read(file);
   const statements = [];
   const keys = [];
@@ -261,12 +269,11 @@ const signer = (ring, sequence) => ring.keys[Math.max(0, place(ring, sequence))]
 
 function* lines(folder) {
   const newest = path.join(folder, "findings.jsonl");
-  const isThere = fs.lstatSync(newest, { throwIfNoEntry: false }) !== undefined;
+  const isThere = !stat(newest).missing;
   if (isThere) fs.closeSync(open(newest));
   const sealed = fs.readdirSync(folder).filter((name) => /^findings-[0-9]{12}\.jsonl$/.test(name)).sort();
   const segments = sealed.map((name) => path.join(folder, name));
-  const same = (a, b) => a?.dev === b?.dev && a?.ino === b?.ino;
-  const stat = (file) => fs.statSync(file, { throwIfNoEntry: false });
+  const same = (a, b) => a.dev === b.dev && a.ino === b.ino;
   if (isThere && !segments.some((s) => same(stat(s), stat(newest)))) segments.push(newest);
   require(segments.length > 0, "there is no log");
   for (const segment of segments) yield* linesOf(segment);
@@ -409,7 +416,7 @@ function anchorOf(asked, folder) {
   require(asked.anchor !== "none", "no key is pinned");
   if (asked.anchor !== "own") return pemKey(asked.anchor);
   const file = path.join(folder, "signing.pub.pem");
-  require(fs.existsSync(file), "there is no anchor", 74);
+  require(!stat(file).missing, "there is no anchor", 74);
   return pemKey(read(file, 65536).toString("latin1"));
 }
 

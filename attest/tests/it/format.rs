@@ -69,3 +69,26 @@ fn the_text_shows_the_script_and_it_stays_small() {
     assert!(FORMAT.contains(&format!("```sh\n{SCRIPT}```\n")));
     assert!(SCRIPT.lines().count() <= 40);
 }
+
+#[test]
+fn every_row_of_the_attacks_names_a_test_there_is() {
+    let sources = [
+        include_str!("attacks.rs"),
+        include_str!("hostile.rs"),
+        include_str!("memory.rs"),
+        include_str!("mutations.rs"),
+        include_str!("recovery.rs"),
+        include_str!("retention.rs"),
+        include_str!("rotation.rs"),
+        include_str!("time.rs"),
+    ];
+    let rows = sources[0].lines().filter(|l| l.starts_with("//! |")).filter_map(|l| l.rsplit('|').nth(1));
+    let names = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|name| name.contains('_'));
+    let mut count = 0;
+    for name in names {
+        let function = format!("fn {}(", name.rsplit("::").next().unwrap());
+        assert!(sources.iter().any(|source| source.contains(&function)), "{name}");
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
+}

@@ -8,6 +8,7 @@ mod cases;
 mod chain;
 mod dsse;
 mod format;
+mod hostile;
 mod memory;
 mod mutations;
 mod recovery;
