@@ -5,7 +5,7 @@ use super::{Answer, Trouble, YES, show, spawn};
 use crate::{
     config::{Config, FlagValues},
     home::Home,
-    monitor::{self, Options, Started},
+    monitor::{self, Again, Options, Started},
 };
 use posture::{Ended, RunId};
 use serde::{Deserialize, Serialize};
@@ -108,7 +108,9 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     }
     let options = Options { until_last_lease: args.until_last_lease, inspect_https: config.inspect_https };
     let mut told = Ok(());
-    let ended = monitor::run(config.clone(), options, |started| {
+    let (place, again_flags) = (place.clone(), flags.clone());
+    let again: Again = Box::new(move || place.try_load(again_flags.clone()).map(|loaded| loaded.config));
+    let ended = monitor::run_with(config.clone(), options, Some(again), |started| {
         if first && !args.detached {
             introduce(&config);
         }

@@ -3,13 +3,17 @@
 use super::place::{Json, Place};
 use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show, trouble};
 use crate::{
+    config::Config,
     control::{self, ControlError, KnownValues, Status},
     home::Home,
     process::Hardening,
 };
 use posture::{Coverage, NamedCount};
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// Show how the monitor is
 ///
@@ -28,7 +32,8 @@ struct Stopped {
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
-    let home = Home::of(&place.config()?);
+    // A monitor at work answers whatever its configuration has become since.
+    let home = Home::of(&Config::defaults(place.home()?, PathBuf::new()));
     match of(&home) {
         Ok(status) if args.json.json => show::json(&status)?,
         Ok(status) => screen(&status)?,
@@ -87,6 +92,7 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     if status.attested.not_recorded > 0 {
         row("not recorded", format_args!("{} findings the log had no room for", status.attested.not_recorded))?;
     }
+    noted(status)?;
     row("", by_name(&status.counts.severity))?;
     row("", by_name(&status.counts.family))?;
     coverage(&status.coverage)?;
@@ -113,6 +119,29 @@ pub(super) fn known(known: &KnownValues) -> String {
     told.extend((*canaries > 0).then(|| format!("{canaries} canaries")));
     told.extend((*skipped > 0).then(|| format!("{skipped} not looked for (`doctor` says which)")));
     told.join(", ")
+}
+
+/// What the operator changed while it ran, and what is kept out of the log on their word.
+fn noted(status: &Status) -> Result<(), Trouble> {
+    let suppressed = status.attested.suppressed;
+    if suppressed > 0 || !status.suppressions.is_empty() {
+        let over = status.suppressions.iter().filter(|one| one.expired).count();
+        let all = status.suppressions.len();
+        row("suppressed", format_args!("{suppressed} findings; {all} suppressions, {over} of them expired"))?;
+    }
+    for one in status.suppressions.iter().filter(|one| one.expired) {
+        row("expired", format_args!("{}: until {}", show::plain(&one.covers), show::plain(&one.until)))?;
+    }
+    let Some(reload) = &status.reload else { return Ok(()) };
+    let words: Vec<_> = reload.weakened.iter().map(posture::Word::as_str).collect();
+    let weaker = if words.is_empty() { String::new() } else { format!("; weaker: {}", words.join(", ")) };
+    match &reload.error {
+        Some(why) => row("reload", format_args!("refused at {}: {}", reload.at, show::plain(why)))?,
+        None if reload.changed => row("reload", format_args!("in force since {}{weaker}", reload.at))?,
+        None => row("reload", format_args!("nothing changed at {}", reload.at))?,
+    }
+    let waits = reload.needs_restart.join(", ");
+    if waits.is_empty() { Ok(()) } else { row("", format_args!("needs a restart: {}", show::plain(&waits))) }
 }
 
 fn coverage(coverage: &Coverage) -> Result<(), Trouble> {

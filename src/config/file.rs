@@ -129,7 +129,8 @@ fn raw(text: &str, value: &DeValue<'_>) -> Raw {
             flatten(text, "", table, &mut entries);
             Raw::Table(entries)
         }
-        DeValue::Float(_) | DeValue::Datetime(_) => Raw::Other,
+        DeValue::Datetime(value) => Raw::Text(value.to_string()),
+        DeValue::Float(_) => Raw::Other,
     }
 }
 

@@ -5,8 +5,10 @@
 
 mod error;
 mod file;
+mod reload;
 mod rules;
 mod settings;
+mod suppress;
 mod value;
 
 pub use error::{ConfigError, Origin};
@@ -18,6 +20,7 @@ pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntr
 use crate::flow::{
     capture::ca::Roots,
     detect::{Limits, rule::RuleSet},
+    suppress::Suppression,
 };
 use error::Reason;
 use file::Raw;
@@ -91,6 +94,8 @@ pub struct Config {
     pub max_head_fields: usize,
     /// Servers of the operator's own that a vendor's key may go to.
     pub audience: Vec<AudienceEntry>,
+    /// Findings the operator has taken note of: counted and not written.
+    pub suppress: Vec<Suppression>,
     /// The proxy that everything but loopback is sent through.
     pub proxy_url: Option<UpstreamProxy>,
     /// Roots trusted upstream beside the platform's: a PEM file.
@@ -192,6 +197,7 @@ impl Config {
             max_head_bytes: 64 << 10,
             max_head_fields: 100,
             audience: Vec::new(),
+            suppress: Vec::new(),
             proxy_url: None,
             ca_bundle: None,
             inspect_https: false,

@@ -3,7 +3,7 @@
 use super::error::Reason;
 use super::file::Raw;
 use super::value::{self, Shown};
-use super::{Config, UpstreamProxy, rules, within};
+use super::{Config, UpstreamProxy, rules, suppress, within};
 use posture::CaMode;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -309,6 +309,10 @@ pub static SETTINGS: &[Setting] = &[
     ),
     Setting::new("audience", "[[audience]]: servers of your own a vendor's key may go to", audience, audiences)
         .security(),
+    Setting::new("suppress", "[[suppress]]: findings you know of, each with a reason and an end", suppress, |c| {
+        Shown::List(c.suppress.iter().map(suppress::shown).collect())
+    })
+    .security(),
 ];
 
 fn put<T>(place: &mut T, value: Result<T, Reason>) -> Result<(), Reason> {
@@ -396,6 +400,18 @@ fn audience(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
     let rules = config.rules();
     let known = |name: &str| name == "*" || rules.vendors().iter().any(|vendor| vendor.name == name);
     config.audience.push(value::audience(raw, known)?);
+    Ok(())
+}
+
+fn suppress(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
+    if config.suppress.len() == suppress::MAX {
+        return Err(Reason::new(format!("more than {}", suppress::MAX)));
+    }
+    let one = suppress::one(raw, || config.rules())?;
+    if config.suppress.iter().any(|other| other.covers == one.covers) {
+        return Err(Reason::new("covers what another one does"));
+    }
+    config.suppress.push(one);
     Ok(())
 }
 

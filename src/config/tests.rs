@@ -28,7 +28,7 @@ pub(super) fn write(path: &Path, text: impl AsRef<[u8]>, mode: u32) {
     file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn file(text: &str) -> Result<Config, String> {
+pub(super) fn file(text: &str) -> Result<Config, String> {
     load_with(Some(text), &[], FlagValues::default()).map(|l| l.config)
 }
 
@@ -192,6 +192,52 @@ fn a_bad_variable_is_refused_by_its_name() {
         let error = env(name, value).expect_err(name);
         assert!(error.contains(complaint), "{name}={value}: {error}");
     }
+}
+
+#[test]
+fn a_suppression_that_covers_too_much_or_says_too_little_is_refused() {
+    const GOOD: &str = "[[suppress]]\nfingerprint = \"0123456789abcdef\"\nreason = \"known\"\nuntil = 2027-01-31\n";
+    let text = GOOD.replace("2027-01-31", "\"2027-01-31\"");
+    assert_eq!(file(GOOD).unwrap().suppress, file(&text).unwrap().suppress);
+    let at = |rule: &str, host: &str| format!("rule = \"{rule}\"\nhost = \"{host}\"");
+    let one_of = |with: &str| GOOD.replace("fingerprint = \"0123456789abcdef\"", with);
+    for good in [at("ai_api_key.groq", "Example.com."), at("known_secret.env_file", "::1")] {
+        assert_eq!(file(&one_of(&good)).unwrap().suppress.len(), 1, "{good}");
+    }
+    for (bad, said) in [
+        (at("ai_api_key.*", "h"), "line 2: rule: expected a rule's identifier"),
+        (at("ai_api_key", "h"), "line 2: rule: no rule is called so"),
+        (at("ai_api_key.none", "h"), "line 2: rule: no rule is called so"),
+        (at("canary.planted", "h"), "line 2: rule: a canary is never suppressed"),
+        (at("ai_api_key.groq", "*.example.com"), "line 3: host: expected one host"),
+        (at("ai_api_key.groq", "example.com:443"), "line 3: host: expected one host"),
+        ("rule = \"ai_api_key.groq\"".to_owned(), "takes either `fingerprint`, or `rule` and `host`"),
+        ("host = \"h\"".to_owned(), "takes either"),
+        ("fingerprint = \"0123456789abcdef\"\nhost = \"h\"".to_owned(), "takes either"),
+        ("fingerprint = \"0123\"".to_owned(), "line 2: fingerprint: expected 16 digits"),
+        ("family = \"ai_api_key\"".to_owned(), "line 2: takes fingerprint"),
+    ] {
+        let error = file(&one_of(&bad)).unwrap_err();
+        assert!(error.contains(&format!("config.toml line 1: suppress: {said}")), "{error}");
+    }
+    for (from, to, said) in [
+        ("\"known\"", "\" \"", "line 3: reason: expected why"),
+        ("\"known\"", "\"a\\nb\"", "line 3: reason: expected why"),
+        ("2027-01-31", "\"2027-1-31\"", "line 4: until: expected the last day"),
+        ("2027-01-31", "\"never\"", "line 4: until: expected the last day"),
+        ("2027-01-31", "2027-01-31T00:00:00Z", "line 4: until: expected the last day"),
+        ("until = 2027-01-31", "", "lacks `until`"),
+        ("reason = \"known\"", "", "lacks `reason`"),
+    ] {
+        let error = file(&GOOD.replace(from, to)).unwrap_err();
+        assert!(error.contains(said), "{error}");
+    }
+    assert!(file(&GOOD.repeat(2)).unwrap_err().contains("covers what another one does"));
+    // As written: the day stands in the hash, and what it means today does not.
+    let hash = |text: &str| file(text).unwrap().security_sha256();
+    assert_ne!(hash(GOOD), hash(""));
+    assert_ne!(hash(GOOD), hash(&GOOD.replace("2027", "2028")));
+    assert_ne!(hash(GOOD), hash(&GOOD.replace("known", "other")));
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
 }
 
 /// Lower case, without a trailing dot; nothing that is not a name or an address.
-fn normal_host(text: &str) -> Option<String> {
+pub(super) fn normal_host(text: &str) -> Option<String> {
     if let Ok(address) = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
         return Some(address.to_string());
     }

@@ -131,6 +131,9 @@ pub struct Status {
     pub pid: u32,
     /// Bytes that wait for a scanner or are held by one.
     pub queue_used_bytes: u64,
+    /// The last time the configuration was read again in this run.
+    #[serde(default)]
+    pub reload: Option<Reloaded>,
     /// Requests the proxy answered itself, by why, without zeros: `proxy_authentication_required` are those without our
     /// token (407).
     pub refusals: Vec<NamedCount>,
@@ -145,6 +148,39 @@ pub struct Status {
     pub self_test: SelfTest,
     /// When this run began.
     pub since: Timestamp,
+    /// Every suppression, in the order of the configuration.
+    #[serde(default)]
+    pub suppressions: Vec<Suppressed>,
+}
+
+/// What became of a configuration that was read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reloaded {
+    /// When.
+    pub at: Timestamp,
+    /// Whether anything in force changed.
+    pub changed: bool,
+    /// Why it was refused as a whole; the one before is then in force.
+    pub error: Option<String>,
+    /// Settings that differ and stay as they were until a restart.
+    pub needs_restart: Vec<String>,
+    /// What is weaker since: sorted [`posture::Weakening`] words.
+    pub weakened: Vec<Word>,
+}
+
+/// A suppression at work, or one that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suppressed {
+    /// What it covers: a fingerprint, or a rule at a host.
+    pub covers: String,
+    /// Whether its last day has passed: it covers nothing any more.
+    pub expired: bool,
+    /// Findings it covered in this run.
+    pub findings: u64,
+    /// Its last day, in UTC.
+    pub until: String,
 }
 
 /// What is under way, of what there may be at once.

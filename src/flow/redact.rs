@@ -50,11 +50,10 @@ impl Redactor {
 
     /// The same, for which a destination must not carry what any of these rules finds.
     #[must_use]
-    pub fn with_rules(self, rules: Arc<RuleSet>) -> Self {
-        if rules == *self.matcher.rules() {
-            return self;
-        }
-        Self { matcher: Arc::new(Matcher::new(rules)), ..self }
+    pub fn with_rules(&self, rules: Arc<RuleSet>) -> Self {
+        let same = rules == *self.matcher.rules();
+        let matcher = if same { Arc::clone(&self.matcher) } else { Arc::new(Matcher::new(rules)) };
+        Self { keyed: self.keyed.clone(), matcher, known: Arc::clone(&self.known) }
     }
 
     /// The same, which shows no destination whose name holds a known value.

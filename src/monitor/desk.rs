@@ -1,9 +1,12 @@
 //! The recorder's thread: what is found and what is asked come in, in a bounded queue each; time passes by itself.
 
-use super::recorder::{Parts, Recorder};
+use super::{
+    recorder::{Parts, Recorder},
+    reload::Applied,
+};
 use crate::{
     clock,
-    control::{Exported, Status},
+    control::{Exported, Reloaded, Status},
     flow::{redact::Finding, store::Recovered},
 };
 use posture::{Ca, DegradedReason, Ended, MonitorStatus, SelfTest, Sha256Hex};
@@ -35,6 +38,7 @@ pub(super) enum Command {
     Envelope(oneshot::Sender<Result<String, String>>),
     SelfTested(SelfTest),
     Renewed(Ca, Sha256Hex),
+    Reloaded(Reloaded, Option<Box<Applied>>),
     End(Ended, oneshot::Sender<Result<Exported, String>>),
 }
 
@@ -127,6 +131,7 @@ fn obey(recorder: &mut Recorder, command: Command) {
         Command::Export(reply) | Command::End(_, reply) => drop(reply.send(recorder.export(now, at))),
         Command::Recover(reply) => drop(reply.send(recorder.recover(now, at))),
         Command::Renewed(ca, fingerprint) => recorder.renewed(ca, fingerprint, at),
+        Command::Reloaded(told, applied) => recorder.reloaded(told, applied, now, at),
         Command::SelfTested(self_test) => recorder.self_tested(self_test, at),
     }
 }
@@ -175,6 +180,12 @@ impl Desk {
     pub(super) async fn renewed(&self, ca: Ca, fingerprint: Sha256Hex) {
         // A recorder that is gone has no use for it.
         let _ = self.commands.send(Command::Renewed(ca, fingerprint)).await;
+    }
+
+    /// Tells of a reload, and what it put in force.
+    pub(super) async fn reloaded(&self, told: Reloaded, applied: Option<Box<Applied>>) {
+        // A recorder that is gone has no use for it.
+        let _ = self.commands.send(Command::Reloaded(told, applied)).await;
     }
 
     /// Tells a self-test's result.

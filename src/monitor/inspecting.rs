@@ -1,6 +1,6 @@
 //! Config → an authority at work, its bundle where clients are pointed at, and what is said of both.
 
-use super::desk::Desk;
+use super::{desk::Desk, in_force::InForce};
 use crate::{
     clock,
     config::Config,
@@ -44,7 +44,7 @@ impl Inspecting {
         home: &Home,
         for_runs: bool,
         run: &RunId,
-        detector: &Arc<Detector>,
+        detector: &InForce<Detector>,
     ) -> Result<Self, CaError> {
         let now = clock::now();
         let unsaid = if for_runs { CaMode::Ephemeral } else { CaMode::Generated };
@@ -73,8 +73,8 @@ impl Inspecting {
             leaves: Arc::clone(&leaves),
             roots: roots.clone(),
         });
-        let detector = Arc::clone(detector);
-        let vendors = Arc::new(move |host: &str| detector.is_vendors(host));
+        let detector = detector.clone();
+        let vendors = Arc::new(move |host: &str| detector.now().is_vendors(host));
         let inspection = Inspection::new(leaves, &roots, config.pass_through.clone(), vendors)?;
         Ok(Self { inspection, authority, bundle, renewal, _folder: folder })
     }

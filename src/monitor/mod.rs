@@ -9,11 +9,13 @@
 
 mod desk;
 mod ending;
+mod in_force;
 mod inspecting;
 mod knowing;
 mod offline;
 mod panics;
 mod recorder;
+mod reload;
 mod scanners;
 mod schedule;
 mod selftest;
@@ -23,6 +25,7 @@ mod watch;
 
 pub use knowing::{canary_files, read_canary, survey};
 pub use offline::{offline_envelope, offline_export, offline_recover, offline_stop};
+pub use reload::Again;
 
 use crate::{
     clock,
@@ -40,11 +43,13 @@ use crate::{
 };
 use desk::Inbox;
 use ending::RunningMonitor;
+use in_force::InForce;
 use inspecting::Inspecting;
 use keys::{KeyError, KeyFolder};
 use knowing::Knowing;
 use posture::{Ended, InstallId, RunId};
 use recorder::Parts;
+use reload::Reloader;
 use scanners::{Bench, Shard};
 use selftest::Tests;
 use signs::Signs;
@@ -160,13 +165,21 @@ impl MonitorError {
 /// # Errors
 /// Whatever keeps it from starting; nothing then runs. Once it runs, trouble is degraded, never an end.
 pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) -> Result<Ended, MonitorError> {
+    run_with(config, options, None, on_ready)
+}
+
+/// As [`run`], with a way to read the configuration again, which SIGHUP asks for. Without one, SIGHUP means nothing.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    config: Config,
+    options: Options,
+    again: Option<Again>,
+    on_ready: impl FnOnce(&Started),
+) -> Result<Ended, MonitorError> {
     panics::tell_place_only();
-    process::prepare(config.max_connections);
-    let max_connections = process::connections(config.max_connections);
-    if max_connections < config.max_connections {
-        tracing::warn!(max_connections, "the limit of open files allows fewer connections than configured");
-    }
-    let config = Config { max_connections, ..config };
+    let config = prepared(config);
     let home = Home::open(&config)?;
     let lock = home.lock()?;
     let (keys, _) = KeyFolder::open_or_create(home.keys_dir(), &home.public_key())?;
@@ -180,19 +193,17 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     let mut knowing = Knowing::open(&config, &home, keys.fingerprint_key.expose(), &detector)
         .map_err(MonitorError::io("get random bytes"))?;
     let known = knowing.look(clock::now());
+    let seeing = InForce::new(Arc::clone(&detector));
     let mut inspecting = if config.inspect_https || options.inspect_https {
-        Some(Inspecting::open(&config, &home, options.until_last_lease, &run_id, &detector)?)
+        Some(Inspecting::open(&config, &home, options.until_last_lease, &run_id, &seeing)?)
     } else {
         None
     };
 
-    let runtime = runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_name("guardian-proxy")
-        .enable_all()
-        .build()
-        .map_err(MonitorError::io("start the proxy's threads"))?;
+    let runtime = proxy_threads().map_err(MonitorError::io("start the proxy's threads"))?;
     let _inside = runtime.enter();
+    // A terminal that goes away is no reason to end, whether there is anything to reload or not.
+    let hangup = signal(SignalKind::hangup()).map_err(MonitorError::io("listen to signals"))?;
     let signals = Signals::listen().map_err(MonitorError::io("listen to signals"))?;
 
     let meter = Meter::default();
@@ -216,8 +227,8 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
 
     let (desk, found, inbox) = desk::open();
     let shutdown = CancellationToken::new();
-    let (bench_detector, bench_redactor) = (Arc::clone(&detector), Arc::clone(&redactor));
-    let bench = Bench { detector: bench_detector, redactor: bench_redactor, signs: Arc::clone(&signs), found };
+    let redacting = InForce::new(Arc::clone(&redactor));
+    let bench = Bench { detector: seeing.clone(), redactor: redacting.clone(), signs: Arc::clone(&signs), found };
     let shards = intakes.into_iter().enumerate().map(|(number, intake)| Shard::new(number, intake, bench.clone()));
     let watch = Watch::start(shards.collect(), Arc::clone(&signs), shutdown.clone());
     let watch = watch.map_err(MonitorError::io("start a scanner"))?;
@@ -242,11 +253,17 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
         load,
         signs,
         redactor,
-        config,
+        config: config.clone(),
     };
-    let (drain, period) = (parts.config.timeouts.drain, parts.config.export_every);
+    let (drain, period) = (config.timeouts.drain, InForce::new(Arc::new(config.export_every)));
     let recorder = start_recorder(parts, inbox)?;
-    let tests = Tests { detector, prober, desk: desk.clone(), period, shutdown: shutdown.clone() };
+    let tests = Tests {
+        detector: seeing.clone(),
+        prober,
+        desk: desk.clone(),
+        period: period.clone(),
+        shutdown: shutdown.clone(),
+    };
     // Without a thread for it, the posture keeps saying that it has not run.
     if let Err(error) = tests.spawn() {
         tracing::warn!(error = %error.kind(), "could not start the self-test");
@@ -254,12 +271,32 @@ pub fn run(config: Config, options: Options, on_ready: impl FnOnce(&Started)) ->
     if let Some(renewal) = inspecting.as_mut().and_then(Inspecting::renewal) {
         runtime.spawn(renewal.attend(desk.clone()));
     }
+    if let Some(again) = again {
+        let inspection = inspecting.as_ref().map(|inspecting| inspecting.inspection.clone());
+        let (detector, redactor, desk) = (seeing, redacting, desk.clone());
+        let reloader = Reloader { again, config, detector, redactor, period, inspection, desk };
+        runtime.spawn(reloader.attend(hangup));
+    }
 
     let running =
         RunningMonitor { home, lock, _inspecting: inspecting, desk, serving, shutdown, scanners, recorder, drain };
     let ended = runtime.block_on(running.until_the_end(signals, control, options));
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ended)
+}
+
+/// Prepares this process, and says how many connections it can serve.
+fn prepared(config: Config) -> Config {
+    process::prepare(config.max_connections);
+    let max_connections = process::connections(config.max_connections);
+    if max_connections < config.max_connections {
+        tracing::warn!(max_connections, "the limit of open files allows fewer connections than configured");
+    }
+    Config { max_connections, ..config }
+}
+
+fn proxy_threads() -> io::Result<runtime::Runtime> {
+    runtime::Builder::new_multi_thread().worker_threads(WORKERS).thread_name("guardian-proxy").enable_all().build()
 }
 
 fn proxy_settings(config: &Config, token: Zeroizing<String>, inspecting: Option<&Inspecting>) -> ProxySettings {
@@ -290,8 +327,6 @@ struct Signals {
     interrupt: Signal,
     /// Ending for a file that became too long would be worse than the write that fails instead (setrlimit(2)).
     _file_size: Option<Signal>,
-    /// A terminal that goes away is no reason to end.
-    _hangup: Signal,
 }
 
 impl Signals {
@@ -302,7 +337,6 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             _file_size: file_size,
-            _hangup: signal(SignalKind::hangup())?,
         })
     }
 

@@ -3,16 +3,18 @@
 //! Every method takes its time as an argument, so that a day passes in a test as fast as it is written.
 
 use super::{
+    reload::Applied,
     schedule::{ClockWatch, Schedule},
     signs::Signs,
 };
 use crate::{
     config::Config,
-    control::{Arrived, Exported, InFlight, Limits, LogStatus, STATUS_SCHEMA, Scanners, Status},
+    control::{Arrived, Exported, InFlight, Limits, LogStatus, Reloaded, STATUS_SCHEMA, Scanners, Status, Suppressed},
     flow::{
         capture::{self, Fallback, Load, Meter},
         redact::{Finding, Redactor},
         store::{Bounds, RecoverError, Recovered, Signed, Store},
+        suppress::{Suppression, Suppressions},
         tally::{Base, Tally},
         vouch::{Last, Settings, Statement, Vouch},
     },
@@ -21,8 +23,8 @@ use crate::{
 };
 use attest::Chain;
 use posture::{
-    Attested, Checkpoint, DegradedReason, Ended, EventBody, InstallId, NamedCount, RunId, SelfTest, SelfTestResult,
-    Severity, Timestamp,
+    Attested, Checkpoint, DegradedReason, Ended, EventBody, InstallId, NamedCount, Reload, RunId, SelfTest,
+    SelfTestResult, Severity, Timestamp,
 };
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -67,6 +69,8 @@ pub(super) struct Recorder {
     listen: SocketAddr,
     limits: Limits,
     load: Load,
+    suppressions: Suppressions,
+    reload: Option<Reloaded>,
 }
 
 /// What the last complete posture says of the log.
@@ -96,6 +100,11 @@ fn limits(config: &Config, settings: &Settings) -> Limits {
         retention: settings.retention,
         scan: settings.scan,
     }
+}
+
+fn suppressed(one: &Suppression, findings: u64, now: Timestamp) -> Suppressed {
+    let (covers, until) = (one.covers.to_string(), one.until.to_string());
+    Suppressed { covers, expired: one.is_over(now), findings, until }
 }
 
 impl Recorder {
@@ -131,6 +140,8 @@ impl Recorder {
             listen: parts.listen,
             limits,
             load: parts.load,
+            suppressions: Suppressions::new(config.suppress),
+            reload: None,
         };
         this.store.totals(this.totals());
         this.store.report_gap(now, at);
@@ -141,6 +152,9 @@ impl Recorder {
     }
 
     pub(super) fn found(&mut self, finding: &Finding, now: Timestamp, at: Instant) {
+        if self.suppressions.take(finding, now) {
+            return;
+        }
         self.store.record(finding, now, at);
         if finding.severity() >= Severity::High {
             self.schedule.urgent(at);
@@ -161,6 +175,32 @@ impl Recorder {
     pub(super) fn renewed(&mut self, ca: posture::Ca, fingerprint: posture::Sha256Hex, at: Instant) {
         (self.settings.ca, self.settings.ca_fingerprint_sha256) = (ca, Some(fingerprint));
         self.schedule.urgent(at);
+    }
+
+    /// The configuration was read again. What was put in force is attested from here on, and at once.
+    pub(super) fn reloaded(&mut self, told: Reloaded, applied: Option<Box<Applied>>, now: Timestamp, at: Instant) {
+        self.reload = Some(told);
+        let Some(applied) = applied else { return };
+        let Applied { config, detector, redactor, weakened } = *applied;
+        let Settings { ca, ca_fingerprint_sha256, https_inspection, config_sha256, pattern_set, .. } =
+            self.settings.clone();
+        let next = Settings::of(&config, detector.pattern_set());
+        self.settings = Settings { ca, ca_fingerprint_sha256, https_inspection, ..next };
+        self.limits = limits(&config, &self.settings);
+        self.redactor = redactor;
+        self.schedule.set_period(config.export_every);
+        let event = EventBody::Reload(Box::new(Reload {
+            config_sha256: self.settings.config_sha256.clone(),
+            pattern_set_sha256: self.settings.pattern_set.sha256.clone(),
+            previous_config_sha256: config_sha256,
+            previous_pattern_set_sha256: pattern_set.sha256,
+            weakened: weakened.into_iter().map(Into::into).collect(),
+        }));
+        // First, so that what less room would refuse is told before.
+        self.store.event(event, now, at);
+        self.store.rebound(bounds(&config), now, at);
+        self.suppressions.replace(config.suppress);
+        self.schedule.at_once(at);
     }
 
     /// To be called about once a second.
@@ -287,11 +327,13 @@ impl Recorder {
             pid: std::process::id(),
             queue_used_bytes: self.signs.queue_used() as u64,
             refusals,
+            reload: self.reload.clone(),
             run_id: self.run_id.clone(),
             schema_version: STATUS_SCHEMA.to_owned(),
             scanners: Scanners { hanging: self.signs.adrift(), restarted: self.signs.restarted() },
             self_test: self.self_test.clone(),
             since: self.since,
+            suppressions: self.suppressions.each().map(|(one, findings)| suppressed(one, findings, now)).collect(),
         }
     }
 
@@ -313,6 +355,7 @@ impl Recorder {
         let mut here = self.signs.attested();
         here.not_recorded += self.store.not_recorded();
         here.self_tests += self.self_tests;
+        here.suppressed += self.suppressions.findings();
         self.tally.attested(&here)
     }
 

@@ -3,7 +3,7 @@
 //! A panic over one message costs that message: it counts as `scanner_error`, and the thread goes on. So does a thread
 //! that hangs: [`Shard::replace`] gives its shard to another, which goes on with all messages but that one.
 
-use super::signs::Signs;
+use super::{in_force::InForce, signs::Signs};
 use crate::{
     clock,
     flow::{
@@ -26,8 +26,8 @@ use tokio::sync::mpsc;
 /// What all scanner threads share.
 #[derive(Clone)]
 pub(super) struct Bench {
-    pub(super) detector: Arc<Detector>,
-    pub(super) redactor: Arc<Redactor>,
+    pub(super) detector: InForce<Detector>,
+    pub(super) redactor: InForce<Redactor>,
     pub(super) signs: Arc<Signs>,
     pub(super) found: mpsc::Sender<Finding>,
 }
@@ -173,12 +173,12 @@ impl Bench {
                 if !head.route.names_agree {
                     self.signs.audience_mismatch();
                 }
-                let scanner = Scanner::new(Arc::clone(&self.detector), head, &mut on);
+                let scanner = Scanner::new(self.detector.now(), head, &mut on);
                 let _ = holding.set(scanner.held());
                 Some(Box::new(Work { scanner, ticket, holding }))
             }
             Feed::Name(head) => {
-                let (_, token_seen) = Scanner::new(Arc::clone(&self.detector), head, &mut on).conclude(&mut on);
+                let (_, token_seen) = Scanner::new(self.detector.now(), head, &mut on).conclude(&mut on);
                 self.signs.token_seen(token_seen);
                 None
             }
@@ -216,7 +216,7 @@ impl Bench {
         if hit.expected {
             return self.signs.expected();
         }
-        let finding = self.redactor.finding(hit, clock::now());
+        let finding = self.redactor.now().finding(hit, clock::now());
         // A flood waits here, off the forwarding path: what the queue before us then has no room for is counted as dropped.
         if self.found.blocking_send(finding).is_err() {
             self.signs.lost();
@@ -271,8 +271,8 @@ mod tests {
         let collector = taken_by_someone
             .then(|| thread::spawn(move || std::iter::from_fn(|| taken.blocking_recv()).collect::<Vec<_>>()));
         let bench = Bench {
-            detector: Detector::new(Limits::default(), &[], Some(OWN_TOKEN)),
-            redactor: Arc::new(Redactor::new(&[7; 32])),
+            detector: InForce::new(Detector::new(Limits::default(), &[], Some(OWN_TOKEN))),
+            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
             signs: Arc::clone(&signs),
             found,
         };
@@ -318,8 +318,8 @@ mod tests {
         let (tap, mut intakes) = Tap::new(64 << 10, 1, meter.clone());
         let (found, mut taken) = mpsc::channel(9);
         let bench = Bench {
-            detector: Detector::new(Limits::default(), &[], None),
-            redactor: Arc::new(Redactor::new(&[7; 32])),
+            detector: InForce::new(Detector::new(Limits::default(), &[], None)),
+            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
             signs: Arc::new(Signs::new(1, PERIOD, tap.gauge())),
             found,
         };
@@ -363,8 +363,8 @@ mod tests {
         // One finding fits, and nobody takes it: the next one is waited for without end.
         let (found, mut taken) = mpsc::channel(1);
         let bench = Bench {
-            detector: Detector::new(Limits::default(), &[], None),
-            redactor: Arc::new(Redactor::new(&[7; 32])),
+            detector: InForce::new(Detector::new(Limits::default(), &[], None)),
+            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
             signs: Arc::clone(&signs),
             found,
         };
@@ -418,8 +418,8 @@ mod tests {
         let signs = Arc::new(Signs::new(1, PERIOD, tap.gauge()));
         let (found, _taken) = mpsc::channel(9);
         let bench = Bench {
-            detector: Detector::new(Limits::default(), &[], None),
-            redactor: Arc::new(Redactor::new(&[7; 32])),
+            detector: InForce::new(Detector::new(Limits::default(), &[], None)),
+            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
             signs: Arc::clone(&signs),
             found,
         };

@@ -40,6 +40,12 @@ impl Schedule {
         }
     }
 
+    /// From here on exports are so far apart.
+    pub(super) fn set_period(&mut self, period: Duration) {
+        self.period = period;
+        self.due = self.due.min(self.last + period);
+    }
+
     /// Due now, whatever was before.
     pub(super) fn at_once(&mut self, at: Instant) {
         self.due = self.due.min(at);

@@ -2,7 +2,7 @@
 //!
 //! On a thread of its own: a proxy or a scanner that hangs is told, not waited for.
 
-use super::desk::Desk;
+use super::{desk::Desk, in_force::InForce};
 use crate::{
     clock,
     flow::{
@@ -25,11 +25,11 @@ const RULES: [&str; 2] = ["ai_api_key.groq", "pipe_to_shell.pipe"];
 
 /// What is tested, and who is told.
 pub(super) struct Tests {
-    pub(super) detector: Arc<Detector>,
+    pub(super) detector: InForce<Detector>,
     pub(super) prober: Prober,
     pub(super) desk: Desk,
     /// Time between two tests.
-    pub(super) period: Duration,
+    pub(super) period: InForce<Duration>,
     /// When this is cancelled, what fails fails because of that.
     pub(super) shutdown: CancellationToken,
 }
@@ -42,11 +42,16 @@ impl Tests {
     }
 
     fn attend(&self, runtime: &runtime::Runtime) {
-        // The rules do not change while we run.
-        let rules_hold = self.detector.selftest().passed();
-        let canary = canary(self.detector.rules());
-        let vectors_sha256 = self.detector.vectors_sha256();
+        let mut detector = self.detector.now();
+        let mut rules_hold = detector.selftest().passed();
         loop {
+            // The rules change with a reload alone.
+            let now = self.detector.now();
+            if !Arc::ptr_eq(&now, &detector) {
+                rules_hold = now.selftest().passed();
+                detector = now;
+            }
+            let (canary, vectors_sha256) = (canary(detector.rules()), detector.vectors_sha256());
             let seen = async {
                 let Some(canary) = &canary else { return Err(ProbeError::NotSeen) };
                 self.prober.probe(canary, LIMIT).await
@@ -59,7 +64,7 @@ impl Tests {
             let result = if passed { SelfTestResult::Passed } else { SelfTestResult::Failed };
             let last_run_at = Some(clock::now());
             self.desk.self_tested(SelfTest { last_run_at, result, vectors_sha256: vectors_sha256.clone() });
-            let pause = async { tokio::time::sleep(self.period).await };
+            let pause = async { tokio::time::sleep(*self.period.now()).await };
             if runtime.block_on(self.shutdown.run_until_cancelled(pause)).is_none() {
                 return;
             }

@@ -307,3 +307,43 @@ fn a_log_somebody_edited_is_recovered_under_a_monitor_and_without_one() {
     assert!(recovered.out.contains("set aside"), "{}", recovered.out);
     assert_eq!(place.run(&["verify", "--accept-stopped"]).code, 0);
 }
+
+#[test]
+fn a_hangup_reloads_what_is_sound_and_keeps_what_was_when_it_is_not() {
+    let place = Watched::new();
+    let config = place.0.home().join("config.toml");
+    let write = |text: &str| fs::File::create(&config).unwrap().write_all(text.as_bytes()).unwrap();
+    let ready = place.run(&["start", "--background", "--json"]).json();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(ready["pid"].as_u64().unwrap()).unwrap()).unwrap();
+    let reload = |n: usize| {
+        let before = place.status()["reload"]["at"].clone();
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+        for _ in 0..600 {
+            let status = place.status();
+            if status["reload"]["at"].is_string() && status["reload"]["at"] != before {
+                return status;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("reload number {n} was not told of")
+    };
+    write("listen = \"127.0.0.1:0\"\nexport_every = \"1h\"\nmax_connections = 100\n");
+    let status = reload(1);
+    assert_eq!(status["reload"]["changed"], true, "{status}");
+    assert_eq!(status["reload"]["weakened"], serde_json::json!(["export_period"]));
+    assert_eq!(status["reload"]["needs_restart"], serde_json::json!(["max_connections"]));
+    assert_eq!(status["limits"]["period_seconds"], 3600);
+
+    write("listen = \"127.0.0.1:0\"\nexport_every = \"never\"\n");
+    let status = reload(2);
+    assert!(status["reload"]["error"].as_str().unwrap().contains("line 2: export_every"), "{status}");
+    assert_eq!((&status["limits"]["period_seconds"], &status["pid"]), (&serde_json::json!(3600), &ready["pid"]));
+    assert!(place.run(&["status"]).out.contains("refused at"));
+
+    write("listen = \"127.0.0.1:0\"\nexport_every = \"1h\"\n");
+    assert_eq!(reload(3)["reload"]["changed"], false);
+    assert_eq!(place.run(&["stop"]).code, 0);
+    let log = fs::read_to_string(place.0.home().join("findings.jsonl")).unwrap();
+    assert_eq!(log.matches("{\"reload\":").count(), 1, "{log}");
+    assert_eq!(place.run(&["verify", "--accept-stopped"]).code, 0);
+}

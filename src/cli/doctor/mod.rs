@@ -95,6 +95,7 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
         )),
         Err(_) => checks.push(Check::problem("monitor", "it does not answer", "`stop` it and `start` it again")),
     }
+    checks.extend(suppressions(config));
     checks.push(environment());
     checks.extend(dotenv(config, running.as_ref(), inspects));
     let scalars = Scalars::read(&config.hermes_home.join("config.yaml"));
@@ -111,6 +112,16 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
     checks
 }
 
+/// Suppressions whose last day has passed.
+fn suppressions(config: &Config) -> Vec<Check> {
+    let over = config.suppress.iter().filter(|one| one.is_over(clock::now()));
+    let told = over.map(|one| {
+        let found = format!("{}: expired on {}, covers nothing any more", one.covers, one.until);
+        Check::warning("suppress", found, "take it out of the configuration, or give it another day")
+    });
+    told.collect()
+}
+
 /// What a monitor at work says.
 fn at_work(status: &Status) -> Vec<Check> {
     let reasons: Vec<_> = status.degraded_reasons.iter().map(posture::Word::as_str).collect();
@@ -119,6 +130,10 @@ fn at_work(status: &Status) -> Vec<Check> {
     } else {
         Check::problem("monitor", format!("degraded: {}", reasons.join(", ")), "see `status` and its log")
     }];
+    if status.reload.as_ref().is_some_and(|reload| reload.error.is_some()) {
+        let hint = "`config check` says why; what was in force before still is";
+        checks.push(Check::problem("reload", "the configuration was read again and refused", hint));
+    }
     checks.push(match status.self_test.result {
         SelfTestResult::Passed => Check::ok("self_test", "a canary came through and was seen both ways"),
         SelfTestResult::NotRun => Check::warning("self_test", "it has not run yet", "ask again in a moment"),

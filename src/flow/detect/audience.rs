@@ -48,7 +48,7 @@ pub struct Audience {
     rules: Arc<RuleSet>,
     entries: Vec<Entry>,
     /// By vendor and host: a keyed hash of the first credential. In memory only.
-    first: Mutex<HashMap<(String, String), u64>>,
+    first: Arc<Mutex<HashMap<(String, String), u64>>>,
     hasher: RandomState,
 }
 
@@ -56,7 +56,13 @@ impl Audience {
     /// The vendor table of `rules` and the operator's own entries.
     pub fn new(rules: Arc<RuleSet>, entries: &[Entry]) -> Self {
         let entries = entries.iter().map(|e| Entry { host: normal(&e.host).to_owned(), ..e.clone() }).collect();
-        Self { rules, entries, first: Mutex::default(), hasher: RandomState::new() }
+        Self { rules, entries, first: Arc::default(), hasher: RandomState::new() }
+    }
+
+    /// The same with these rules and entries; it remembers what this one does.
+    #[must_use]
+    pub fn succeeded_by(&self, rules: Arc<RuleSet>, entries: &[Entry]) -> Self {
+        Self { first: Arc::clone(&self.first), hasher: self.hasher.clone(), ..Self::new(rules, entries) }
     }
 
     /// Forgets the credentials seen: what comes next comes from somewhere else.

@@ -178,6 +178,12 @@ impl Rule {
         self.groups.again
     }
 
+    /// Whether it finds what `other` finds, with the same severity, for the same vendors.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let exact = |rule: &Self| (rule.regex.as_str().to_owned(), rule.except.as_ref().map(|e| e.as_str().to_owned()));
+        self.data == other.data && exact(self) == exact(other)
+    }
+
     pub(crate) fn data(&self) -> &RuleData {
         &self.data
     }

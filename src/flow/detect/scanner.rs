@@ -71,6 +71,18 @@ impl Detector {
         })
     }
 
+    /// One with these rules, bounds and audiences, that knows and remembers what this one does.
+    pub fn succeeded_by(&self, rules: Arc<RuleSet>, limits: Limits, audience: &[audience::Entry]) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            matcher: Matcher::new(Arc::clone(&rules)),
+            audience: self.audience.succeeded_by(Arc::clone(&rules), audience),
+            known: Arc::clone(&self.known),
+            rules,
+            own_token: self.own_token.clone(),
+        })
+    }
+
     /// The bounds.
     pub fn limits(&self) -> &Limits {
         &self.limits

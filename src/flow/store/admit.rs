@@ -37,6 +37,12 @@ impl Admission {
         Self { max_bytes, firsts: HashSet::new(), hasher: RandomState::new(), refused: false }
     }
 
+    /// From here on the log is bounded so.
+    pub(super) fn rebound(&mut self, max_bytes: u64) {
+        self.max_bytes = max_bytes;
+        self.refused = false;
+    }
+
     /// Remembers a finding that is in the log.
     pub(super) fn seen(&mut self, record: &FindingRecord) {
         if self.firsts.len() < MAX_FIRSTS {

@@ -44,6 +44,16 @@ impl Folds {
         Self { length, max_open: max_open.max(1), open: HashMap::new(), order: VecDeque::new() }
     }
 
+    /// From here on windows last so long, and so many are open; the folds of those too many are returned.
+    pub(super) fn rebound(&mut self, length: Duration, max_open: usize) -> Vec<EventBody> {
+        (self.length, self.max_open) = (length, max_open.max(1));
+        let mut folds = Vec::new();
+        while self.open.len() > self.max_open {
+            folds.extend(self.close_oldest());
+        }
+        folds
+    }
+
     /// Counts a sighting if a window for it is open. Close what has lasted first.
     pub(super) fn sighting(&mut self, key: &Key) -> bool {
         self.open.get_mut(key).map(|window| window.more += 1).is_some()

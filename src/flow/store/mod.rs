@@ -166,6 +166,15 @@ impl Store {
         self.retain(now, at);
     }
 
+    /// From here on these bounds. What no longer fits goes as it would have: announced and signed first.
+    pub fn rebound(&mut self, bounds: Bounds, now: Timestamp, at: Instant) {
+        self.bounds = bounds;
+        self.admission.rebound(bounds.retention.max_bytes);
+        let folds = self.folds.rebound(bounds.fold_window, bounds.fold_open_max);
+        self.wait_for_log_all(folds, now, at);
+        self.settle(now, at);
+    }
+
     /// The end of a run: closes every window, so that no sighting is lost.
     pub fn close_windows(&mut self, now: Timestamp, at: Instant) {
         self.failing = false;

@@ -520,3 +520,104 @@ fn a_torn_end_above_the_signed_head_heals_and_one_at_it_does_not() {
     assert_eq!(rig.result(false), VerdictResult::NotAuthentic);
     assert_eq!(fs::read(rig.log()).unwrap(), whole[..whole.len() - 1], "left as it was");
 }
+
+/// A finding of this value.
+fn found(recorder: &mut Recorder, rig: &Rig, value: &str) -> Finding {
+    use crate::flow::{
+        capture::Route,
+        detect::{Hit, Named, rule::RuleSet},
+    };
+    let rules = RuleSet::embedded();
+    let route = Route {
+        protocol: posture::Protocol::Http,
+        host: "a.test".into(),
+        port: 80,
+        source: [127, 0, 0, 1].into(),
+        names_agree: true,
+        verified_tls: false,
+    };
+    let hit = Hit {
+        rule: Named::Rule(&rules.rules()[0]),
+        matched: value.as_bytes(),
+        severity: Severity::High,
+        direction: posture::Direction::Outbound,
+        placement: posture::Placement::Body,
+        encoding: &[],
+        route: &route,
+        expected: false,
+    };
+    let finding = recorder.redactor.finding(&hit, rig.now);
+    recorder.found(&finding, rig.now, rig.at);
+    finding
+}
+
+fn suppression(of: &Finding) -> Suppression {
+    let covers = crate::flow::suppress::Covers::Fingerprint(of.fingerprint().clone());
+    Suppression { covers, reason: "a test".into(), until: "2999-01-01".parse().unwrap() }
+}
+
+#[test]
+fn a_suppressed_finding_is_counted_and_attested_and_not_written() {
+    let mut rig = Rig::new();
+    let known = found(&mut rig.begin(), &Rig::new(), "known");
+    rig.config.suppress = vec![suppression(&known)];
+    rig.new_process();
+    let mut recorder = rig.begin();
+    let before = rig.export(&mut recorder);
+    found(&mut recorder, &rig, "known");
+    found(&mut recorder, &rig, "known");
+    found(&mut recorder, &rig, "another");
+    let posture = rig.export(&mut recorder);
+    assert_eq!((posture.counts.findings, posture.counts.folded), (before.counts.findings + 1, 0));
+    assert_eq!(posture.attested.suppressed, 2);
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+    let status = recorder.status(rig.now, rig.at);
+    assert_eq!((status.suppressions[0].findings, status.suppressions[0].expired), (2, false));
+    drop(recorder);
+    rig.new_process();
+    assert_eq!(rig.export(&mut rig.begin()).attested.suppressed, 2, "since genesis");
+}
+
+#[test]
+fn a_reload_is_in_the_log_with_both_hashes_and_attested_at_once() {
+    use crate::flow::detect::{Detector, Limits};
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    let before = rig.export(&mut recorder);
+    assert!(recorder.due() > rig.at);
+    let known = found(&mut recorder, &rig, "known");
+    let config = Config {
+        suppress: vec![suppression(&known)],
+        export_every: Duration::from_secs(5),
+        fold_open_max: 1,
+        ..rig.config.clone()
+    };
+    let told = Reloaded { at: rig.now, changed: true, error: None, needs_restart: Vec::new(), weakened: Vec::new() };
+    let detector = Detector::new(Limits::default(), &[], None);
+    let weakened = config.weaker_than(&rig.config);
+    let applied =
+        Applied { config, detector: Arc::clone(&detector), redactor: Arc::clone(&recorder.redactor), weakened };
+    recorder.reloaded(told.clone(), Some(Box::new(applied)), rig.now, rig.at);
+    assert!(recorder.due() <= rig.at, "exported at once");
+    let posture = rig.export(&mut recorder);
+    assert_eq!(posture.period_seconds, 5);
+    assert_ne!(posture.config_sha256, before.config_sha256);
+    assert_eq!(posture.pattern_set, detector.pattern_set());
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+    let events = rig.events();
+    let Some(EventBody::Reload(event)) = events.iter().find(|e| matches!(e, EventBody::Reload(_))) else {
+        panic!("a reload event")
+    };
+    assert_eq!((&event.previous_config_sha256, &event.config_sha256), (&before.config_sha256, &posture.config_sha256));
+    assert_eq!(event.previous_pattern_set_sha256, before.pattern_set.sha256);
+    let words: Vec<_> = event.weakened.iter().map(posture::Word::as_str).collect();
+    assert_eq!(words, ["fold", "suppress"]);
+    found(&mut recorder, &rig, "known");
+    rig.pass(5);
+    assert_eq!(rig.export(&mut recorder).attested.suppressed, 1);
+
+    let refused = Reloaded { changed: false, error: Some("why".into()), ..told };
+    recorder.reloaded(refused.clone(), None, rig.now, rig.at);
+    assert_eq!(recorder.status(rig.now, rig.at).reload, Some(refused));
+    assert_eq!(rig.export(&mut recorder).config_sha256, posture.config_sha256, "the one before stays");
+}

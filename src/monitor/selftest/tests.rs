@@ -68,6 +68,7 @@ impl Rig {
         let (sender, found) = mpsc::channel(16);
         let redactor = Arc::new(Redactor::new(&[7; 32]));
         let canary = canary(detector.rules()).unwrap();
+        let (detector, redactor) = (InForce::new(detector), InForce::new(redactor));
         let bench = Bench { detector, redactor, signs: Arc::clone(&signs), found: sender };
         let mut settings = ProxySettings::new(TOKEN.to_owned().into());
         settings.inspection = inspect.then(inspection);
@@ -228,7 +229,8 @@ async fn a_failed_test_makes_the_monitor_degraded_and_a_stopped_one_says_nothing
         if stopping {
             shutdown.cancel();
         }
-        let tests = Tests { detector, prober, desk: desk.clone(), period: LIMIT, shutdown: shutdown.clone() };
+        let (detector, period) = (InForce::new(detector), InForce::new(Arc::new(LIMIT)));
+        let tests = Tests { detector, prober, desk: desk.clone(), period, shutdown: shutdown.clone() };
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let thread = thread::spawn(move || tests.attend(&runtime));
         let status = loop {

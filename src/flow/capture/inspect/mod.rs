@@ -28,7 +28,10 @@ use hudsucker::{
     },
 };
 use posture::UnscannedReason;
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -46,7 +49,7 @@ const SESSIONS: usize = 1024;
 pub struct Inspection {
     leaves: Arc<Leaves>,
     client: Arc<ClientConfig>,
-    pass_through: Arc<[String]>,
+    pass_through: Arc<RwLock<Vec<String>>>,
     providers: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
@@ -67,7 +70,16 @@ impl Inspection {
             return Err(CaError::NoRoots);
         }
         let client = Arc::new(trusting(store)?);
-        Ok(Self { leaves, client, pass_through: pass_through.into(), providers })
+        Ok(Self { leaves, client, pass_through: Arc::new(RwLock::new(pass_through)), providers })
+    }
+
+    /// From here on these hosts (exact, in lower case) are not inspected, and no others.
+    pub fn pass_through(&self, hosts: Vec<String>) {
+        *self.pass_through.write().unwrap_or_else(PoisonError::into_inner) = hosts;
+    }
+
+    fn passes_through(&self, host: &str) -> bool {
+        self.pass_through.read().unwrap_or_else(PoisonError::into_inner).iter().any(|name| name == host)
     }
 
     /// The authority that signs now.
@@ -111,7 +123,7 @@ impl Inspector {
 
     /// Why a connection is not to be opened, if it is not.
     fn closed(&self, host: &str, shape: u64) -> Option<UnscannedReason> {
-        if self.inspection.pass_through.iter().any(|name| name == host) {
+        if self.inspection.passes_through(host) {
             return Some(UnscannedReason::PassThrough);
         }
         let may_fall_back = !(self.inspection.providers)(host);

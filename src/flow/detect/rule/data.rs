@@ -47,7 +47,7 @@ impl RuleFile {
 }
 
 /// One rule as it stands in its file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleData {
     /// Its name under the family.
