@@ -3,14 +3,19 @@
 use super::{Request, Response, address::Address};
 use crate::home::Home;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use std::{fs, io, os::unix::net, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    os::unix::{fs::MetadataExt, net},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
     sync::{Semaphore, mpsc, oneshot, watch},
-    time::timeout,
+    time::{MissedTickBehavior, interval, timeout},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// No request comes near it.
 const MAX_REQUEST_BYTES: u64 = 4096;
@@ -39,6 +44,8 @@ pub(crate) struct Ears {
 /// The socket, listening.
 pub(crate) struct Server {
     listener: UnixListener,
+    /// Of the name it was bound to.
+    inode: u64,
 }
 
 impl Server {
@@ -57,15 +64,27 @@ impl Server {
         rustix::net::bind(&socket, &SocketAddrUnix::new(address.path())?)?;
         rustix::net::listen(&socket, 128)?;
         let listener = UnixListener::from_std(net::UnixListener::from(socket))?;
-        Ok(Self { listener })
+        let inode = fs::symlink_metadata(address.path())?.ino();
+        Ok(Self { listener, inode })
     }
 
-    /// Serves until dropped.
-    pub(crate) async fn serve(&self, ears: Ears) {
+    /// Serves until dropped. A socket whose name was removed gets another, until the end has begun.
+    pub(crate) async fn serve(mut self, home: Home, ears: Ears, ending: CancellationToken) {
         let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let Ok(place) = Arc::clone(&clients).acquire_owned().await else { return };
-            match self.listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = second.tick() => {
+                    if !ending.is_cancelled() && !self.is_named(&home) && let Ok(again) = Self::bind(&home) {
+                        self = again;
+                    }
+                    continue;
+                }
+            };
+            match accepted {
                 Ok((client, _)) => {
                     let ears = ears.clone();
                     tokio::spawn(async move {
@@ -78,6 +97,12 @@ impl Server {
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
+    }
+}
+
+impl Server {
+    fn is_named(&self, home: &Home) -> bool {
+        fs::symlink_metadata(home.control_socket()).is_ok_and(|found| found.ino() == self.inode)
     }
 }
 

@@ -2,7 +2,7 @@ use super::{server::*, *};
 use crate::home::Home;
 use std::{io::Write, os::unix::fs::PermissionsExt, time::Duration};
 use tokio::sync::{mpsc, watch};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -14,7 +14,8 @@ fn served(name: &str, answer: Option<Response>, body: impl FnOnce(&Home, watch::
     let (asked, mut requests) = mpsc::channel::<Asked>(4);
     let (leases, held) = watch::channel(Leases::default());
     let server = runtime.block_on(async { Server::bind(&home) }).unwrap();
-    runtime.spawn(async move { server.serve(Ears { asked, leases, answering: TaskTracker::new() }).await });
+    let ears = Ears { asked, leases, answering: TaskTracker::new() };
+    runtime.spawn(server.serve(home.clone(), ears, CancellationToken::new()));
     runtime.spawn(async move {
         while let Some(asked) = requests.recv().await {
             if let Some(answer) = &answer {

@@ -2,8 +2,10 @@
 
 use super::{Home, HomeError, file};
 use std::{
-    fs::{File, TryLockError},
+    fs::{File, Metadata, TryLockError},
     io::{Read, Seek, Write},
+    os::unix::fs::MetadataExt,
+    path::Path,
 };
 
 /// Held by the one process that may write in the state folder; free again when dropped, or when the process dies.
@@ -14,7 +16,7 @@ pub struct Lock {
     file: File,
     nonce: String,
     // `None` on a file system that locks no folders.
-    _folder: Option<File>,
+    folder: Option<File>,
 }
 
 impl Lock {
@@ -40,7 +42,34 @@ impl Lock {
         let stamp =
             Stamp { pid: std::process::id(), nonce: nonce().map_err(HomeError::io("make a nonce for", &path))? };
         stamp.write(&mut file).map_err(HomeError::io("write", &path))?;
-        Ok(Self { file, nonce: stamp.nonce, _folder: folder })
+        Ok(Self { file, nonce: stamp.nonce, folder })
+    }
+
+    /// Takes the lock again where its file, or the state folder, was removed under the holder.
+    ///
+    /// # Errors
+    /// [`HomeError::Held`] when somebody was faster; what the system says otherwise.
+    pub fn keep(&mut self, home: &Home) -> Result<(), HomeError> {
+        let (path, root) = (home.lock_file(), home.root());
+        if is_at(&self.file, &path) && self.folder.as_ref().is_none_or(|folder| is_at(folder, root)) {
+            return Ok(());
+        }
+        super::make_folder(root, 0o700)?;
+        super::make_folder(&home.run_dir(), 0o700)?;
+        let held = |_| HomeError::Held { path: root.to_owned(), pid: None };
+        let folder = File::open(root).map_err(HomeError::io("open", root))?;
+        if self.folder.as_ref().is_some_and(|ours| !is_at(ours, root)) {
+            folder.try_lock().map_err(held)?;
+            self.folder = Some(folder);
+        }
+        if !is_at(&self.file, &path) {
+            let mut file = file::open(&path, file::PRIVATE, false).map_err(HomeError::io("open", &path))?;
+            file.try_lock().map_err(held)?;
+            let stamp = Stamp { pid: std::process::id(), nonce: self.nonce.clone() };
+            stamp.write(&mut file).map_err(HomeError::io("write", &path))?;
+            self.file = file;
+        }
+        Ok(())
     }
 
     /// A number of this holding alone: what carries it was written by the holder.
@@ -77,6 +106,12 @@ impl Stamp {
         file.rewind()?;
         writeln!(file, "{} {}", self.pid, self.nonce)
     }
+}
+
+/// Whether a path leads to what is open.
+fn is_at(open: &File, path: &Path) -> bool {
+    let same = |open: Metadata, named: Metadata| (open.dev(), open.ino()) == (named.dev(), named.ino());
+    open.metadata().is_ok_and(|open| path.symlink_metadata().is_ok_and(|named| same(open, named)))
 }
 
 fn nonce() -> std::io::Result<String> {

@@ -9,7 +9,7 @@ use crate::{
     home::{Home, Lock, Running},
 };
 use posture::Ended;
-use std::{sync::PoisonError, thread::JoinHandle, time::Duration};
+use std::{convert::Infallible, sync::PoisonError, thread::JoinHandle, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{sleep, timeout},
@@ -27,6 +27,8 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct RunningMonitor {
     pub(super) home: Home,
     pub(super) lock: Lock,
+    /// What `run/monitor.json` says.
+    pub(super) running: Running,
     /// Its bundle goes with it, if it is this run's alone.
     pub(super) _inspecting: Option<Inspecting>,
     pub(super) desk: Desk,
@@ -43,7 +45,7 @@ impl RunningMonitor {
         let (leases, held) = watch::channel(Leases::default());
         let answering = TaskTracker::new();
         let ears = Ears { asked, leases, answering: answering.clone() };
-        let listening = tokio::spawn(async move { control.serve(ears).await });
+        let listening = tokio::spawn(control.serve(self.home.clone(), ears, self.shutdown.clone()));
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(answer(requests, self.desk.clone(), stop));
 
@@ -52,6 +54,7 @@ impl RunningMonitor {
             Ok(reply) = stopped => (Ended::OperatorStop, Some(reply)),
             () = signals.end() => (Ended::Signal, None),
             () = last_lease(held), if options.until_last_lease => (Ended::RunFinished, None),
+            never = keep(&self.home, &mut self.lock, &self.running) => match never {},
             _ = &mut self.serving => {
                 tracing::error!("the proxy ended by itself");
                 (Ended::Unclean, None)
@@ -90,6 +93,17 @@ impl RunningMonitor {
         match exported {
             Ok(export) => Response { ended: Some(ended), export: Some(export), ..Response::done() },
             Err(why) => Response::failed(why),
+        }
+    }
+}
+
+/// Sees to it that other commands find this monitor, also after somebody tidied `run/` away.
+async fn keep(home: &Home, lock: &mut Lock, running: &Running) -> Infallible {
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let kept = lock.keep(home).is_ok();
+        if kept && home.running().as_ref() != Some(running) && running.write(home).is_ok() {
+            tracing::warn!("run/ was removed, and made again");
         }
     }
 }

@@ -221,9 +221,8 @@ pub fn run_with(
     let prober = proxy.prober().map_err(MonitorError::io("find the proxy's address"))?;
     let control = Server::bind(&home).map_err(MonitorError::io("make the control socket"))?;
     let running = Running::new(&lock, listen, run_id.clone(), clock::now());
-    Running { inspection: inspecting.as_ref().map(Inspecting::told), ..running }
-        .write(&home)
-        .map_err(MonitorError::io("write run/monitor.json"))?;
+    let running = Running { inspection: inspecting.as_ref().map(Inspecting::told), ..running };
+    running.write(&home).map_err(MonitorError::io("write run/monitor.json"))?;
 
     let (desk, found, inbox) = desk::open();
     let shutdown = CancellationToken::new();
@@ -278,9 +277,10 @@ pub fn run_with(
         runtime.spawn(reloader.attend(hangup));
     }
 
-    let running =
-        RunningMonitor { home, lock, _inspecting: inspecting, desk, serving, shutdown, scanners, recorder, drain };
-    let ended = runtime.block_on(running.until_the_end(signals, control, options));
+    let _inspecting = inspecting;
+    let monitor =
+        RunningMonitor { home, lock, running, _inspecting, desk, serving, shutdown, scanners, recorder, drain };
+    let ended = runtime.block_on(monitor.until_the_end(signals, control, options));
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ended)
 }

@@ -347,3 +347,25 @@ fn a_hangup_reloads_what_is_sound_and_keeps_what_was_when_it_is_not() {
     assert_eq!(log.matches("{\"reload\":").count(), 1, "{log}");
     assert_eq!(place.run(&["verify", "--accept-stopped"]).code, 0);
 }
+
+#[test]
+fn a_monitor_whose_run_folder_was_tidied_away_is_found_again() {
+    let place = Watched::new();
+    let pid = place.run(&["start", "--background", "--json"]).json()["pid"].clone();
+    let run = place.0.home().join("run");
+    for _ in 0..2 {
+        fs::remove_dir_all(&run).unwrap();
+        let again = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while place.run(&["status"]).code != 0 || !run.join("monitor.json").exists() {
+            assert!(std::time::Instant::now() < again, "it is not found");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_eq!(place.status()["pid"], pid);
+        let second = place.run(&["start"]);
+        assert_eq!(second.code, 1, "{}", second.err);
+        assert!(second.err.contains(&format!("process {pid}")), "{}", second.err);
+    }
+    let stopped = place.run(&["stop", "--json"]).json();
+    assert_eq!((stopped["pid"].clone(), stopped["ended"].as_str()), (pid, Some("operator_stop")));
+    assert!(!run.join("control.sock").exists() && !run.join("monitor.json").exists());
+}
