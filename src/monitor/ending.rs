@@ -30,7 +30,7 @@ pub(super) struct RunningMonitor {
     /// What `run/monitor.json` says.
     pub(super) running: Running,
     /// Its bundle goes with it, if it is this run's alone.
-    pub(super) _inspecting: Option<Inspecting>,
+    pub(super) inspecting: Option<Inspecting>,
     pub(super) desk: Desk,
     pub(super) serving: tokio::task::JoinHandle<()>,
     pub(super) shutdown: CancellationToken,
@@ -89,6 +89,7 @@ impl RunningMonitor {
         let _ = timeout(Duration::from_secs(1), over(std::slice::from_ref(&self.recorder))).await;
         Running::remove(&self.home);
         server::unlink(&self.home);
+        drop(self.inspecting);
         drop(self.lock);
         match exported {
             Ok(export) => Response { ended: Some(ended), export: Some(export), ..Response::done() },

@@ -220,8 +220,8 @@ pub fn run_with(
     let load = proxy.load();
     let prober = proxy.prober().map_err(MonitorError::io("find the proxy's address"))?;
     let control = Server::bind(&home).map_err(MonitorError::io("make the control socket"))?;
-    let running = Running::new(&lock, listen, run_id.clone(), clock::now());
-    let running = Running { inspection: inspecting.as_ref().map(Inspecting::told), ..running };
+    let inspection = inspecting.as_ref().map(Inspecting::told);
+    let running = Running { inspection, ..Running::new(&lock, listen, run_id.clone(), clock::now()) };
     running.write(&home).map_err(MonitorError::io("write run/monitor.json"))?;
 
     let (desk, found, inbox) = desk::open();
@@ -277,9 +277,8 @@ pub fn run_with(
         runtime.spawn(reloader.attend(hangup));
     }
 
-    let _inspecting = inspecting;
     let monitor =
-        RunningMonitor { home, lock, running, _inspecting, desk, serving, shutdown, scanners, recorder, drain };
+        RunningMonitor { home, lock, running, inspecting, desk, serving, shutdown, scanners, recorder, drain };
     let ended = runtime.block_on(monitor.until_the_end(signals, control, options));
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ended)
