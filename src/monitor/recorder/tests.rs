@@ -559,9 +559,9 @@ fn suppression(of: &Finding) -> Suppression {
 #[test]
 fn a_suppressed_finding_is_counted_and_attested_and_not_written() {
     let mut rig = Rig::new();
-    let known = found(&mut rig.begin(), &Rig::new(), "known");
+    let elsewhere = Rig::new();
+    let known = found(&mut elsewhere.begin(), &elsewhere, "known");
     rig.config.suppress = vec![suppression(&known)];
-    rig.new_process();
     let mut recorder = rig.begin();
     let before = rig.export(&mut recorder);
     found(&mut recorder, &rig, "known");
