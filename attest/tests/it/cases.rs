@@ -13,6 +13,9 @@ use std::{
     thread,
 };
 
+/// Of the folders damaged at random, of which there are many, one in so many is kept.
+const RANDOM: u64 = 4;
+
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// Keeps the state folder `home`.
@@ -20,6 +23,9 @@ pub(crate) fn keep(home: &Path, options: &Options, report: &Report) {
     let Some(cases) = env::var_os("HTG_CASES").map(PathBuf::from) else { return };
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let test = thread::current().name().unwrap_or("test").replace("::", ".");
+    if test.contains("never_verifies") && !number.is_multiple_of(RANDOM) {
+        return;
+    }
     let case = cases.join(format!("{number:06}-{test}"));
     fs::create_dir_all(&case).unwrap();
     assert!(Command::new("cp").arg("-a").arg(home).arg(case.join("home")).status().unwrap().success());

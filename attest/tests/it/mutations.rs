@@ -1,6 +1,6 @@
 //! A good folder, damaged at random: nothing that differs in what is signed ever verifies.
 //!
-//! `HTG_MUTATIONS=10000 cargo test --release -p attest --test it mutations` is the long run: a minute.
+//! `HTG_MUTATIONS=10000 cargo test -p attest --test it mutations` is the long run: two minutes.
 
 use crate::support::{Home, answer, key, put, settled};
 use attest::{Anchor, Folder, verify};
@@ -12,7 +12,7 @@ use proptest::{
 };
 use std::{env, fs, path::PathBuf};
 
-/// Damages done to one folder at a time, in the short run. Together they take some seconds.
+/// Damages done to one folder at a time, in the short run. Together they take ten seconds.
 const DAMAGES: u32 = 1_000;
 
 /// One thing somebody does to a file, or to two.

@@ -11,13 +11,14 @@ use std::sync::LazyLock;
 
 /// The keys whose seeds are 32 times the bytes `01` and `02`.
 static KEYS: LazyLock<[SigningKey; 2]> = LazyLock::new(|| {
-    let seed =
-        |digits| format!("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA{digits}\n-----END PRIVATE KEY-----\n");
     let texts = [
-        seed("EBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"),
-        seed("ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC"),
+        "MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB",
+        "MC4CAQAwBQYDK2VwBCIEIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC",
     ];
-    texts.map(|pem| SigningKey::from_pem(&pem).expect("a key"))
+    texts.map(|digits| {
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{digits}\n-----END PRIVATE KEY-----\n");
+        SigningKey::from_pem(&pem).expect("a key")
+    })
 });
 
 /// The first line, with the signatures it lacks.
@@ -36,6 +37,9 @@ fn signed(line: &[u8]) -> Option<Vec<u8>> {
 
 fn look(bytes: &[u8]) {
     let Ok(rotations) = Rotations::read(bytes) else { return };
+    if bytes.is_empty() {
+        return;
+    }
     let lines: Vec<_> = bytes.split_inclusive(|b| *b == b'\n').collect();
     assert_eq!(rotations.statements().len(), lines.len());
     for (statement, line) in rotations.statements().iter().zip(lines) {
@@ -43,8 +47,9 @@ fn look(bytes: &[u8]) {
         assert_eq!(read, *statement);
     }
     for key in &*KEYS {
-        let ring = rotations.keyring(&key.public());
-        ring.iter().for_each(|ring| drop((ring.signer(0), ring.signer(u64::MAX))));
+        if let Some(ring) = rotations.keyring(&key.public()) {
+            assert_ne!(ring.signer(0), ring.signer(u64::MAX), "the last key is not the first");
+        }
     }
 }
 
