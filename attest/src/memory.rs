@@ -125,12 +125,12 @@ impl Seen<'_> {
         if posture.install_id != then.install_id {
             return Err(MemoryError::MemoryInstall);
         }
-        if let Some(key_id) = [&then.anchor_key_id, &then.newest_key_id].into_iter().find(|id| !ring.has(id)) {
-            return Err(MemoryError::MemoryKey { key_id: key_id.clone() });
-        }
         let (sequence, remembered) = (posture.sequence, then.sequence);
         if sequence < remembered {
             return Err(MemoryError::MemoryRolledBack { sequence, remembered });
+        }
+        if let Some(key_id) = [&then.anchor_key_id, &then.newest_key_id].into_iter().find(|id| !ring.has(id)) {
+            return Err(MemoryError::MemoryKey { key_id: key_id.clone() });
         }
         let same = if sequence == remembered { Some(self.posture_sha256) } else { self.then_sha256 };
         if same.is_some_and(|sha256| *sha256 != then.posture_sha256) {

@@ -154,6 +154,16 @@ impl Rotations {
         &self.statements
     }
 
+    /// The key that signs now; `None` without statements.
+    pub fn newest(&self) -> Option<&PublicKey> {
+        self.keys.last()
+    }
+
+    /// The key it took over from.
+    pub fn before_newest(&self) -> Option<&PublicKey> {
+        self.keys.iter().nth_back(1)
+    }
+
     /// The number the next statement gets.
     pub fn next_number(&self) -> u64 {
         self.statements.len() as u64 + 1

@@ -137,6 +137,12 @@ impl KeyError {
         Self::In { path: path.to_owned(), source: Box::new(self) }
     }
 
+    /// True when the file may not be written by us, or by nobody.
+    pub fn is_denied(&self) -> bool {
+        let denied = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];
+        matches!(self, Self::Io { source, .. } if denied.contains(&source.kind()))
+    }
+
     /// True when the file was simply not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)

@@ -8,6 +8,7 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 /// No key file is larger, in bytes.
@@ -29,17 +30,41 @@ pub fn create_public(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     create(path, 0o644, bytes)
 }
 
-// Under its name a key is whole or not there: half a one, left by a process that was killed, would be refused for good.
+/// Puts a file everybody can read (0644, less the umask) in the place of whatever has the name: a reader sees all of the
+/// old or all of the new.
+///
+/// # Errors
+/// [`KeyError::Io`].
+pub fn replace_public(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let draft = draft(path, 0o644, bytes)?;
+    draft.persist(path).map_err(|e| KeyError::io("replace", path)(e.error))?;
+    sync_parent(path)
+}
+
 fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeyError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let draft = tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(folder);
-    let mut draft = draft.map_err(KeyError::io("create", path))?;
-    draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(KeyError::io("write", path))?;
-    draft.persist_noclobber(path).map_err(|e| match e.error.kind() {
+    draft(path, mode, bytes)?.persist_noclobber(path).map_err(|e| match e.error.kind() {
         io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
         _ => KeyError::io("create", path)(e.error),
     })?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(KeyError::io("write", path))
+    sync_parent(path)
+}
+
+// Under its name a key is whole or not there: half a one, left by a process that was killed, would be refused for good.
+fn draft(path: &Path, mode: u32, bytes: &[u8]) -> Result<NamedTempFile, KeyError> {
+    let draft =
+        tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(parent(path));
+    let mut draft = draft.map_err(KeyError::io("create", path))?;
+    draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(KeyError::io("write", path))?;
+    Ok(draft)
+}
+
+/// Makes the names in the folder of `path` as durable as its files.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), KeyError> {
+    File::open(parent(path)).and_then(|folder| folder.sync_all()).map_err(KeyError::io("write", path))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Reads a secret, if it is a regular file of ours that nobody else can reach, of at most [`MAX_BYTES`].

@@ -45,9 +45,22 @@ impl KeyFolder {
     /// [`KeyError::In`] or [`KeyError::Corrupt`] for a file that holds something else, and those of
     /// [`file::read_private`] and [`file::create_private`]. Nothing that exists is replaced.
     pub fn open_or_create(keys_dir: &Path, public_pem: &Path) -> Result<(Self, Created), KeyError> {
+        Self::open_or_create_after(keys_dir, public_pem, None)
+    }
+
+    /// As [`KeyFolder::open_or_create`], of a signing key that took over from `old`: the trust anchor may still be that
+    /// one, until something signed by the new key is out.
+    ///
+    /// # Errors
+    /// As [`KeyFolder::open_or_create`].
+    pub fn open_or_create_after(
+        keys_dir: &Path,
+        public_pem: &Path,
+        old: Option<&PublicKey>,
+    ) -> Result<(Self, Created), KeyError> {
         let mut created = Created::default();
         check_folder(keys_dir)?;
-        let signing_key = signing_key(&keys_dir.join("signing.key.pem"), public_pem, &mut created)?;
+        let signing_key = signing_key(&private_path(keys_dir), public_pem, old, &mut created)?;
         let path = keys_dir.join(FingerprintKey::FILE);
         let text = secret(&path, &mut created.fingerprint_key, |bytes| HEXLOWER.encode(bytes) + "\n")?;
         let fingerprint_key = FingerprintKey::from_file(path, &text)?;
@@ -75,13 +88,26 @@ fn check_folder(path: &Path) -> Result<(), KeyError> {
     file::check_reach(path, &found, 0o550)
 }
 
-fn signing_key(private: &Path, public: &Path, created: &mut Created) -> Result<SigningKey, KeyError> {
+/// Where the signing key is.
+pub(crate) fn private_path(keys_dir: &Path) -> PathBuf {
+    keys_dir.join("signing.key.pem")
+}
+
+pub(crate) fn read_signing(private: &Path) -> Result<SigningKey, KeyError> {
+    let pem = file::read_private(private)?;
+    let pem = std::str::from_utf8(&pem).map_err(|_| KeyError::PrivateKeyForm.within(private))?;
+    SigningKey::from_pem(pem).map_err(|e| e.within(private))
+}
+
+fn signing_key(
+    private: &Path,
+    public: &Path,
+    old: Option<&PublicKey>,
+    created: &mut Created,
+) -> Result<SigningKey, KeyError> {
     let anchor = optional(file::read_public(public))?;
-    let key = match (optional(file::read_private(private))?, &anchor) {
-        (Some(pem), _) => {
-            let pem = std::str::from_utf8(&pem).map_err(|_| KeyError::PrivateKeyForm.within(private))?;
-            SigningKey::from_pem(pem).map_err(|e| e.within(private))?
-        }
+    let key = match (optional(read_signing(private))?, &anchor) {
+        (Some(key), _) => key,
         (None, Some(_)) => {
             return Err(KeyError::MissingPrivate { private: private.to_owned(), public: public.to_owned() });
         }
@@ -97,7 +123,9 @@ fn signing_key(private: &Path, public: &Path, created: &mut Created) -> Result<S
             file::create_public(public, key.public().to_pem().as_bytes())?;
             created.public_key = true;
         }
-        Some(anchor) if anchor != key.public() => return Err(mismatch(private, &key.public(), public, &anchor)),
+        Some(anchor) if anchor != key.public() && Some(&anchor) != old => {
+            return Err(mismatch(private, &key.public(), public, &anchor));
+        }
         Some(_) => {}
     }
     Ok(key)
@@ -122,7 +150,7 @@ fn secret(path: &Path, made: &mut bool, spell: fn(&[u8]) -> String) -> Result<Ze
     Ok(text)
 }
 
-fn optional<T>(read: Result<T, KeyError>) -> Result<Option<T>, KeyError> {
+pub(crate) fn optional<T>(read: Result<T, KeyError>) -> Result<Option<T>, KeyError> {
     match read {
         Err(e) if e.is_not_found() => Ok(None),
         other => other.map(Some),

@@ -9,6 +9,7 @@
 //! | `signature` | [`Signature`] and its one line of base64 |
 //! | [`file`](mod@file) | files made with their final mode, and refused when others can reach them |
 //! | `folder` | [`KeyFolder`]: the three secrets of an installation |
+//! | `swap` | [`KeySwap`]: one signing key in the place of another |
 //! | `error` | [`KeyError`]: a variant for each thing to act on |
 
 mod error;
@@ -16,8 +17,10 @@ pub mod file;
 mod folder;
 mod key;
 mod signature;
+mod swap;
 
 pub use error::KeyError;
 pub use folder::{Created, FingerprintKey, KeyFolder, ProxyToken};
 pub use key::{KeyId, PublicKey, SigningKey};
 pub use signature::Signature;
+pub use swap::KeySwap;

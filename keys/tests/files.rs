@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use keys::{Created, KeyError, KeyFolder, SigningKey, file};
+use keys::{Created, KeyError, KeyFolder, KeySwap, SigningKey, file};
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
@@ -227,4 +227,76 @@ fn a_token_matches_itself_alone() {
     for bad in ["", &token[1..], &format!("{token}A"), &other] {
         assert!(!folder.proxy_token.matches(bad.as_bytes()));
     }
+}
+
+// === One key in the place of another ===
+
+fn swap(home: &Home) -> KeySwap {
+    KeySwap::new(&home.at("keys"), &home.at("signing.pub.pem"))
+}
+
+#[test]
+fn a_staged_key_is_in_no_use_until_it_is_taken_up() {
+    let home = Home::new();
+    let old = home.open().unwrap().0.signing_key.public();
+    let swap = swap(&home);
+    assert!(swap.staged().unwrap().is_none());
+    let next = swap.stage().unwrap().public();
+    assert_eq!(mode(&home.at("keys/signing.next.pem")), 0o600);
+    assert_eq!(swap.staged().unwrap().unwrap().public(), next);
+    assert_eq!(home.open().unwrap().0.signing_key.public(), old);
+    swap.discard().unwrap();
+    swap.discard().unwrap();
+    assert!(swap.staged().unwrap().is_none());
+    assert!(matches!(swap.take_up(), Err(KeyError::Io { .. })));
+    assert_eq!(home.open().unwrap().0.signing_key.public(), old);
+}
+
+#[test]
+fn a_key_left_waiting_is_replaced_by_another_one() {
+    let home = Home::new();
+    home.open().unwrap();
+    let first = swap(&home).stage().unwrap().public();
+    let second = swap(&home).stage().unwrap().public();
+    assert!(first != second);
+    assert_eq!(swap(&home).staged().unwrap().unwrap().public(), second);
+}
+
+#[test]
+fn a_key_taken_up_is_the_one_in_use_and_the_anchor_follows_when_it_is_put() {
+    let home = Home::new();
+    let old = home.open().unwrap().0.signing_key.public();
+    let swap = swap(&home);
+    let new = swap.stage().unwrap().public();
+    swap.take_up().unwrap();
+    assert_eq!(mode(&home.at("keys/signing.key.pem")), 0o600);
+    assert!(swap.anchor_differs(&new).unwrap());
+    // Between the two, only whoever knows of the old key takes them together.
+    assert!(matches!(home.refused("signing.pub.pem"), KeyError::Mismatch { .. }));
+    let between = |old| KeyFolder::open_or_create_after(&home.at("keys"), &home.at("signing.pub.pem"), Some(old));
+    assert_eq!(between(&old).unwrap().0.signing_key.public(), new);
+    assert!(matches!(between(&new), Err(KeyError::Mismatch { .. })));
+    swap.put_anchor(&new).unwrap();
+    assert_eq!(mode(&home.at("signing.pub.pem")) & 0o644, mode(&home.at("signing.pub.pem")));
+    assert!(!swap.anchor_differs(&new).unwrap());
+    assert_eq!(home.open().unwrap().0.signing_key.public(), new);
+    assert_eq!(fs::read_dir(home.at("keys")).unwrap().count(), 3, "the old key is gone");
+}
+
+#[test]
+fn a_waiting_key_others_could_reach_or_that_is_none_is_refused() {
+    let home = Home::new();
+    home.open().unwrap();
+    let path = home.at("keys/signing.next.pem");
+    swap(&home).stage().unwrap();
+    chmod(&path, 0o644);
+    assert!(matches!(swap(&home).staged(), Err(KeyError::Mode { .. })));
+    put(&path, "no key");
+    assert!(matches!(swap(&home).staged(), Err(KeyError::In { .. })));
+    fs::remove_file(&path).unwrap();
+    symlink("signing.key.pem", &path).unwrap();
+    assert!(matches!(swap(&home).staged(), Err(KeyError::Symlink { .. })));
+    // The link itself goes, and not what it leads to.
+    swap(&home).stage().unwrap();
+    home.open().unwrap();
 }

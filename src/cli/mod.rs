@@ -14,6 +14,7 @@ mod guardian_policy;
 mod keys;
 mod logging;
 mod man;
+mod memory;
 mod patterns;
 mod place;
 mod recover;

@@ -145,6 +145,7 @@ impl From<MonitorError> for Trouble {
         match error {
             MonitorError::Home(error) => error.into(),
             MonitorError::NothingYet
+            | MonitorError::NotRotated(_)
             | MonitorError::Recover(RecoverError::Nothing)
             | MonitorError::Ca(CaError::Missing { .. }) => Self::no(chain(&error)).hint(hint),
             _ => Self::io(chain(&error)).hint(hint),

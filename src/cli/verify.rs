@@ -1,7 +1,7 @@
 //! `verify`: is the guardian's last word authentic, current, and what the log says?
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, show, trouble};
+use super::{Answer, Trouble, memory::Kept, show, trouble};
 use crate::{
     clock, config,
     home::{self, Home},
@@ -31,6 +31,12 @@ pub(super) struct Args {
     /// The public key to trust, obtained apart from the folder
     #[arg(long, value_name = "PEM")]
     public_key: Option<PathBuf>,
+    /// What was verified before, kept on the reader's side: tells a folder that was set back or forked
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    memory: Option<PathBuf>,
+    /// Takes what contradicts the memory: you restored a backup, and it is remembered anew
+    #[arg(long, requires = "memory")]
+    accept_restore: bool,
     /// The state there should be: a state.json kept apart, or its SHA-256
     #[arg(long, value_name = "FILE|SHA256")]
     baseline: Option<String>,
@@ -64,10 +70,32 @@ fn verify(args: &Args, place: &Place) -> Result<Report, Trouble> {
         Err(source) => return Ok(Report::refused(Reason::Anchor { source })),
     };
     let baseline = args.baseline.as_deref().map(baseline).transpose()?;
+    let verified = args.dir.clone().map_or_else(|| place.home(), Ok)?;
+    let kept = args.memory.as_deref().map(|path| Kept::open(path, &verified)).transpose()?;
+    let report = look(args, place, pinned, baseline.as_ref(), kept.as_ref())?;
+    if let Some((kept, memory)) = kept.as_ref().zip(report.memory.as_ref()) {
+        kept.keep(memory)?;
+        if kept.memory.is_none() {
+            let (path, sequence) = (kept.path().display(), memory.sequence);
+            show::note(format_args!("{path} remembered nothing yet: it begins with posture number {sequence}"));
+        }
+    }
+    Ok(report)
+}
+
+fn look(
+    args: &Args,
+    place: &Place,
+    pinned: Option<Anchor>,
+    baseline: Option<&Baseline>,
+    kept: Option<&Kept>,
+) -> Result<Report, Trouble> {
     let options = |anchor| Options {
         max_age: args.max_age,
         accept_stopped: args.accept_stopped,
-        baseline: baseline.clone(),
+        baseline: baseline.cloned(),
+        remembered: kept.and_then(|kept| kept.memory.clone()),
+        accept_restore: args.accept_restore,
         ..Options::new(anchor, clock::now())
     };
     if let Some(dir) = &args.dir {
@@ -139,6 +167,9 @@ fn tell(report: &Report, json: bool) -> Result<(), Trouble> {
         show::line(format_args!("  log       records {} to {}", log.first_seq, log.next_seq.saturating_sub(1)))?;
         let folded = posture.counts.folded;
         show::line(format_args!("  findings  {} and {folded} further sightings", posture.counts.findings))?;
+    }
+    if let Some(accepted) = &report.accepted {
+        show::note(format_args!("accepted: {accepted}"));
     }
     if !report.limits.is_empty() {
         show::line("not proved:")?;

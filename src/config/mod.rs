@@ -68,6 +68,8 @@ pub struct Config {
     pub export_dir: PathBuf,
     /// The folder of the private keys; the only one that may lie elsewhere.
     pub keys_dir: PathBuf,
+    /// Whether the service manager provides that folder: what is put there would be gone with the next start.
+    pub keys_are_lent: bool,
     /// Rule files of the operator's own, absolute.
     pub rule_files: Vec<PathBuf>,
     /// The rules with those of these files; `None` when there are only the embedded ones.
@@ -184,6 +186,7 @@ impl Config {
             log_dir: home.clone(),
             export_dir: home.join("export"),
             keys_dir: home.join("keys"),
+            keys_are_lent: false,
             rule_files: Vec::new(),
             local_rules: None,
             scan: Limits::default(),
@@ -243,6 +246,7 @@ impl Config {
             let setting = settings::of(key).expect("every flag is of a setting");
             loaded.apply(setting, &Raw::Text(text), Origin::Flag(name))?;
         }
+        loaded.config.keys_are_lent = matches!(loaded.origin_of("keys.dir"), Origin::Environment(_));
         loaded.derive();
         loaded.check(&signed_places)?;
         Ok(loaded)

@@ -29,6 +29,8 @@ pub enum Request {
     Recover,
     /// An export, now, and its posture in an envelope besides.
     Envelope,
+    /// Another signing key, from now on.
+    Rotate,
     /// An end, for good: the operator no longer wants a monitor. Answered when it has come.
     Stop,
     /// To live at least as long as this connection. Answered at once; the connection then stays open.
@@ -56,6 +58,9 @@ pub struct Response {
     /// What became of the log, after a recovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<Recovered>,
+    /// The rotation that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<Box<Rotated>>,
     /// How the monitor is, when asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Box<Status>>,
@@ -81,6 +86,22 @@ pub struct Exported {
     pub generated_at: Timestamp,
     /// Its number.
     pub sequence: u64,
+}
+
+/// A signing key that gave way to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotated {
+    /// The first export the new key signs.
+    pub from_sequence: u64,
+    /// The key that signs now.
+    pub new_key_id: Sha256Hex,
+    /// The statement's number.
+    pub number: u64,
+    /// The key that signed until then.
+    pub old_key_id: Sha256Hex,
+    /// Why the new key has signed no export yet: it is tried again.
+    pub unsigned: Option<String>,
 }
 
 /// How a running monitor is. Counts and coverage are since genesis, [`Status::refusals`] since this run began.

@@ -82,6 +82,7 @@ fn holder(pid: Option<u32>) -> String {
 pub struct Home {
     root: PathBuf,
     keys_dir: PathBuf,
+    keys_are_lent: bool,
     log_dir: PathBuf,
     export_dir: PathBuf,
 }
@@ -92,6 +93,7 @@ impl Home {
         Self {
             root: config.home.clone(),
             keys_dir: config.keys_dir.clone(),
+            keys_are_lent: config.keys_are_lent,
             log_dir: config.log_dir.clone(),
             export_dir: config.export_dir.clone(),
         }
@@ -139,9 +141,19 @@ impl Home {
         &self.keys_dir
     }
 
+    /// Whether the service manager provides the private keys: others in their place would be gone with the next start.
+    pub fn keys_are_lent(&self) -> bool {
+        self.keys_are_lent
+    }
+
     /// The trust anchor, `signing.pub.pem`.
     pub fn public_key(&self) -> PathBuf {
         self.root.join("signing.pub.pem")
+    }
+
+    /// The statements by which one signing key gave way to another.
+    pub fn rotations(&self) -> PathBuf {
+        self.root.join(attest::folder::ROTATIONS)
     }
 
     /// Where the log is.

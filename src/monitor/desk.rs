@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     clock,
-    control::{Exported, Reloaded, Status},
+    control::{Exported, Reloaded, Rotated, Status},
     flow::{redact::Finding, store::Recovered},
 };
 use posture::{Ca, DegradedReason, Ended, MonitorStatus, SelfTest, Sha256Hex};
@@ -36,6 +36,7 @@ pub(super) enum Command {
     Export(oneshot::Sender<Result<Exported, String>>),
     Recover(oneshot::Sender<Result<(Recovered, Exported), String>>),
     Envelope(oneshot::Sender<Result<String, String>>),
+    Rotate(oneshot::Sender<Result<Rotated, String>>),
     SelfTested(SelfTest),
     Renewed(Ca, Sha256Hex),
     Reloaded(Reloaded, Option<Box<Applied>>),
@@ -130,6 +131,7 @@ fn obey(recorder: &mut Recorder, command: Command) {
         Command::Envelope(reply) => drop(reply.send(recorder.envelope(now, at))),
         Command::Export(reply) | Command::End(_, reply) => drop(reply.send(recorder.export(now, at))),
         Command::Recover(reply) => drop(reply.send(recorder.recover(now, at))),
+        Command::Rotate(reply) => drop(reply.send(recorder.rotate(now, at))),
         Command::Renewed(ca, fingerprint) => recorder.renewed(ca, fingerprint, at),
         Command::Reloaded(told, applied) => recorder.reloaded(told, applied, now, at),
         Command::SelfTested(self_test) => recorder.self_tested(self_test, at),
@@ -168,6 +170,12 @@ impl Desk {
     pub(super) async fn envelope(&self) -> Result<String, String> {
         let (reply, envelope) = oneshot::channel();
         self.ask(Command::Envelope(reply), envelope).await.unwrap_or_else(|| Err(DEAD.to_owned()))
+    }
+
+    /// Another signing key.
+    pub(super) async fn rotate(&self) -> Result<Rotated, String> {
+        let (reply, rotated) = oneshot::channel();
+        self.ask(Command::Rotate(reply), rotated).await.unwrap_or_else(|| Err(DEAD.to_owned()))
     }
 
     /// The end of the run.

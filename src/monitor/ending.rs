@@ -125,6 +125,10 @@ async fn answer(mut requests: mpsc::Receiver<Asked>, desk: Desk, stop: oneshot::
                 Ok(envelope) => Response { envelope: Some(envelope), ..Response::done() },
                 Err(why) => Response::failed(why),
             },
+            Request::Rotate => match desk.rotate().await {
+                Ok(rotated) => Response { rotated: Some(Box::new(rotated)), ..Response::done() },
+                Err(why) => Response::failed(why),
+            },
             Request::Export => match desk.export().await {
                 Ok(export) => Response { export: Some(export), ..Response::done() },
                 Err(why) => Response::failed(why),

@@ -9,6 +9,7 @@
 
 mod desk;
 mod ending;
+mod identity;
 mod in_force;
 mod inspecting;
 mod knowing;
@@ -24,7 +25,7 @@ mod supervisor;
 mod watch;
 
 pub use knowing::{canary_files, read_canary, survey};
-pub use offline::{offline_envelope, offline_export, offline_recover, offline_stop};
+pub use offline::{offline_envelope, offline_export, offline_recover, offline_rotate, offline_stop};
 pub use reload::Again;
 
 use crate::{
@@ -45,7 +46,7 @@ use desk::Inbox;
 use ending::RunningMonitor;
 use in_force::InForce;
 use inspecting::Inspecting;
-use keys::{KeyError, KeyFolder};
+use keys::KeyError;
 use knowing::Knowing;
 use posture::{Ended, InstallId, RunId};
 use recorder::Parts;
@@ -121,6 +122,9 @@ pub enum MonitorError {
     /// Nothing was ever signed in this state folder.
     #[error("there is no export yet")]
     NothingYet,
+    /// Another key could not be put in the place of the signing key.
+    #[error("the signing key stays as it was: {0}")]
+    NotRotated(String),
     /// The system refused.
     #[error("could not {action}")]
     Io {
@@ -137,6 +141,9 @@ impl MonitorError {
         match self {
             Self::Home(error) => error.hint(),
             Self::Keys(_) => "look at the folder of the keys: `hermes-traffic-guardian config show` names it".into(),
+            Self::Vouch(VouchError::Succession(_)) => {
+                "`hermes-traffic-guardian keys show` names the keys; what is lost of them comes from a backup".into()
+            }
             Self::Vouch(_) => "check that the folder of the exports can be read and written by this user".into(),
             Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
                 format!(
@@ -148,6 +155,7 @@ impl MonitorError {
             Self::Ca(error) => error.hint(),
             Self::Recover(RecoverError::Nothing) => "`hermes-traffic-guardian verify` tells what it proves".into(),
             Self::Recover(RecoverError::Io(_)) => "check the folder of the log and the disk, then try again".into(),
+            Self::NotRotated(_) => "`hermes-traffic-guardian status` shows how the monitor and its log are".into(),
             Self::NothingYet => "`hermes-traffic-guardian start` makes the first one".into(),
             Self::Io { .. } => "check the limits of this user and the disk".into(),
         }
@@ -182,7 +190,7 @@ pub fn run_with(
     let config = prepared(config);
     let home = Home::open(&config)?;
     let lock = home.lock()?;
-    let (keys, _) = KeyFolder::open_or_create(home.keys_dir(), &home.public_key())?;
+    let keys = identity::open(&home)?;
     let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
     let run_id = RunId::from_bytes(&random()?);
     let new_install_id = InstallId::from_bytes(&random()?);

@@ -1,14 +1,14 @@
-//! What `export`, `recover` and `stop` do without a monitor: take the lock, and sign the last state again, with the truth about
-//! the last run.
+//! What `export`, `recover`, `keys rotate` and `stop` do without a monitor: take the lock, and sign the last state again,
+//! with the truth about the last run.
 
 use super::{
-    MonitorError,
-    recorder::{bounds, signed},
+    MonitorError, identity,
+    recorder::{bounds, rotated, signed},
 };
 use crate::{
     clock,
     config::Config,
-    control::Exported,
+    control::{Exported, Rotated},
     flow::{
         store::{RecoverError, Recovered, Store},
         tally::{Base, Tally},
@@ -16,8 +16,7 @@ use crate::{
     },
     home::{Home, Lock},
 };
-use keys::KeyFolder;
-use posture::{Attested, Checkpoint, Coverage, Ended, Timestamp};
+use posture::{Attested, Checkpoint, Coverage, Ended, EventBody, Rotation, Timestamp};
 use std::{collections::BTreeSet, time::Instant};
 
 /// Exports without a monitor: the state as it was signed last, and a posture that says how the last run ended.
@@ -67,6 +66,18 @@ pub fn offline_recover(config: &Config) -> Result<(Recovered, Exported), Monitor
     Ok((recovered, exported))
 }
 
+/// Puts another signing key in the place of the one in use, without a monitor.
+///
+/// # Errors
+/// As [`offline_export`], or [`MonitorError::NotRotated`]: the old key signs on.
+pub fn offline_rotate(config: &Config) -> Result<Rotated, MonitorError> {
+    let mut this = Offline::open(config)?.ok_or(MonitorError::NothingYet)?;
+    let event = this.vouch.stage_key().map_err(|e| MonitorError::NotRotated(e.to_string()))?;
+    let statement = this.succeed(event).inspect_err(|_| this.vouch.discard_key())?;
+    let unsigned = this.sign(|enabled| enabled).err().map(|e| e.to_string());
+    Ok(rotated(&statement, unsigned))
+}
+
 fn sign_again(config: &Config, enabled: impl FnOnce(bool) -> bool) -> Result<Option<Exported>, MonitorError> {
     Offline::open(config)?.map(|mut this| this.sign(enabled)).transpose()
 }
@@ -89,7 +100,7 @@ impl Offline {
         }
         let home = Home::open(config)?;
         let lock = home.lock()?;
-        let (keys, _) = KeyFolder::open_or_create(home.keys_dir(), &home.public_key())?;
+        let keys = identity::open(&home)?;
         let (mut vouch, last) = Vouch::open(&home, keys.signing_key)?;
         let Some(last) = last else { return Ok(None) };
         let now = clock::now();
@@ -111,6 +122,14 @@ impl Offline {
             install_id: self.last.posture.install_id.clone(),
             next_sequence: self.vouch.next_sequence(),
         }
+    }
+
+    /// The change of the key in the log, in a posture, and stated by both keys.
+    fn succeed(&mut self, event: EventBody) -> Result<Rotation, MonitorError> {
+        let placed = self.store.place(event, self.now, Instant::now());
+        let log = placed.map_err(|e| MonitorError::NotRotated(format!("the log does not take it: {}", e.kind())))?;
+        self.sign(|enabled| enabled)?;
+        self.vouch.succeed(&log).map_err(|e| MonitorError::NotRotated(e.to_string()))
     }
 
     fn sign(&mut self, enabled: impl FnOnce(bool) -> bool) -> Result<Exported, MonitorError> {

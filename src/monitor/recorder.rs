@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Arrived, Exported, InFlight, Limits, LogStatus, Reloaded, STATUS_SCHEMA, Scanners, Status, Suppressed},
+    control::{
+        Arrived, Exported, InFlight, Limits, LogStatus, Reloaded, Rotated, STATUS_SCHEMA, Scanners, Status, Suppressed,
+    },
     flow::{
         capture::{self, Fallback, Load, Meter},
         redact::{Finding, Redactor},
@@ -23,7 +25,7 @@ use crate::{
 };
 use attest::Chain;
 use posture::{
-    Attested, Checkpoint, DegradedReason, Ended, EventBody, InstallId, NamedCount, Reload, RunId, SelfTest,
+    Attested, Checkpoint, DegradedReason, Ended, EventBody, InstallId, NamedCount, Reload, Rotation, RunId, SelfTest,
     SelfTestResult, Severity, Timestamp,
 };
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Instant};
@@ -82,6 +84,16 @@ pub(super) fn signed(last: &Last) -> Signed {
         counts: posture.counts.clone(),
         at: posture.generated_at,
         unfinished: matches!(posture.ended, Ended::Running | Ended::Unclean),
+    }
+}
+
+pub(super) fn rotated(statement: &Rotation, unsigned: Option<String>) -> Rotated {
+    Rotated {
+        from_sequence: statement.from_sequence,
+        new_key_id: statement.new_key_id.clone(),
+        number: statement.number,
+        old_key_id: statement.old_key_id.clone(),
+        unsigned,
     }
 }
 
@@ -272,6 +284,24 @@ impl Recorder {
     pub(super) fn envelope(&mut self, now: Timestamp, at: Instant) -> Result<String, String> {
         self.export(now, at)?;
         self.vouch.envelope().map_err(|e| e.to_string())
+    }
+
+    /// Puts another signing key in the place of the one in use: announced in the log, signed by the old one, stated by
+    /// both, and taken up.
+    ///
+    /// # Errors
+    /// Why not, for a person: the old key signs on.
+    pub(super) fn rotate(&mut self, now: Timestamp, at: Instant) -> Result<Rotated, String> {
+        let event = self.vouch.stage_key().map_err(|e| e.to_string())?;
+        let announced = self.store.place(event, now, at);
+        let announced = announced.map_err(|e| format!("the log does not take it: {}", e.kind()));
+        let succeeded = announced.and_then(|log| {
+            self.export(now, at)?;
+            self.vouch.succeed(&log).map_err(|e| e.to_string())
+        });
+        let statement = succeeded.inspect_err(|_| self.vouch.discard_key())?;
+        let unsigned = self.export(now, at).err();
+        Ok(rotated(&statement, unsigned))
     }
 
     /// Ends the run: every window closed, the end in the log, and a last export.

@@ -7,6 +7,7 @@ mod doctor;
 mod hardening;
 mod hostile;
 mod inspect;
+mod keys;
 mod known;
 mod lifecycle;
 mod monitor;

@@ -154,6 +154,20 @@ impl Store {
         self.settle(now, at);
     }
 
+    /// Records an event now or not at all. Returns the chain, which ends with it.
+    ///
+    /// # Errors
+    /// When the log does not take it: it is damaged, full, or cannot be written.
+    pub fn place(&mut self, event: EventBody, now: Timestamp, at: Instant) -> io::Result<Chain> {
+        self.write_waiting(now, at);
+        if self.quarantined || !self.waiting.is_empty() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        self.make_sure_of_log(now, at)?;
+        let placed = self.write(&Waiting::Event { event, at: now }, now)?;
+        placed.map(|_| self.end.clone()).ok_or_else(|| io::ErrorKind::StorageFull.into())
+    }
+
     /// What is due by time: tries again what failed, closes the windows that have lasted, reports damage. To be called
     /// about once a second.
     pub fn tick(&mut self, now: Timestamp, at: Instant) {

@@ -4,7 +4,7 @@
 
 use super::Last;
 use crate::home::file;
-use attest::{Document, Sealed, canonical, digest};
+use attest::{Document, Keyring, Sealed, canonical, digest};
 use keys::{PublicKey, Signature};
 use posture::{Posture, State};
 use std::{
@@ -60,8 +60,9 @@ impl Exports {
         Ok(numbers)
     }
 
-    /// A generation, if all of it is there, signed with `key`, and of one piece.
-    pub(super) fn read(&self, number: u64, key: &PublicKey) -> Option<Last> {
+    /// A generation, if all of it is there, signed with our key of its time, and of one piece.
+    pub(super) fn read(&self, number: u64, ring: &Keyring) -> Option<Last> {
+        let key = ring.signer(number);
         let folder = self.folder.join(name(number));
         let (posture, posture_sha256) = document::<Posture>(&folder, "posture.json", key).ok()?;
         let (state, state_sha256) = document::<State>(&folder, "state.json", key).ok()?;

@@ -5,17 +5,19 @@
 //! these documents: the next run reads it back from the last complete generation.
 
 mod generation;
+mod succession;
 
 pub use generation::Incomplete;
+pub use succession::{Succession, SuccessionError, read as read_rotations};
 
 use crate::{config::Config, home::Home};
-use attest::{canonical::CanonicalError, digest, seal::SealError};
+use attest::{Chain, canonical::CanonicalError, digest, seal::SealError};
 use generation::{Exports, Generation};
 use keys::SigningKey;
 use posture::{
-    Attested, Ca, CaMode, Counts, Coverage, DegradedReason, Digests, Ended, FindingLog, InstallId, Mode, MonitorStatus,
-    PatternSet, Platform, Posture, Redaction, Retention, RunId, Scan, SelfTest, Sha256Hex, State, StateCa, Timestamp,
-    VALID_PERIODS, Word,
+    Attested, Ca, CaMode, Counts, Coverage, DegradedReason, Digests, Ended, EventBody, FindingLog, InstallId, Mode,
+    MonitorStatus, PatternSet, Platform, Posture, Redaction, Retention, Rotation, RunId, Scan, SelfTest, Sha256Hex,
+    State, StateCa, Timestamp, VALID_PERIODS, Word,
 };
 use std::{collections::BTreeSet, io};
 
@@ -35,6 +37,9 @@ pub enum VouchError {
     /// Nothing was exported yet.
     #[error("nothing was exported yet")]
     Nothing,
+    /// The key that would sign is not the one that has to.
+    #[error(transparent)]
+    Succession(#[from] SuccessionError),
     /// The files could not be written.
     #[error("could not write the export: {0}")]
     Io(#[from] io::Error),
@@ -155,6 +160,7 @@ pub struct Vouch {
     key_id: Sha256Hex,
     /// The posture published last, by us.
     published: Option<Vec<u8>>,
+    succession: Succession,
     next_sequence: u64,
     previous_sha256: Option<Sha256Hex>,
 }
@@ -163,12 +169,13 @@ impl Vouch {
     /// Looks at the exports there are, and returns the last complete one.
     ///
     /// # Errors
-    /// When the folder of the exports cannot be read.
+    /// When the folder of the exports or the rotations cannot be read, or the key is not the one that has to sign.
     pub fn open(home: &Home, key: SigningKey) -> Result<(Self, Option<Last>), VouchError> {
         let exports = Exports::open(home.export_dir());
         let public = key.public();
+        let (succession, ring) = Succession::open(home, &public)?;
         let numbers = exports.numbers()?;
-        let last = numbers.iter().rev().find_map(|number| exports.read(*number, &public));
+        let last = numbers.iter().rev().find_map(|number| exports.read(*number, &ring));
         // An incomplete generation may have been seen: its number is never used again.
         let complete = last.as_ref().map_or(0, |last| last.posture.sequence);
         let ours = numbers.iter().rev().find(|number| **number <= complete + MAX_INCOMPLETE);
@@ -176,7 +183,8 @@ impl Vouch {
             key_id: digest::key_id(public.key_id()),
             key,
             published: None,
-            next_sequence: ours.map_or(1, |highest| highest + 1),
+            next_sequence: ours.map_or(1, |highest| highest + 1).max(succession.first_sequence()),
+            succession,
             previous_sha256: last.as_ref().map(|last| last.posture_sha256.clone()),
             exports,
         };
@@ -213,6 +221,7 @@ impl Vouch {
         self.published = Some(sealed.bytes().to_vec());
         let posture_sha256 = sealed.sha256();
         self.previous_sha256 = Some(posture_sha256.clone());
+        self.succession.signed(&self.key.public());
         if let Err(error) = self.exports.prune(sequence) {
             tracing::warn!(error = %error.kind(), "could not remove old exports");
         }
@@ -222,10 +231,33 @@ impl Vouch {
     /// The posture published last, as an in-toto statement in a DSSE envelope.
     ///
     /// # Errors
-    /// [`VouchError::Nothing`] before the first of this run.
+    /// [`VouchError::Nothing`] before the first of this run, or of the key that signs now.
     pub fn envelope(&self) -> Result<String, VouchError> {
         let posture = self.published.as_deref().ok_or(VouchError::Nothing)?;
         Ok(attest::dsse::envelope(&self.key, posture)?)
+    }
+
+    /// Makes the key that is to sign next, and says what the log has to say before it does.
+    ///
+    /// # Errors
+    /// [`VouchError::Succession`]: nothing has changed.
+    pub fn stage_key(&mut self) -> Result<EventBody, VouchError> {
+        Ok(self.succession.stage(&self.key_id)?)
+    }
+
+    /// Gives up a key that was staged.
+    pub fn discard_key(&mut self) {
+        self.succession.discard();
+    }
+
+    /// From the next export on the staged key signs. `log` ends with the event that says so, and an export covers it.
+    ///
+    /// # Errors
+    /// [`VouchError::Succession`]: the key that signed until now still does.
+    pub fn succeed(&mut self, log: &Chain) -> Result<Rotation, VouchError> {
+        let (key, statement) = self.succession.succeed(&self.key, self.next_sequence, log)?;
+        (self.key_id, self.key, self.published) = (digest::key_id(key.public().key_id()), key, None);
+        Ok(statement)
     }
 
     fn state(&self, settings: &Settings, monitor_enabled: bool) -> Result<State, CanonicalError> {

@@ -1,13 +1,13 @@
 use super::*;
 use crate::monitor::{MonitorError, offline_export, offline_stop};
 use attest::{Anchor, Folder, Report};
-use keys::KeyFolder;
 use posture::{MonitorStatus, Posture, State, VerdictResult};
 use std::{fs, io, path::PathBuf, time::Duration};
 
 mod faults;
 mod recovery;
 mod retention;
+mod rotation;
 
 pub(crate) struct Rig {
     _dir: tempfile::TempDir,
@@ -57,7 +57,10 @@ impl Rig {
     /// An error is one that keeps a monitor from starting.
     fn try_parts(&self) -> Result<Parts, crate::flow::vouch::VouchError> {
         let home = Home::open(&self.config).unwrap();
-        let keys = KeyFolder::open_or_create(home.keys_dir(), &home.public_key()).unwrap().0;
+        let keys = crate::monitor::identity::open(&home).map_err(|error| match error {
+            MonitorError::Vouch(error) => error,
+            other => panic!("{other:?}"),
+        })?;
         let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
         Ok(Parts {
             config: self.config.clone(),
