@@ -1,4 +1,5 @@
-//! What vouching costs: time to ready, one export, `verify` of a long log, and resident memory.
+//! What vouching costs: time to ready, one export, `verify` of a long log, and resident memory; within the process, a
+//! finding appended and an export, its CPU and its disk apart. `--bench verify` has a million records.
 //!
 //! `cargo bench --bench export [-- FINDINGS]`, 100,000 by default: every one is a different generated key in a body sent
 //! through the monitor, so the log is what traffic makes of it.
@@ -6,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark's answer is its table")]
 
 mod child;
+mod parts;
 
 use child::{Program, median};
 use std::{
@@ -29,6 +31,7 @@ fn main() {
     let findings: usize = env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(100_000);
 
     println!("\n| what | median | of |\n|---|---|---|");
+    parts::measure();
     let mut ready: Vec<_> = (0..ROUNDS).map(|_| start(child::home().path()).ready).collect();
     println!("| ready, first start, key made | {} | {ROUNDS} |", millis(median(&mut ready)));
 
