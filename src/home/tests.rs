@@ -143,6 +143,21 @@ fn the_running_monitor_is_believed_only_while_it_holds_the_lock() {
 }
 
 #[test]
+fn a_process_that_ended_is_gone_before_its_parent_looks() {
+    assert!(process_start_time(std::process::id()).is_some());
+    let mut shell = std::process::Command::new("/bin/sh");
+    let mut child = shell.args(["-c", "read line"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    assert!(process_start_time(child.id()).is_some());
+    drop(child.stdin.take());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while process_start_time(child.id()).is_some() {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().code().is_some());
+}
+
+#[test]
 fn a_file_is_never_made_through_a_link_nor_over_another() {
     let dir = tempfile::tempdir().unwrap();
     let (target, link) = (dir.path().join("target"), dir.path().join("link"));

@@ -20,10 +20,16 @@ use hudsucker::{
     },
     hyper_util::rt::TokioIo,
 };
-use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     task::AbortHandle,
     time::sleep,
 };
@@ -57,7 +63,7 @@ pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = next(&listener, room) => accepted,
         };
         match accepted {
             Ok((stream, address)) => {
@@ -81,6 +87,11 @@ pub(super) async fn serve(proxy: Proxy, shutdown: CancellationToken) {
     shared.stopping.cancel();
     shared.tasks.end_within(shared.timeouts.drain).await;
     shared.upstreams.end_within(Duration::ZERO).await;
+}
+
+async fn next(listener: &TcpListener, room: &Room) -> io::Result<(TcpStream, SocketAddr)> {
+    room.ready().await;
+    listener.accept().await
 }
 
 /// The connection failed before we had it: the next one need not wait.

@@ -1,6 +1,7 @@
 //! Connections that have not shown the credential: when there is no room, the oldest of them makes some.
 //!
 //! Whoever cannot show it can thus keep nobody out: not with heads that never end, nor with requests that are refused.
+//! Nor by coming faster than anyone can speak: a newcomer has [`GRACE`], and until then others wait to be accepted.
 
 use super::{meter::Meter, reply::Refusal};
 use std::{
@@ -13,7 +14,13 @@ use std::{
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::AbortHandle,
+    time::{Duration, Instant, sleep},
 };
+
+/// Time for a head that was sent at once, on a loaded machine.
+const GRACE: Duration = Duration::from_millis(100);
+/// Meanwhile someone may leave.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The room there is for connections, and who may have to leave it.
 #[derive(Clone)]
@@ -32,6 +39,7 @@ struct Newcomers {
 
 struct Newcomer {
     permit: OwnedSemaphorePermit,
+    since: Instant,
     /// What serves it.
     task: Option<AbortHandle>,
 }
@@ -56,6 +64,17 @@ impl Room {
         self.most.saturating_sub(self.free.available_permits())
     }
 
+    /// Returns when the next connection can be told at once what becomes of it.
+    pub(super) async fn ready(&self) {
+        while self.free.available_permits() == 0 {
+            let oldest = self.newcomers().here.first_key_value().map(|(_, newcomer)| newcomer.since.elapsed());
+            if oldest.is_none_or(|age| age >= GRACE) {
+                return;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// A place, if need be that of the oldest newcomer, which is cut and counted; `None` when all are known.
     pub(super) fn take(&self, meter: &Meter) -> Option<Place> {
         let mut newcomers = self.newcomers();
@@ -65,7 +84,7 @@ impl Room {
         })?;
         let number = newcomers.next;
         newcomers.next += 1;
-        newcomers.here.insert(number, Newcomer { permit, task: None });
+        newcomers.here.insert(number, Newcomer { permit, since: Instant::now(), task: None });
         Some(Place { room: self.clone(), number, kept: Mutex::default(), known: AtomicBool::new(false) })
     }
 
@@ -91,7 +110,7 @@ impl Room {
 
 impl Newcomers {
     fn evict(&mut self) -> Option<OwnedSemaphorePermit> {
-        let (_, Newcomer { permit, task }) = self.here.pop_first()?;
+        let (_, Newcomer { permit, task, .. }) = self.here.pop_first()?;
         task.iter().for_each(AbortHandle::abort);
         Some(permit)
     }
@@ -156,6 +175,21 @@ mod tests {
         assert!(take().is_none());
         drop(known);
         assert!(take().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_has_time_to_speak_and_who_comes_next_waits_no_longer_than_that() {
+        let (room, meter) = (Room::new(1), Meter::default());
+        let begun = Instant::now();
+        room.ready().await;
+        let newcomer = take(&room, &meter).unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO, "there is room");
+        room.ready().await;
+        assert!((GRACE..GRACE + 2 * LOOK_EVERY).contains(&begun.elapsed()));
+        newcomer.0.known();
+        let begun = Instant::now();
+        room.ready().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO, "nobody is waited for who stays");
     }
 
     #[tokio::test]
