@@ -3,13 +3,15 @@
 //! One client, keep-alive, HTTP/1.1, JSON answers: `h` for plain HTTP, `s` for inspected HTTPS. Each proxy is a process of
 //! its own, pinned to one core where `taskset` is there, client and origin to another. Rounds alternate, so that a
 //! change of the machine meets all alike, and a ratio is the median of its rounds' ratios.
-//! `cargo bench --bench relay [-- quick]`: with `quick` a tenth of the requests.
+//! `cargo bench --bench relay [-- quick] [NAME…]`: with `quick` a tenth of the requests; of the rows and tables named
+//! (a case, `new`, `events`, `open`, `memory`) only those.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's answer is its table")]
 
 mod child;
 mod cores;
 mod engine;
+mod open;
 mod wire;
 mod world;
 
@@ -64,7 +66,10 @@ fn main() {
     if env::args().nth(1).as_deref() == Some("engine") {
         return engine::run(Path::new(&env::args_os().nth(2).expect("a folder")));
     }
-    let tenth = if env::args().any(|a| a == "quick") { 10 } else { 1 };
+    let asked: Vec<String> = env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let tenth = if asked.iter().any(|a| a == "quick") { 10 } else { 1 };
+    let names: Vec<_> = asked.into_iter().filter(|a| a != "quick").collect();
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
     let pin = can_pin();
     if pin {
         pin_ourselves();
@@ -82,33 +87,37 @@ fn main() {
     println!("load of the machine before: {}\n", load());
     println!("| answer | way | p50 | added p50 | CPU | of the engine | scanner CPU |");
     println!("|---|---|---|---|---|---|---|");
-    for case in &CASES {
+    for case in CASES.iter().filter(|case| wanted(case.name)) {
         report(case.name, &alternate(&ways, |way| exchanges(case, way, &origin, tenth)));
     }
-    report("new s1k", &alternate(&ways, |way| connections(way, &origin, 300 / tenth)));
-    println!("\n| events | way | p50 | p99 | p50 of the engine |\n|---|---|---|---|---|");
-    for (name, secure) in [("http", false), ("https", true)] {
-        events(name, secure, &ways, &origin);
+    if wanted("new") {
+        report("new s1k", &alternate(&ways, |way| connections(way, &origin, 300 / tenth)));
     }
-    let dropped = dropped(home.path());
+    if wanted("events") {
+        println!("\n| events | way | p50 | p99 | p50 of the engine |\n|---|---|---|---|---|");
+        for (name, secure) in [("http", false), ("https", true)] {
+            events(name, secure, &ways, &origin);
+        }
+    }
+    if wanted("open") {
+        open_loop(&ways[2], &origin, home.path(), tenth);
+    }
     let peak = [engine.memory("VmHWM"), ours.memory("VmHWM")];
     drop(ways);
     drop((ours, engine));
-
-    let (ours, engine) = start();
-    let ways = self::ways(&engine, &ours, home.path());
-    println!("\n| resident, MiB | engine | ours |\n|---|---|---|");
-    println!("| idle, nothing yet | {} | {} |", mib(idle[0]), mib(idle[1]));
-    println!("| peak of the above | {} | {} |", mib(peak[0]), mib(peak[1]));
-    let opened: Vec<_> = ways[1..].iter().map(|way| hold_opened(way, &origin, OPENED)).collect();
-    println!("| with {OPENED} idle inspected connections | {} | {} |", mib(opened[0]), mib(opened[1]));
-    drop(ways);
-    drop((ours, engine));
-    let (ours, engine) = start();
-    let ways = self::ways(&engine, &ours, home.path());
-    let opaque: Vec<_> = ways[1..].iter().map(|way| hold_opaque(way, TUNNELS)).collect();
-    println!("| with {TUNNELS} idle opaque tunnels | {} | {} |", mib(opaque[0]), mib(opaque[1]));
-    println!("\nours: ready in {}; {dropped} messages dropped unscanned; load now: {}", micros(ready), load());
+    if wanted("memory") {
+        println!("\n| resident, MiB | engine | ours |\n|---|---|---|");
+        println!("| idle, nothing yet | {} | {} |", mib(idle[0]), mib(idle[1]));
+        println!("| peak of the above | {} | {} |", mib(peak[0]), mib(peak[1]));
+        let both = |hold: &dyn Fn(&Way<'_>) -> u64| {
+            let (ours, engine) = start();
+            let ways = self::ways(&engine, &ours, home.path());
+            ways[1..].iter().map(|way| mib(hold(way))).collect::<Vec<_>>().join(" | ")
+        };
+        println!("| with {OPENED} idle inspected connections | {} |", both(&|way| hold_opened(way, &origin, OPENED)));
+        println!("| with {TUNNELS} idle opaque tunnels | {} |", both(&|way| hold_opaque(way, TUNNELS)));
+    }
+    println!("\nours: ready in {}; load now: {}", micros(ready), load());
 }
 
 /// A monitor that inspects with the authority of `world`.
@@ -267,12 +276,28 @@ fn hold_opaque(way: &Way<'_>, number: usize) -> u64 {
     resident
 }
 
-/// Messages the monitor did not scan because its queue was full.
-fn dropped(home: &Path) -> u64 {
-    let said = child::guardian(home).args(["status", "--json"]).output().expect("it runs");
-    let status: serde_json::Value = serde_json::from_slice(&said.stdout).expect("JSON");
-    let parts = status["coverage"]["not_scanned"].as_array().expect("a list");
-    parts.iter().filter(|part| part["reason"] == "dropped").filter_map(|part| part["messages"].as_u64()).sum()
+/// At half the rate the scanner can keep up with nothing is dropped; beyond it, all that is dropped is counted.
+fn open_loop(way: &Way<'_>, origin: &Origin, home: &Path, tenth: usize) {
+    let (size, program) = (64 * KIB, way.through.expect("a proxy"));
+    let target = format!("/bytes/{size}");
+    let mut client = Client::new(way, origin, false);
+    let (_, scan) = per(way, 500, || drop(client.repeat(&target, 500, Duration::ZERO)));
+    drop(client);
+    let seconds = if tenth == 1 { 30 } else { 5 };
+    println!("\nopen loop: answers of {} KiB, for each of which the scanner takes {}", size / KIB, micros(scan));
+    println!(
+        "\n| due | requests/s | MB/s | p50 | p99 | dropped of messages | adds up |\n|---|---|---|---|---|---|---|"
+    );
+    let half = scan * 2;
+    let paced = u32::try_from(Duration::from_secs(seconds).as_nanos() / half.as_nanos()).expect("some thousands");
+    for (name, number, interval) in [("half the scan rate", paced, half), ("all at once", 8_000, Duration::ZERO)] {
+        let load = open::load(way, origin, home, &target, number, interval);
+        let [p50, p99] = [50, 99].map(|part| micros(load.took[load.took.len() * part / 100]));
+        let (rate, adds_up) = (load.came, if load.adds_up { "yes" } else { "NO" });
+        let mb = rate * f64::from(u32::try_from(size).expect("small")) / 1e6;
+        println!("| {name} | {rate:.0} | {mb:.0} | {p50} | {p99} | {} of {} | {adds_up} |", load.dropped, 2 * number);
+    }
+    settle(program);
 }
 
 fn load() -> String {
