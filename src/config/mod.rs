@@ -90,9 +90,9 @@ pub struct Config {
     pub max_connections: usize,
     /// Requests under way at once, over all connections.
     pub max_exchanges: usize,
-    /// Bytes of one head, 8 KiB to 64 KiB.
+    /// Bytes of the head of a request, 8 KiB to 64 KiB.
     pub max_head_bytes: usize,
-    /// Header fields of the head of a request.
+    /// Header fields of one head.
     pub max_head_fields: usize,
     /// Servers of the operator's own that a vendor's key may go to.
     pub audience: Vec<AudienceEntry>,

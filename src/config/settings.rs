@@ -113,13 +113,13 @@ pub static SETTINGS: &[Setting] = &[
     ),
     Setting::new(
         "max_head_bytes",
-        "bytes of the head of a request or response",
+        "bytes of the head of a request",
         |c, raw| put(&mut c.max_head_bytes, value::size(raw, 8 * KIB, 64 * KIB)),
         |c| bytes(c.max_head_bytes),
     ),
     Setting::new(
         "max_head_fields",
-        "header fields of the head of a request",
+        "header fields of a head; above 100 each head costs more",
         |c, raw| put(&mut c.max_head_fields, value::size(raw, 16, 1000)),
         |c| number(c.max_head_fields),
     ),

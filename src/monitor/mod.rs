@@ -69,10 +69,12 @@ use tokio_util::sync::CancellationToken;
 use watch::Watch;
 use zeroize::Zeroizing;
 
-/// Threads of the proxy.
-const WORKERS: usize = 2;
+/// Threads of the proxy, at most: on one core they would only wake each other.
+const MAX_WORKERS: usize = 2;
 /// Threads that scan, at most.
 const MAX_SCANNERS: usize = 4;
+/// See [`keep_memory_warm`].
+const KEPT: usize = 4 << 20;
 /// How to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
@@ -215,7 +217,7 @@ pub fn run_with(
     let signals = Signals::listen().map_err(MonitorError::io("listen to signals"))?;
 
     let meter = Meter::default();
-    let scanners = thread::available_parallelism().map_or(1, usize::from).min(MAX_SCANNERS);
+    let scanners = threads(MAX_SCANNERS);
     let (tap, intakes) = Tap::new(config.scan_queue_bytes, scanners, meter.clone());
     let signs = Arc::new(Signs::new(scanners, config.export_every, tap.gauge()));
     if let Some(known) = known {
@@ -294,6 +296,7 @@ pub fn run_with(
 
 /// Prepares this process, and says how many connections it can serve.
 fn prepared(config: Config) -> Config {
+    keep_memory_warm();
     process::prepare(config.max_connections);
     let max_connections = process::connections(config.max_connections);
     if max_connections < config.max_connections {
@@ -303,7 +306,25 @@ fn prepared(config: Config) -> Config {
 }
 
 fn proxy_threads() -> io::Result<runtime::Runtime> {
-    runtime::Builder::new_multi_thread().worker_threads(WORKERS).thread_name("guardian-proxy").enable_all().build()
+    runtime::Builder::new_multi_thread()
+        .worker_threads(threads(MAX_WORKERS))
+        .thread_name("guardian-proxy")
+        .enable_all()
+        .build()
+}
+
+/// As many as there are cores, and no more than `most`.
+fn threads(most: usize) -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(most)
+}
+
+/// What the allocator keeps for the next message instead of giving it back to the system: [`KEPT`] and as much again.
+///
+/// A read buffer comes from a proxy's thread and goes with a scanner's, hundreds of times a second, and each of its pages
+/// given back costs a fault when it is taken again. glibc learns how much to keep from the largest block it was given
+/// back (`M_MMAP_THRESHOLD` in mallopt(3)): this is that block, never touched. Other allocators are not impressed.
+fn keep_memory_warm() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT)));
 }
 
 fn proxy_settings(config: &Config, token: Zeroizing<String>, inspecting: Option<&Inspecting>) -> ProxySettings {

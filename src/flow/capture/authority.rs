@@ -22,6 +22,10 @@ impl Authority {
         // `port_u16` is also `None` for a port that is no number: only a host alone may take the default.
         let port = match authority.port_u16() {
             None if authority.as_str().ends_with(authority.host()) => default_port?,
+            // To Rust `+80` is a number, too.
+            Some(_) if authority.port().is_some_and(|port| !port.as_str().bytes().all(|b| b.is_ascii_digit())) => {
+                return None;
+            }
             port => port?,
         };
         (!host.is_empty() && port != 0).then_some(Self { host, port })
@@ -31,9 +35,25 @@ impl Authority {
     pub(super) fn agrees_with_host(&self, headers: &HeaderMap, default_port: u16) -> bool {
         let mut hosts = headers.get_all(HOST).iter();
         let Some(host) = hosts.next() else { return true };
-        hosts.next().is_none()
-            && uri::Authority::try_from(host.as_bytes()).ok().and_then(|a| Self::of(&a, Some(default_port))).as_ref()
+        if hosts.next().is_some() {
+            return false;
+        }
+        self.is_plainly(host.as_bytes(), default_port)
+            || uri::Authority::try_from(host.as_bytes()).ok().and_then(|a| Self::of(&a, Some(default_port))).as_ref()
                 == Some(self)
+    }
+
+    /// True of the usual spelling of this place. Any other takes a closer look.
+    fn is_plainly(&self, host: &[u8], default_port: u16) -> bool {
+        let Some((name, port)) = host.split_at_checked(self.host.len()) else { return false };
+        let same = !self.host.contains(':') && name.eq_ignore_ascii_case(self.host.as_bytes());
+        same && match port {
+            [] => self.port == default_port,
+            [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+                std::str::from_utf8(digits).is_ok_and(|digits| digits.parse() == Ok(self.port))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -65,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_names_no_place_is_refused() {
-        for bad in ["example.com:0", ".:80", "example.com:", "example.com:99999"] {
+        for bad in ["example.com:0", ".:80", "example.com:", "example.com:99999", "example.com:+80"] {
             assert_eq!(of(bad, Some(80)), None, "{bad}");
         }
         assert_eq!(of("example.com", None), None);
@@ -84,6 +104,13 @@ mod tests {
         assert!(with(&[]));
         assert!(with(&["Example.com"]));
         assert!(with(&["example.com.:80"]));
+        assert!(with(&["example.com:80"]));
+        assert!(with(&["example.com:080"]));
+        assert!(!with(&["example.com:+80"]));
+        assert!(!with(&["example.com:"]));
+        assert!(!with(&["example.comx"]));
+        assert!(!with(&["example.com.evil.example"]));
+        assert!(!with(&["example.com:80@evil.example"]));
         assert!(!with(&["example.com:81"]));
         assert!(!with(&["example.org"]));
         assert!(!with(&["example.com", "example.com"]));

@@ -50,7 +50,9 @@ pub(super) async fn answer(
     let named = request.uri().authority().cloned().ok_or(Refusal::BadRequest("target"))?;
     let authority = Authority::of(&named, None).ok_or(Refusal::BadRequest("target"))?;
     shared.tap.name(name(&connection, &named, &authority));
-    let upstream = shared.dial.connect(&authority.host, authority.port).await?;
+    // Of a tunnel that there is, the head that counts is the one inside.
+    let reached = shared.dial.connect(&authority.host, authority.port).await;
+    let upstream = reached.inspect_err(|_| connection.ticket.head_read())?;
     let upgrade = hyper::upgrade::on(&mut request);
     let tunnel = Tunnel { shared: Arc::clone(shared), connection, named, authority };
     shared.tasks.spawn(async move {
@@ -103,14 +105,16 @@ pub(super) struct Unwrapped {
 
 impl Tunnel {
     /// Carries what a client and an upstream say to each other.
+    ///
+    /// What follows the first words is boxed: thousands of tunnels wait in there, each in no more room than it takes.
     async fn carry(self, mut client: Client, upstream: TcpStream) {
         let (mut first, mut leg) = (Vec::with_capacity(256), Leg::Plain(upstream));
         let begins = self.first_words(&mut client, &mut leg, &mut first, &mut Vec::new()).await;
         match (begins, leg, self.shared.inspector.clone()) {
             (Ok(Begins::Tls), Leg::Plain(upstream), Some(inspector)) => {
-                self.inspect(&inspector, client, upstream, first).await;
+                Box::pin(self.inspect(&inspector, client, upstream, first)).await;
             }
-            (begins, leg, _) => self.go_on(begins, client, first, leg, Vec::new(), None).await,
+            (begins, leg, _) => Box::pin(self.go_on(begins, client, first, leg, Vec::new(), None)).await,
         }
     }
 
@@ -206,7 +210,7 @@ impl Tunnel {
         let dial = shared.dial.starting_with(leg, secure);
         let upstream = match begins {
             Begins::Http2 => Upstream::http2(dial, self.authority.clone(), &shared.upstreams),
-            _ => Upstream::http1(dial, &shared.upstreams, shared.timeouts.keep_alive_idle),
+            _ => Upstream::http1(dial, &shared.upstreams, shared.timeouts.keep_alive_idle, shared.max_fields),
         };
         self.serve_via(begins, Replay::new(first, client), scheme, upstream, (verified_tls, names_agree))
     }

@@ -45,13 +45,17 @@ pub(super) fn end_to_end(headers: &mut HeaderMap, keep: Keep) {
     if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
         named.push(header::CONTENT_LENGTH);
     }
-    if named.is_empty() && !HOP_BY_HOP.iter().any(|name| headers.contains_key(name)) {
+    if named.is_empty() && !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
     }
     let trailers = lists(headers, &header::TE, "trailers");
     // Removing a field in place would move the last one into its place.
     let mut left = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers.iter() {
+    let mut name = None;
+    for (next, value) in std::mem::take(headers) {
+        // A further value of a name comes without it.
+        name = next.or(name);
+        let Some(name) = &name else { continue };
         if *name == header::TE && trailers {
             left.insert(header::TE, HeaderValue::from_static("trailers"));
         } else if *name == header::CONNECTION && keep == Keep::WebSocket {
@@ -59,7 +63,7 @@ pub(super) fn end_to_end(headers: &mut HeaderMap, keep: Keep) {
         } else if (*name == header::UPGRADE && keep == Keep::WebSocket)
             || !(HOP_BY_HOP.contains(name) || named.contains(name))
         {
-            left.append(name, value.clone());
+            left.append(name, value);
         }
     }
     *headers = left;

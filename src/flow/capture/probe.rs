@@ -14,7 +14,7 @@ use super::{
 };
 use crate::clock;
 use bytes::Bytes;
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 use http_body_util::{BodyExt, Full, Limited};
 use hudsucker::{
     hyper::{
@@ -217,8 +217,7 @@ impl Prober {
 }
 
 fn credential(nonce: &str) -> Zeroizing<String> {
-    let pair = Zeroizing::new(format!("guardian:{nonce}"));
-    Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())))
+    Zeroizing::new(format!("Basic {}", *super::proxy::credential(nonce)))
 }
 
 /// A sink with a certificate that one connection alone believes, and a client that believes the monitor's authority alone.

@@ -10,7 +10,7 @@ use super::{
     patience::Exchanges,
     probe::{Probe, Prober, Probes},
     reply::Refusal,
-    tap::{READ_BUFFER, Tap},
+    tap::Tap,
     tasks::Tasks,
     upstream::Upstream,
 };
@@ -59,7 +59,7 @@ pub struct Timeouts {
     pub keep_alive_idle: Duration,
     /// A tunnel or an upgraded connection on which nothing moves.
     pub tunnel_idle: Duration,
-    /// What was begun before a stop may take this long to finish.
+    /// What was begun before a stop, or before its client finished sending, may take this long to finish.
     pub drain: Duration,
 }
 
@@ -85,7 +85,7 @@ impl ProxySettings {
             max_connections: 16_384,
             max_exchanges: 16_384,
             max_fields: ENGINE_FIELDS,
-            max_head_bytes: READ_BUFFER,
+            max_head_bytes: MAX_HEAD,
             inspection: None,
             parent: None,
         }
@@ -94,6 +94,8 @@ impl ProxySettings {
 
 /// As many fields of a head as the engine parses without an allocation.
 pub(super) const ENGINE_FIELDS: usize = 100;
+/// The most bytes of one head.
+pub(super) const MAX_HEAD: usize = 64 << 10;
 
 /// A proxy that listens.
 pub struct Proxy {
@@ -128,7 +130,8 @@ impl Load {
 
 /// What all connections of a proxy share.
 pub(super) struct Shared {
-    pub(super) credential: Zeroizing<Vec<u8>>,
+    /// As a client gives it.
+    pub(super) credential: Zeroizing<String>,
     pub(super) timeouts: Timeouts,
     pub(super) load: Load,
     pub(super) max_fields: usize,
@@ -161,14 +164,14 @@ impl Proxy {
         let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial).through(settings.parent.clone());
         let upstreams = Tasks::default();
         let shared = Shared {
-            credential: Zeroizing::new(format!("guardian:{}", *settings.token).into_bytes()),
+            credential: credential(&settings.token),
             timeouts: settings.timeouts,
             load: Load::new(settings.max_connections, settings.max_exchanges),
             max_fields: settings.max_fields,
-            max_head_bytes: settings.max_head_bytes.clamp(8 << 10, READ_BUFFER),
+            max_head_bytes: settings.max_head_bytes.clamp(8 << 10, MAX_HEAD),
             tap,
             meter,
-            upstream: Upstream::http1(dial.clone(), &upstreams, settings.timeouts.keep_alive_idle),
+            upstream: Upstream::http1(dial.clone(), &upstreams, settings.timeouts.keep_alive_idle, settings.max_fields),
             dial,
             inspector: settings.inspection.as_ref().map(Inspector::new),
             probes: Arc::default(),
@@ -213,7 +216,7 @@ impl Shared {
     pub(super) fn with(&self, probe: Probe) -> Self {
         let (meter, dial) = (Meter::default(), self.dial.to_nothing_but(probe.sink));
         Self {
-            credential: Zeroizing::new(format!("guardian:{}", *probe.nonce).into_bytes()),
+            credential: credential(&probe.nonce),
             timeouts: self.timeouts,
             // A probe takes nobody's place.
             load: Load::new(1, usize::MAX),
@@ -221,7 +224,7 @@ impl Shared {
             max_head_bytes: self.max_head_bytes,
             tap: self.tap.watched(probe.sightings, meter.clone()),
             meter,
-            upstream: Upstream::http1(dial.clone(), &self.upstreams, self.timeouts.keep_alive_idle),
+            upstream: Upstream::http1(dial.clone(), &self.upstreams, self.timeouts.keep_alive_idle, self.max_fields),
             dial,
             inspector: probe.inspector,
             probes: Arc::default(),
@@ -238,8 +241,8 @@ impl Shared {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"basic ") => rest.trim_ascii(),
             _ => return Err(Refusal::Unauthenticated),
         };
-        let given = Zeroizing::new(BASE64.decode(given).map_err(|_| Refusal::Unauthenticated)?);
-        if given.ct_eq(&self.credential).into() { Ok(()) } else { Err(Refusal::Unauthenticated) }
+        // As encoded: there is one encoding of it alone.
+        if given.ct_eq(self.credential.as_bytes()).into() { Ok(()) } else { Err(Refusal::Unauthenticated) }
     }
 
     /// Counts a request by the kind of its client.
@@ -252,4 +255,10 @@ impl Shared {
         self.meter.refused(why);
         why.response()
     }
+}
+
+/// What a client that knows `token` says (RFC 7617).
+pub(super) fn credential(token: &str) -> Zeroizing<String> {
+    let pair = Zeroizing::new(format!("guardian:{token}"));
+    Zeroizing::new(BASE64.encode(pair.as_bytes()))
 }

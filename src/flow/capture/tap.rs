@@ -4,9 +4,13 @@
 //! of its message, which then settles as `dropped` with what was scanned before: a scanner cannot go on across a gap.
 //!
 //! **Copy or share.** A piece of a body is a slice of the engine's read buffer, and sharing it keeps the whole buffer
-//! alive: a 100-byte event would hold 64 KiB. So a piece under [`SHARE_FROM`] is copied and charged by its length; a
+//! alive: a 100-byte event would hold 256 KiB. So a piece under [`SHARE_FROM`] is copied and charged by its length; a
 //! longer one is shared and charged as a whole [`READ_BUFFER`]. The bound is thus a bound on memory, not only on
 //! lengths, and a megabyte passes without a copy.
+//!
+//! **Who wakes whom.** Waking a thread is a system call, and costs more than all else that is done here for a message.
+//! So a scanner with nothing to do looks again by itself, after pauses that grow, and goes to sleep only after the
+//! longest of them: as long as messages come, whoever relays them calls nobody. It is woken early when much waits.
 
 use super::{
     message::{Field, Head, Part, StartLine},
@@ -15,15 +19,26 @@ use super::{
 };
 use bytes::Bytes;
 use posture::UnscannedReason;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    mpsc::{self, Receiver, Sender},
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU8, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+            fence,
+        },
+        mpsc::{self, Receiver, Sender, SyncSender, TryRecvError},
+    },
+    time::Duration,
 };
 
 /// The most the engine reads at once, on either side: what one shared piece can keep alive.
-pub(super) const READ_BUFFER: usize = 64 << 10;
-const SHARE_FROM: usize = READ_BUFFER / 2;
+pub(super) const READ_BUFFER: usize = 256 << 10;
+const SHARE_FROM: usize = READ_BUFFER / 4;
+/// A scanner's first pause and, each twice the one before, its longest. After it, it sleeps.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
+/// A scanner that pauses is woken when this part of the queue is in use.
+const PRESSING: usize = 4;
 /// Charged for each item beside its bytes: its place in the queue and its allocations.
 const ITEM: usize = 256;
 /// Charged for each field beside its bytes.
@@ -38,14 +53,47 @@ pub struct Tap {
     meter: Meter,
     budget: Budget,
     next: Arc<AtomicU64>,
-    shards: Arc<[Sender<Fed>]>,
+    shards: Arc<[Shard]>,
     sightings: Option<Arc<Sightings>>,
+}
+
+/// The way to one scanner. Its fields go in this order: a scanner woken by the bell's end finds the queue's.
+struct Shard {
+    parts: Sender<Fed>,
+    bell: SyncSender<()>,
+    rest: Arc<AtomicU8>,
 }
 
 /// One scanner's end of the queue: the whole of every message that falls to it, in order.
 pub struct Intake {
     parts: Receiver<Fed>,
+    bell: Receiver<()>,
+    rest: Arc<AtomicU8>,
     budget: Budget,
+}
+
+/// What a scanner does while it has nothing to do.
+const AWAKE: u8 = 0;
+const PAUSING: u8 = 1;
+const ASLEEP: u8 = 2;
+
+impl Shard {
+    /// Hands something to the scanner, and wakes it if it would not come by itself in time. `false` without a scanner.
+    fn send(&self, fed: Fed) -> bool {
+        let budget = &fed._charge.budget;
+        let pressing = budget.used.load(Relaxed) > budget.limit / PRESSING;
+        if self.parts.send(fed).is_err() {
+            return false;
+        }
+        // Either it sees what was sent, or we see that it rests.
+        fence(SeqCst);
+        let rest = self.rest.load(Relaxed);
+        if (rest == ASLEEP || rest == PAUSING && pressing) && self.rest.swap(AWAKE, Relaxed) != AWAKE {
+            // Rung already is as good.
+            let _ = self.bell.try_send(());
+        }
+        true
+    }
 }
 
 /// One thing to scan. Its room in the queue is free again when it is dropped.
@@ -82,7 +130,7 @@ pub struct TapMessage {
 
 struct Queue {
     message: MessageId,
-    shard: Sender<Fed>,
+    shards: Arc<[Shard]>,
     sightings: Option<Arc<Sightings>>,
     whole: bool,
     // Kept from the beginning, so that the end always fits.
@@ -92,7 +140,7 @@ struct Queue {
 impl Queue {
     fn send(&self, part: Part, charge: Charge) -> bool {
         let (feed, sightings) = (Feed::Part(part), self.sightings.clone());
-        self.shard.send(Fed { message: self.message, feed, sightings, _charge: charge }).is_ok()
+        shard(&self.shards, self.message).send(Fed { message: self.message, feed, sightings, _charge: charge })
     }
 }
 
@@ -102,8 +150,10 @@ impl Tap {
         let budget = Budget { limit: bytes, used: Arc::default() };
         let (shards, intakes): (Vec<_>, Vec<_>) = (0..scanners.max(1))
             .map(|_| {
-                let (sender, parts) = mpsc::channel();
-                (sender, Intake { parts, budget: budget.clone() })
+                let ((sender, parts), (ring, bell)) = (mpsc::channel(), mpsc::sync_channel(1));
+                let rest = Arc::new(AtomicU8::new(AWAKE));
+                let shard = Shard { parts: sender, bell: ring, rest: Arc::clone(&rest) };
+                (shard, Intake { parts, bell, rest, budget: budget.clone() })
             })
             .unzip();
         (Self { meter, budget, next: Arc::default(), shards: shards.into(), sightings: None }, intakes)
@@ -119,11 +169,11 @@ impl Tap {
         let ticket = self.meter.message();
         let message = self.next.fetch_add(1, Relaxed);
         let queue = self.budget.take(ITEM + head.weight()).zip(self.budget.take(ITEM)).and_then(|(begin, end)| {
-            let shard = self.shard(message);
-            let feed = Feed::Begin(head, Arc::clone(&ticket));
+            let (feed, shards) = (Feed::Begin(head, Arc::clone(&ticket)), Arc::clone(&self.shards));
             let sightings = self.sightings.clone();
-            shard.send(Fed { message, feed, sightings: sightings.clone(), _charge: begin }).ok()?;
-            Some(Queue { message, shard, sightings, whole: true, end: Some(end) })
+            let sent =
+                shard(&shards, message).send(Fed { message, feed, sightings: sightings.clone(), _charge: begin });
+            sent.then_some(Queue { message, shards, sightings, whole: true, end: Some(end) })
         });
         if queue.is_none() {
             ticket.mark_dropped();
@@ -138,16 +188,11 @@ impl Tap {
         let message = self.next.fetch_add(1, Relaxed);
         let sent = self.budget.take(ITEM + head.weight()).is_some_and(|charge| {
             let sightings = self.sightings.clone();
-            self.shard(message).send(Fed { message, feed: Feed::Name(head), sightings, _charge: charge }).is_ok()
+            shard(&self.shards, message).send(Fed { message, feed: Feed::Name(head), sightings, _charge: charge })
         });
         if !sent {
             self.meter.message().settle(0, Some(UnscannedReason::Dropped));
         }
-    }
-
-    fn shard(&self, message: MessageId) -> Sender<Fed> {
-        let at = usize::try_from(message % self.shards.len() as u64).expect("less than the number of shards");
-        self.shards[at].clone()
     }
 
     /// Reads [`Tap::used`] without keeping the queue open.
@@ -160,6 +205,11 @@ impl Tap {
     pub fn used(&self) -> usize {
         self.budget.used.load(Relaxed)
     }
+}
+
+/// The scanner a message falls to.
+fn shard(shards: &[Shard], message: MessageId) -> &Shard {
+    &shards[usize::try_from(message % shards.len() as u64).expect("less than the number of shards")]
 }
 
 impl TapMessage {
@@ -214,7 +264,36 @@ impl Drop for TapMessage {
 impl Intake {
     /// The next thing to scan; waits for it. `None` when the proxy is gone and everything was handed over.
     pub fn recv(&self) -> Option<Fed> {
-        self.parts.recv().ok()
+        let [mut pause, longest] = PAUSES;
+        loop {
+            let found = match self.parts.try_recv() {
+                Err(TryRecvError::Empty) => self.rest(pause, longest),
+                found => found,
+            };
+            match found {
+                Ok(fed) => return Some(fed),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => pause = pause.saturating_mul(2),
+            }
+        }
+    }
+
+    /// Pauses, or sleeps where a pause would be longer than the longest, unless something comes at the last moment.
+    fn rest(&self, pause: Duration, longest: Duration) -> Result<Fed, TryRecvError> {
+        let sleeps = pause > longest;
+        self.rest.store(if sleeps { ASLEEP } else { PAUSING }, Relaxed);
+        fence(SeqCst);
+        let found = self.parts.try_recv();
+        if matches!(found, Err(TryRecvError::Empty)) {
+            // Rung, over or ended: whoever asked looks again.
+            if sleeps {
+                let _ = self.bell.recv();
+            } else {
+                let _ = self.bell.recv_timeout(pause);
+            }
+        }
+        self.rest.store(AWAKE, Relaxed);
+        found
     }
 
     /// A place to tell what a scanner holds of a message, nothing at first.

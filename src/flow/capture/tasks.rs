@@ -19,6 +19,8 @@ impl Tasks {
         F: Future<Output: Send> + Send + 'static,
     {
         let cut = self.cut.clone();
+        // Boxed, or else the task would hold it once for each hand it goes through.
+        let work = Box::pin(work);
         self.tracker.spawn(async move { cut.run_until_cancelled(work).await.map(drop) }).abort_handle()
     }
 

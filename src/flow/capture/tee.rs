@@ -3,7 +3,7 @@
 //! Length, end and trailers are the inner body's own, so that the engine frames it as it came.
 
 use super::{message::Field, patience::Busy, tap::TapMessage};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use hudsucker::{
     Body, Error,
@@ -105,13 +105,12 @@ impl HttpBody for Tee {
 /// Header or trailer fields in their order, copied together: a value is a slice of the engine's read buffer.
 pub(super) fn fields(headers: &HeaderMap) -> Vec<Field> {
     let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let mut copy = BytesMut::with_capacity(length);
-    let mut take = |bytes: &[u8]| {
-        copy.extend_from_slice(bytes);
-        copy.split().freeze()
-    };
-    headers
-        .iter()
-        .map(|(name, value)| Field { name: take(name.as_str().as_bytes()), value: take(value.as_bytes()) })
-        .collect()
+    let mut copy = Vec::with_capacity(length);
+    for (name, value) in headers {
+        copy.extend_from_slice(name.as_str().as_bytes());
+        copy.extend_from_slice(value.as_bytes());
+    }
+    let mut copy = Bytes::from(copy);
+    let mut take = |length| copy.split_to(length);
+    headers.iter().map(|(name, value)| Field { name: take(name.as_str().len()), value: take(value.len()) }).collect()
 }

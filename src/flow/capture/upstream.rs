@@ -3,6 +3,7 @@
 use super::{
     authority::Authority,
     dial::{Dial, DialError},
+    proxy::{ENGINE_FIELDS, MAX_HEAD},
     reply::Refusal,
     tap::READ_BUFFER,
     tasks::Tasks,
@@ -45,11 +46,14 @@ impl Upstream {
     ///
     /// It reads what clients read: a folded field, or a space before its colon, are an origin's old ways, not ours to
     /// judge.
-    pub(super) fn http1(dial: Dial, tasks: &Tasks, idle: Duration) -> Self {
-        let client = Client::builder(tasks.clone())
+    pub(super) fn http1(dial: Dial, tasks: &Tasks, idle: Duration, max_fields: usize) -> Self {
+        let mut client = Client::builder(tasks.clone());
+        if max_fields != ENGINE_FIELDS {
+            client.http1_max_headers(max_fields);
+        }
+        let client = client
             .http1_preserve_header_case(true)
             .http1_max_buf_size(READ_BUFFER)
-            .http1_max_headers(256)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .pool_timer(TokioTimer::new())
@@ -101,7 +105,7 @@ impl Http2 {
         }
         let leg = self.dial.leg(&self.to).await?;
         let (sender, connection) = http2::Builder::new(self.tasks.clone())
-            .max_header_list_size(u32::try_from(READ_BUFFER).expect("64 KiB"))
+            .max_header_list_size(u32::try_from(MAX_HEAD).expect("64 KiB"))
             .handshake(TokioIo::new(leg))
             .await
             .map_err(|error| refusal(&error))?;
@@ -120,6 +124,7 @@ fn refusal(error: &(dyn Error + 'static)) -> Refusal {
         }
         if let Some(error) = cause.downcast_ref::<hyper::Error>() {
             return Refusal::UpstreamFailed(match () {
+                () if error.is_parse_too_large() => "response_head_too_large",
                 () if error.is_parse() => "malformed_response",
                 () if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => "closed",
                 () if error.is_user() => "request_body",

@@ -21,7 +21,7 @@ fn registered(socket: &TcpSocket, sink: SocketAddr) -> (Prober, Meter, Vec<Intak
 }
 
 async fn ask(mut stream: TcpStream, secret: &str, to: &str) -> String {
-    let credential = BASE64.encode(format!("guardian:{secret}").as_bytes());
+    let credential = &*crate::flow::capture::proxy::credential(secret);
     let head = format!("GET http://{to}/ HTTP/1.1\r\nHost: {to}\r\nProxy-Authorization: Basic {credential}\r\n");
     stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
