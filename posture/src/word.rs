@@ -160,7 +160,7 @@ words!(
     UnscannedReason {
         Dropped = "dropped", InProgress = "in_progress", IncompleteHead = "incomplete_head",
         InterceptionFailed = "interception_failed", OverBound = "over_bound", PassThrough = "pass_through",
-        ScannerError = "scanner_error", ServerFirst = "server_first", Tunnel = "tunnel",
+        Refused = "refused", ScannerError = "scanner_error", ServerFirst = "server_first", Tunnel = "tunnel",
         TunnelFallback = "tunnel_fallback", Undecodable = "undecodable", UnknownProtocol = "unknown_protocol",
         WebsocketBinary = "websocket_binary", WebsocketRelayed = "websocket_relayed",
     }

@@ -102,7 +102,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 
 fn admit(shared: &Arc<Shared>, room: &Room, stream: TcpStream, source: IpAddr) {
     let Some(place) = room.take(&shared.meter) else {
-        drop(shared.meter.connection());
+        shared.meter.connection().refused();
         // Best effort, and at once: whoever is over the limit must not cost a task.
         let _ = rustix::net::send(&stream, Refusal::Busy.raw().as_bytes(), rustix::net::SendFlags::NOSIGNAL);
         return;
@@ -204,14 +204,12 @@ impl Asked {
         let answer = if shared.load.exchanges.too_many() {
             Err(Refusal::Overloaded)
         } else if request.method() == Method::CONNECT && via.is_none() {
-            // The head that counts is the one inside.
             connect::answer(&shared, Arc::clone(&connection), request, busy).await
         } else {
-            connection.ticket.head_read();
             forward::answer(&shared, &connection, via.as_deref(), request, busy).await
         };
         if answer.is_err() {
-            connection.ticket.head_read();
+            connection.ticket.refused();
         }
         Ok(answer.unwrap_or_else(|refusal| shared.refuse(refusal)))
     }

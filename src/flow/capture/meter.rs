@@ -17,10 +17,12 @@ pub struct Meter {
 
 /// One client connection: `in_progress` until it is settled.
 ///
-/// Dropped unsettled, it counts as scanned if a complete head was read from it, as `incomplete_head` if none was.
+/// Dropped unsettled, it counts as scanned if a request was let through, as `refused` if all that came were not, and as
+/// `incomplete_head` if none came whole.
 pub struct ConnectionTicket {
     meter: Meter,
     head: AtomicBool,
+    refused: AtomicBool,
     settled: AtomicBool,
 }
 
@@ -101,7 +103,8 @@ impl Meter {
         let mut books = self.open();
         books.seen.connections += 1;
         books.waiting().connections += 1;
-        ConnectionTicket { meter: self.clone(), head: AtomicBool::new(false), settled: AtomicBool::new(false) }
+        let [head, refused, settled] = [const { AtomicBool::new(false) }; 3];
+        ConnectionTicket { meter: self.clone(), head, refused, settled }
     }
 
     /// A message begins.
@@ -191,9 +194,14 @@ impl Meter {
 }
 
 impl ConnectionTicket {
-    /// A complete head was read from this connection.
+    /// A request of this connection is let through, and its head shown to the scanners.
     pub fn head_read(&self) {
         self.head.store(true, Relaxed);
+    }
+
+    /// A request of this connection is not let through.
+    pub fn refused(&self) {
+        self.refused.store(true, Relaxed);
     }
 
     /// The connection's bucket is known: scanned (`None`), or not, for a reason. The first settling counts.
@@ -224,8 +232,11 @@ impl ConnectionTicket {
 
 impl Drop for ConnectionTicket {
     fn drop(&mut self) {
-        let head = self.head.load(Relaxed);
-        self.settle(if head { None } else { Some(UnscannedReason::IncompleteHead) });
+        self.settle(match (self.head.load(Relaxed), self.refused.load(Relaxed)) {
+            (true, _) => None,
+            (false, true) => Some(UnscannedReason::Refused),
+            (false, false) => Some(UnscannedReason::IncompleteHead),
+        });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::rig::{Origin, Rig, TOKEN, authenticated, dead};
 use data_encoding::BASE64;
+use posture::UnscannedReason;
 
 async fn refused(rig: &Rig, request: &str) -> (String, String) {
     let mut wire = rig.send(request).await;
@@ -39,7 +40,9 @@ async fn without_the_credential_nothing_goes_through() {
     assert_eq!(rig.meter.refusals(), [("proxy_authentication_required", 2 * wrong.len() as u64)]);
     let (meter, seen) = rig.stop().await;
     assert!(seen.is_empty());
-    assert_eq!(meter.coverage().seen.messages, 0);
+    let coverage = meter.coverage();
+    assert_eq!((coverage.seen.messages, coverage.scanned.connections), (0, 0));
+    assert_eq!(coverage.unscanned(UnscannedReason::Refused).connections, 2 * wrong.len() as u64);
 }
 
 #[tokio::test]
@@ -116,4 +119,27 @@ async fn a_refused_client_may_try_again_on_its_connection() {
     upstream.head().await;
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     assert!(client.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
+    drop((client, upstream));
+    let (meter, _) = rig.stop().await;
+    assert_eq!(meter.coverage().scanned.connections, 1, "one request was let through");
+}
+
+#[tokio::test]
+async fn a_response_head_with_too_many_fields_is_a_502_that_says_so() {
+    for (fields, limit, status) in [(100, 100, 200), (101, 100, 502), (300, 300, 200)] {
+        let rig = Rig::with(1 << 20, |settings| settings.max_fields = limit);
+        let origin = Origin::new().await;
+        let mut client = rig.send(&format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n", origin.name)).await;
+        let mut upstream = origin.accept().await;
+        upstream.head().await;
+        let many = "X: 1\r\n".repeat(fields - 1);
+        upstream.send(format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 0\r\n\r\n").as_bytes()).await;
+        assert!(client.head().await.starts_with(&format!("HTTP/1.1 {status} ")), "{fields} of {limit}");
+        if status == 502 {
+            assert_eq!(
+                client.until(b"\n").await,
+                "{\"error\":\"upstream_failed\",\"reason\":\"response_head_too_large\"}\n"
+            );
+        }
+    }
 }
