@@ -129,7 +129,7 @@ pub(super) async fn serve_http1<S>(shared: Arc<Shared>, connection: Arc<Connecti
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let patience = Patience::new(shared.timeouts.head, shared.timeouts.keep_alive_idle);
+    let patience = Patience::new(&shared.timeouts);
     let lasting = !via.as_ref().is_some_and(|via| via.has_failed());
     let (stopping, max_head_bytes, max_fields) = (shared.stopping.clone(), shared.max_head_bytes, shared.max_fields);
     let asked = Asked { shared, connection, via, patience: patience.clone() };
@@ -167,7 +167,7 @@ pub(super) async fn serve_http2<S>(shared: Arc<Shared>, connection: Arc<Connecti
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let patience = Patience::new(shared.timeouts.head, shared.timeouts.keep_alive_idle);
+    let patience = Patience::new(&shared.timeouts);
     let (stopping, tasks) = (shared.stopping.clone(), shared.tasks.clone());
     let max_head_bytes = u32::try_from(shared.max_head_bytes).expect("at most 64 KiB");
     let asked = Asked { shared, connection, via: Some(via), patience: patience.clone() };

@@ -1,8 +1,10 @@
 //! How long a client connection may take: for a head, and between two exchanges.
 //!
 //! The engine knows one limit for both. Here a head must come whole within its limit from its first byte on (from the
-//! connection's start for the first one), and the pause before it has a limit of its own. An exchange has none.
+//! connection's start for the first one), and the pause before it has a limit of its own. An exchange has none, unless
+//! its client has finished sending.
 
+use super::proxy::Timeouts;
 use std::{
     io,
     pin::Pin,
@@ -10,11 +12,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
     time::{Instant, sleep},
 };
 
@@ -23,7 +26,15 @@ use tokio::{
 pub(super) struct Patience {
     head: Duration,
     idle: Duration,
-    state: Arc<Mutex<State>>,
+    /// For what is under way when a client has finished sending.
+    finish: Duration,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// The client has finished sending: what was waited for is over sooner.
+    ended: Notify,
 }
 
 struct State {
@@ -31,6 +42,9 @@ struct State {
     since: Instant,
     // A head has begun at `since`; otherwise the pause has.
     in_head: bool,
+    // The client has finished sending since then, which the engine is told when nothing is under way.
+    ended: Option<Instant>,
+    untold: Option<Waker>,
 }
 
 /// An exchange is under way for as long as this lives.
@@ -75,9 +89,10 @@ impl Drop for Counted {
 }
 
 impl Patience {
-    pub(super) fn new(head: Duration, idle: Duration) -> Self {
-        let state = State { exchanges: 0, since: Instant::now(), in_head: true };
-        Self { head, idle, state: Arc::new(Mutex::new(state)) }
+    pub(super) fn new(limits: &Timeouts) -> Self {
+        let state = Mutex::new(State { exchanges: 0, since: Instant::now(), in_head: true, ended: None, untold: None });
+        let shared = Arc::new(Shared { state, ended: Notify::new() });
+        Self { head: limits.head, idle: limits.keep_alive_idle, finish: limits.drain, shared }
     }
 
     /// A complete head was read.
@@ -91,7 +106,10 @@ impl Patience {
     /// Returns when a limit has passed. It looks again at the earliest time one could, so that an exchange costs no timer.
     pub(super) async fn exhausted(&self) {
         while let Some(left) = self.left(Instant::now()) {
-            sleep(left).await;
+            tokio::select! {
+                () = sleep(left) => {}
+                () = self.shared.ended.notified() => {}
+            }
         }
     }
 
@@ -99,7 +117,9 @@ impl Patience {
     fn left(&self, now: Instant) -> Option<Duration> {
         let state = self.state();
         let spent = now.saturating_duration_since(state.since);
-        let left = if state.exchanges > 0 {
+        let left = if let Some(ended) = state.ended {
+            self.finish.saturating_sub(now.saturating_duration_since(ended))
+        } else if state.exchanges > 0 {
             self.head
         } else if state.in_head {
             self.head.saturating_sub(spent)
@@ -113,13 +133,28 @@ impl Patience {
     fn bytes_read(&self) {
         let mut state = self.state();
         if state.exchanges == 0 && !state.in_head {
-            *state = State { exchanges: 0, since: Instant::now(), in_head: true };
+            (state.since, state.in_head) = (Instant::now(), true);
         }
+    }
+
+    /// The client has finished sending. True when the engine must not know yet: it takes whoever has finished sending for
+    /// gone, and lets go of what is under way. Whether it is gone shows only when something is sent to it.
+    fn ended(&self, engine: &Waker) -> bool {
+        let mut state = self.state();
+        if state.exchanges == 0 {
+            return false;
+        }
+        state.untold = Some(engine.clone());
+        if state.ended.is_none() {
+            state.ended = Some(Instant::now());
+            self.shared.ended.notify_one();
+        }
+        true
     }
 
     // Nothing in here can panic half-way.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,6 +170,11 @@ impl Drop for Busy {
         let mut state = self.0.state();
         state.exchanges -= 1;
         state.since = Instant::now();
+        if state.exchanges == 0
+            && let Some(engine) = state.untold.take()
+        {
+            engine.wake();
+        }
     }
 }
 
@@ -150,6 +190,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         if buf.filled().len() > before {
             self.patience.bytes_read();
+        } else if buf.remaining() > 0 && result.is_ok() && self.patience.ended(cx.waker()) {
+            return Poll::Pending;
         }
         Poll::Ready(result)
     }
@@ -188,6 +230,12 @@ mod tests {
     const HEAD: Duration = Duration::from_secs(30);
     const IDLE: Duration = Duration::from_secs(300);
 
+    const FINISH: Duration = Duration::from_secs(5);
+
+    fn patience() -> Patience {
+        Patience::new(&Timeouts { head: HEAD, keep_alive_idle: IDLE, drain: FINISH, ..Timeouts::default() })
+    }
+
     async fn age(patience: &Patience) -> Duration {
         let start = Instant::now();
         patience.exhausted().await;
@@ -196,7 +244,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_head_has_its_limit_however_its_bytes_drip() {
-        let patience = Patience::new(HEAD, IDLE);
+        let patience = patience();
         patience.bytes_read();
         sleep(HEAD / 2).await;
         patience.bytes_read();
@@ -205,7 +253,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_has_its_own_limit_and_an_exchange_none() {
-        let patience = Patience::new(HEAD, IDLE);
+        let patience = patience();
         let busy = patience.busy(&Exchanges::new(1));
         assert!(tokio::time::timeout(HEAD * 1000, patience.exhausted()).await.is_err());
         drop(busy);
@@ -214,7 +262,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_later_head_is_limited_from_its_first_byte() {
-        let patience = Patience::new(HEAD, IDLE);
+        let patience = patience();
         drop(patience.busy(&Exchanges::new(1)));
         let late = patience.clone();
         tokio::spawn(async move {
@@ -222,5 +270,40 @@ mod tests {
             late.bytes_read();
         });
         assert_eq!(age(&patience).await.as_secs(), 130);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_when_a_client_has_finished_sending_is_limited_from_then_on() {
+        let patience = patience();
+        let _busy = patience.busy(&Exchanges::new(1));
+        let late = patience.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(100)).await;
+            assert!(late.ended(Waker::noop()));
+            sleep(FINISH / 2).await;
+            assert!(late.ended(Waker::noop()));
+        });
+        assert_eq!(age(&patience).await.as_secs(), 105);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_between_two_exchanges_is_told_at_once_and_one_within_after_it() {
+        struct Woken(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let (patience, woken) = (patience(), Arc::new(Woken(false.into())));
+        let engine = Waker::from(Arc::clone(&woken));
+        assert!(!patience.ended(&engine));
+        let exchanges = Exchanges::new(2);
+        let (busy, more) = (patience.busy(&exchanges), patience.busy(&exchanges));
+        assert!(patience.ended(&engine));
+        drop(busy);
+        assert!(!woken.0.load(std::sync::atomic::Ordering::SeqCst));
+        drop(more);
+        assert!(woken.0.load(std::sync::atomic::Ordering::SeqCst));
+        assert!(!patience.ended(&engine));
     }
 }

@@ -71,7 +71,8 @@ async fn what_does_not_fit_the_queue_passes_all_the_same_and_is_counted() {
 
 #[tokio::test]
 async fn a_client_that_leaves_ends_both_messages_and_the_upstream_exchange() {
-    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let rig = Rig::with(1 << 20, |settings| settings.timeouts.drain = Duration::from_millis(200));
+    let origin = Origin::new().await;
     let request =
         format!("POST http://{}/ HTTP/1.1\r\nHost: x\r\nAUTH\r\nContent-Length: 100\r\n\r\nhalf", origin.name);
     let mut client = rig.send(&request).await;

@@ -3,6 +3,8 @@
 use super::rig::{Origin, Rig, Wire, authenticated};
 use guardian::flow::capture::StartLine;
 use posture::{Direction, UnscannedReason};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 
 /// Sends one request for the origin and gives the origin's side after its head, and that head.
 async fn through(rig: &Rig, origin: &Origin, request: &str) -> (Wire, Wire, String) {
@@ -185,6 +187,31 @@ async fn an_origins_old_ways_are_relayed() {
     let head = client.head().await;
     assert!(head.contains("\r\nX-Folded: one") && head.contains(" two\r\nX-Spaced: 1\r\n"), "{head}");
     assert_eq!(client.exactly(2).await, b"ok");
+}
+
+#[tokio::test]
+async fn a_client_that_has_finished_sending_still_gets_its_answer() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let request = "POST http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\nContent-Length: 3\r\n\r\nall";
+    let (mut client, mut upstream, _) = through(&rig, &origin, request).await;
+    client.0.shutdown().await.unwrap();
+    assert_eq!(upstream.exactly(3).await, b"all");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nans").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    upstream.send(b"wer").await;
+    assert_eq!(client.rest().await, b"answer");
+}
+
+#[tokio::test]
+async fn who_has_finished_sending_and_may_have_left_is_not_answered_for_ever() {
+    let rig = Rig::with(1 << 20, |settings| settings.timeouts.drain = Duration::from_millis(100));
+    let origin = Origin::new().await;
+    let request = "GET http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n";
+    let (client, mut upstream, _) = through(&rig, &origin, request).await;
+    drop(client);
+    assert!(upstream.rest().await.is_empty(), "the exchange with the origin is over, too");
 }
 
 #[tokio::test]
