@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
 mod bounds;
+mod coverage;
 mod parent;
 mod refused;
 mod relayed;
