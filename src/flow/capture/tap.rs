@@ -37,8 +37,8 @@ pub(super) const READ_BUFFER: usize = 256 << 10;
 const SHARE_FROM: usize = READ_BUFFER / 4;
 /// A scanner's first pause and, each twice the one before, its longest. After it, it sleeps.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
-/// A scanner that pauses is woken when this part of the queue is in use.
-const PRESSING: usize = 4;
+/// A scanner that pauses is woken when as much waits, or a quarter of the queue: memory is best used again while warm.
+const PRESSING: usize = 1 << 20;
 /// Charged for each item beside its bytes: its place in the queue and its allocations.
 const ITEM: usize = 256;
 /// Charged for each field beside its bytes.
@@ -80,8 +80,8 @@ const ASLEEP: u8 = 2;
 impl Shard {
     /// Hands something to the scanner, and wakes it if it would not come by itself in time. `false` without a scanner.
     fn send(&self, fed: Fed) -> bool {
-        let budget = &fed._charge.budget;
-        let pressing = budget.used.load(Relaxed) > budget.limit / PRESSING;
+        let budget = &fed.charge.budget;
+        let pressing = budget.used.load(Relaxed) > PRESSING.min(budget.limit / 4);
         if self.parts.send(fed).is_err() {
             return false;
         }
@@ -104,7 +104,7 @@ pub struct Fed {
     pub feed: Feed,
     /// Of a self-test: who waits to be told of every hit, which is no finding.
     pub sightings: Option<Arc<Sightings>>,
-    _charge: Charge,
+    charge: Charge,
 }
 
 /// A piece of a message.
@@ -140,7 +140,7 @@ struct Queue {
 impl Queue {
     fn send(&self, part: Part, charge: Charge) -> bool {
         let (feed, sightings) = (Feed::Part(part), self.sightings.clone());
-        shard(&self.shards, self.message).send(Fed { message: self.message, feed, sightings, _charge: charge })
+        shard(&self.shards, self.message).send(Fed { message: self.message, feed, sightings, charge })
     }
 }
 
@@ -171,8 +171,7 @@ impl Tap {
         let queue = self.budget.take(ITEM + head.weight()).zip(self.budget.take(ITEM)).and_then(|(begin, end)| {
             let (feed, shards) = (Feed::Begin(head, Arc::clone(&ticket)), Arc::clone(&self.shards));
             let sightings = self.sightings.clone();
-            let sent =
-                shard(&shards, message).send(Fed { message, feed, sightings: sightings.clone(), _charge: begin });
+            let sent = shard(&shards, message).send(Fed { message, feed, sightings: sightings.clone(), charge: begin });
             sent.then_some(Queue { message, shards, sightings, whole: true, end: Some(end) })
         });
         if queue.is_none() {
@@ -188,7 +187,7 @@ impl Tap {
         let message = self.next.fetch_add(1, Relaxed);
         let sent = self.budget.take(ITEM + head.weight()).is_some_and(|charge| {
             let sightings = self.sightings.clone();
-            shard(&self.shards, message).send(Fed { message, feed: Feed::Name(head), sightings, _charge: charge })
+            shard(&self.shards, message).send(Fed { message, feed: Feed::Name(head), sightings, charge })
         });
         if !sent {
             self.meter.message().settle(0, Some(UnscannedReason::Dropped));
