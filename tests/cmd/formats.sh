@@ -37,6 +37,18 @@ exits "no such format" 64 htg export --format intoto
 check "attest/verify.sh of a monitor at work" by_hand
 exits "Node of a monitor at work" 0 by_node
 exits "verify" 0 htg verify --write-verdict
+exits "verify with a memory of its own" 0 htg verify --memory "$work/memory.json"
+exits "Node with the same memory" 0 by_node --memory "$work/memory.json"
+
+# === another key ===
+
+cp "$home/signing.pub.pem" "$work/older.pem"
+exits "keys rotate" 0 htg keys rotate
+exits "verify from the older key" 0 htg verify "$home" --public-key "$work/older.pem"
+exits "verify that remembers the older key" 0 htg verify --memory "$work/memory.json"
+exits "Node from the older key" 0 node "$cmd/independent.mjs" "$home" "$work/older.pem"
+check "attest/verify.sh with the newer key" by_hand
+exits "attest/verify.sh knows no rotation" 1 sh "$root/attest/verify.sh" "$home" "$work/older.pem"
 
 # === stopped ===
 
@@ -53,7 +65,7 @@ exits "as verify has it" 0 htg verify --accept-stopped
 mkdir "$work/schemas"
 names=(posture state finding event verdict rotation memory)
 for each in "${names[@]}"; do htg schema "$each" >"$work/schemas/$each.json" || bad "schema $each"; done
-fit() { "$python" "$cmd/schemas.py" "$work/schemas" "$home" "$home/verdict.json=verdict"; }
+fit() { "$python" "$cmd/schemas.py" "$work/schemas" "$home" "$home/verdict.json=verdict" "$work/memory.json=memory"; }
 check "every document of this run fits its schema" fit
 ok "$(cat "$work/check.out")"
 exits "no such schema" 64 htg schema nonsense
