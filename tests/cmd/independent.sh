@@ -45,14 +45,14 @@ PYTHON
 # around this one, a clock set wrong, a copy without links.
 left='counts|named_key|log_prefix|decreased|rolled_back|generation|unknown_version|document|clock_.*|rotation_.*|retired_key|before_pinned'
 right=0 told=0
-while read -r name exit code; do
-    [[ $code =~ ^($left)$ || ! -L $cases/$name/home/export/current && $exit == 0 ]] && continue
+while read -r each exit code; do
+    [[ $code =~ ^($left)$ || ! -L $cases/$each/home/export/current && $exit == 0 ]] && continue
     status=0
-    sh "$root/attest/verify.sh" "$cases/$name/home" "$cases/$name/anchor.pem" >"$work/said" 2>&1 || status=$?
+    sh "$root/attest/verify.sh" "$cases/$each/home" "$cases/$each/anchor.pem" >"$work/said" 2>&1 || status=$?
     # The folders are of a day in the past: authentic is 3 to the script, whatever the clock of the test said.
     case $exit in 0 | 2 | 3) expected=3 ;; *) expected=1 ;; esac
     told=$((told + 1))
-    if [[ $status == "$expected" ]]; then right=$((right + 1)); else bad "$name: verify $exit $code, the script $status"; fi
+    if [[ $status == "$expected" ]]; then right=$((right + 1)); else bad "$each: verify $exit $code, the script $status"; fi
 done < <(shown)
 equal "the script tells the authentic from the rest" "$told" "$right"
 at_least "folders it was shown" 60 "$told"
