@@ -6,7 +6,7 @@ use super::{
     forward::{self, Via},
     meter::ConnectionTicket,
     newcomers::{Place, Room},
-    patience::{Patience, Watched},
+    patience::{Busy, Patience, Watched},
     proxy::{ENGINE_FIELDS, Proxy, Shared},
     reply::Refusal,
 };
@@ -133,7 +133,7 @@ where
     let lasting = !via.as_ref().is_some_and(|via| via.has_failed());
     let (stopping, max_head_bytes, max_fields) = (shared.stopping.clone(), shared.max_head_bytes, shared.max_fields);
     let asked = Asked { shared, connection, via, patience: patience.clone() };
-    let service = service_fn(move |request| asked.clone().answer(request));
+    let service = service_fn(move |request| asked.begin(request));
     let io = TokioIo::new(Watched { stream, patience: patience.clone() });
     let mut server = http1::Builder::new();
     server
@@ -171,7 +171,7 @@ where
     let (stopping, tasks) = (shared.stopping.clone(), shared.tasks.clone());
     let max_head_bytes = u32::try_from(shared.max_head_bytes).expect("at most 64 KiB");
     let asked = Asked { shared, connection, via: Some(via), patience: patience.clone() };
-    let service = service_fn(move |request| asked.clone().answer(request));
+    let service = service_fn(move |request| asked.begin(request));
     let mut server = http2::Builder::new(tasks);
     server.auto_date_header(false).max_header_list_size(max_head_bytes);
     let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
@@ -198,9 +198,14 @@ struct Asked {
 }
 
 impl Asked {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let Self { shared, connection, via, patience } = self;
-        let busy = patience.busy(&shared.load.exchanges);
+    /// Busy from the call on, not from the first poll: the engine may see the client's end between the two.
+    fn begin(&self, request: Request<Incoming>) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+        let busy = self.patience.busy(&self.shared.load.exchanges);
+        self.clone().answer(request, busy)
+    }
+
+    async fn answer(self, request: Request<Incoming>, busy: Busy) -> Result<Response<Body>, Infallible> {
+        let Self { shared, connection, via, .. } = self;
         let answer = if shared.load.exchanges.too_many() {
             Err(Refusal::Overloaded)
         } else if request.method() == Method::CONNECT && via.is_none() {

@@ -205,6 +205,23 @@ async fn a_client_that_has_finished_sending_still_gets_its_answer() {
 }
 
 #[tokio::test]
+async fn requests_sent_together_are_all_answered_though_the_client_has_finished_sending() {
+    for requests in 1..=3 {
+        let (rig, origin) = (Rig::new(), Origin::new().await);
+        let request = "GET http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n".repeat(requests);
+        let mut client = rig.send(&request.replace("ORIGIN", &origin.name)).await;
+        client.0.shutdown().await.unwrap();
+        let mut upstream = origin.accept().await;
+        for _ in 0..requests {
+            upstream.head().await;
+            upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        }
+        let answers = client.rest().await;
+        assert_eq!(answers.windows(8).filter(|w| w == b"HTTP/1.1").count(), requests);
+    }
+}
+
+#[tokio::test]
 async fn who_has_finished_sending_and_may_have_left_is_not_answered_for_ever() {
     let rig = Rig::with(1 << 20, |settings| settings.timeouts.drain = Duration::from_millis(100));
     let origin = Origin::new().await;
