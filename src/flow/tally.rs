@@ -5,6 +5,11 @@
 
 use posture::{Attested, Checkpoint, Coverage, InstallId, MAX_INTEGER, Posture, Totals, Unscanned, UnscannedReason};
 
+/// Exports that may have been made since the last one that is complete.
+const NEAR: u64 = 1 << 20;
+/// No installation comes near it, an export a second: there are twelve digits for a number.
+const FAR: u64 = 500_000_000_000;
+
 /// What the runs before stated: where this one goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Base {
@@ -19,7 +24,11 @@ pub struct Base {
 }
 
 impl Base {
-    /// From the newer of the last checkpoint and the last complete signed posture: the one with the higher sequence.
+    /// From the last complete signed posture, and without one from the last checkpoint.
+    ///
+    /// What a checkpoint says beyond the posture nobody signed: whoever can write to the log could invent it, or take away
+    /// what was signed. Of it the number of the next posture counts alone, and only if it is near: numbers are not to be
+    /// used twice, nor used up.
     ///
     /// What was in progress when the process that counted it ended never got settled: from here on it is unscanned, as
     /// `scanner_error`.
@@ -37,15 +46,14 @@ impl Base {
             next_sequence: c.next_sequence,
         });
         let mut newest = match (logged, signed) {
-            // A checkpoint is followed by the posture it announces: with that number or a higher one, the posture is newer.
             (Some(logged), Some(signed)) => {
-                if signed.next_sequence > logged.next_sequence {
-                    signed
-                } else {
-                    logged
-                }
+                let near = logged.next_sequence <= signed.next_sequence + NEAR;
+                let next_sequence =
+                    if near { logged.next_sequence.max(signed.next_sequence) } else { signed.next_sequence };
+                Self { next_sequence, ..signed }
             }
-            (one, other) => one.or(other).unwrap_or(Self { next_sequence: 1, ..Self::default() }),
+            (Some(logged), None) => Self { next_sequence: logged.next_sequence.min(FAR), ..logged },
+            (None, signed) => signed.unwrap_or(Self { next_sequence: 1, ..Self::default() }),
         };
         newest.coverage = settle(newest.coverage);
         newest

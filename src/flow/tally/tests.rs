@@ -85,18 +85,21 @@ fn a_first_run_begins_at_one() {
 }
 
 #[test]
-fn the_newer_of_checkpoint_and_posture_is_where_a_run_goes_on() {
-    let checkpoint = |next_sequence, expected| Checkpoint {
-        attested: Attested { expected, ..Attested::default() },
+fn what_was_signed_outweighs_a_checkpoint_that_was_not() {
+    let checkpoint = |next_sequence| Checkpoint {
+        attested: Attested { expected: 77, ..Attested::default() },
         counts: posture::Counts::default(),
         coverage: Coverage::default(),
-        install_id: InstallId::from_bytes(&[1; 16]),
+        install_id: InstallId::from_bytes(&[9; 16]),
         next_sequence,
     };
     let posture = crate::flow::vouch::tests::posture(5);
-    for (next, newer) in [(4, false), (5, false), (6, true), (9, true)] {
-        let base = Base::newest(Some(&checkpoint(next, 77)), Some(&posture));
-        assert_eq!(base.attested.expected == 77, newer, "{next}");
-        assert_eq!(base.next_sequence, next.max(6));
+    for (next, goes_on) in [(4, 6), (6, 6), (9, 9), (5 + NEAR, 5 + NEAR), (7 + NEAR, 6), (MAX_INTEGER, 6)] {
+        let base = Base::newest(Some(&checkpoint(next)), Some(&posture));
+        assert_eq!(base.attested, posture.attested, "{next}");
+        assert_eq!((base.install_id.as_ref(), base.next_sequence), (Some(&posture.install_id), goes_on));
     }
+    let alone = Base::newest(Some(&checkpoint(9)), None);
+    assert_eq!((alone.attested.expected, alone.next_sequence), (77, 9), "nothing better is left");
+    assert_eq!(Base::newest(Some(&checkpoint(MAX_INTEGER)), None).next_sequence, FAR);
 }
