@@ -123,7 +123,8 @@ impl Store {
         let log = Log::open(&self.folder.join(name))?;
         // Set aside before a crash, and no gap event since: it would have had this very number.
         self.unreported = Damage::default();
-        for name in log::damaged_names(&self.folder, "damaged", seq).take_while(|name| name.exists()) {
+        let regular = |name: &PathBuf| name.symlink_metadata().is_ok_and(|found| found.is_file());
+        for name in log::damaged_names(&self.folder, "damaged", seq).take_while(|name| name.exists()).filter(regular) {
             self.unreported += walk::damage_in(&name)?;
         }
         let same_file = quarantined == self.quarantined;
@@ -255,7 +256,13 @@ impl Seen {
                     }
                     self.set_aside = Some(recovery.set_aside.clone());
                 }
-                EventBody::SetAside { files } => self.set_aside.get_or_insert_default().extend_from_slice(files),
+                EventBody::SetAside { files } => {
+                    // Nobody's word but a signed recovery's moves a file.
+                    let ours = signed.is_none_or(|signed| event.seq < signed.chain.next_seq());
+                    if let Some(listed) = self.set_aside.as_mut().filter(|_| ours) {
+                        listed.extend_from_slice(files);
+                    }
+                }
                 EventBody::ExportsMissing { last_sequence: None, .. } => self.exports_missing = true,
                 EventBody::Start { .. } => self.run = Some(Run { seq: event.seq, open: true }),
                 EventBody::Stop { .. } => self.run = Some(Run { seq: event.seq, open: false }),

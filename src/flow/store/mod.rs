@@ -236,7 +236,8 @@ impl Store {
     /// What a posture says of the log: with damage at or below the signed head, what was signed.
     pub fn standing(&self) -> (FindingLog, &Chain, &Counts) {
         match &self.signed {
-            Some(s) if self.quarantined => {
+            // A log that could not be opened yet is no shorter than it was signed.
+            Some(s) if self.quarantined || self.end.next_seq() < s.chain.next_seq() => {
                 (FindingLog { first_seq: s.first_seq, next_seq: s.chain.next_seq() }, &s.chain, &s.counts)
             }
             _ => {

@@ -206,6 +206,36 @@ fn a_pipe_in_the_logs_place_is_no_log() {
 }
 
 #[test]
+fn a_log_that_cannot_be_opened_yet_stands_where_it_was_signed() {
+    let home = Home::new();
+    let mut store = home.open(None);
+    home.put(&mut store, high(0));
+    let signed = sign(&mut store);
+    drop(store);
+    fs::rename(home.log(), home.dir.path().join("away")).unwrap();
+    fs::create_dir(home.log()).unwrap();
+    let mut store = home.open(Some(signed.clone()));
+    assert_eq!(trouble(&store), [DegradedReason::LogWrite]);
+    assert_eq!((store.standing().1, store.standing().2), (&signed.chain, &signed.counts));
+    fs::remove_dir(home.log()).unwrap();
+    fs::rename(home.dir.path().join("away"), home.log()).unwrap();
+    home.put(&mut store, high(1));
+    home.tick(&mut store, 9);
+    assert_eq!((trouble(&store), store.standing().2.findings), (vec![], 2));
+}
+
+#[test]
+fn what_lies_under_the_name_of_damage_and_is_no_file_keeps_no_log_closed() {
+    let home = Home::new();
+    let mut store = home.open(None);
+    home.put(&mut store, high(0));
+    drop(store);
+    fs::create_dir(home.dir.path().join("damaged-000000000002.jsonl")).unwrap();
+    let store = home.open(None);
+    assert_eq!((trouble(&store), store.standing().2.findings), (vec![], 1));
+}
+
+#[test]
 fn a_run_that_did_not_stop_is_unclean_once() {
     let home = Home::new();
     let run_id = RunId::from_bytes(&[1; 16]);
