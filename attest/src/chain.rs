@@ -86,7 +86,7 @@ impl Record {
             Self::Finding(r) => counts.add_finding(&r.direction.into(), &r.pattern, &r.severity.into()),
             Self::Event(r) => {
                 if let EventBody::Fold { count, .. } = r.event {
-                    counts.folded = counts.folded.saturating_add(count);
+                    counts.folded = counts.folded.saturating_add(count).min(posture::MAX_INTEGER);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Findings and coverage, added up since genesis. Arrays of records, never maps keyed by data.
 
-use crate::{UnscannedReason, Word};
+use crate::{MAX_INTEGER, UnscannedReason, Word};
 use serde::{Deserialize, Serialize};
 
 /// A name and how often.
@@ -35,7 +35,7 @@ impl Counts {
     /// Counts one finding.
     pub fn add_finding(&mut self, direction: &Word, family: &Word, severity: &Word) {
         // Onto what a prune event stated, which may be anything.
-        self.findings = self.findings.saturating_add(1);
+        self.findings = self.findings.saturating_add(1).min(MAX_INTEGER);
         add(&mut self.direction, direction, 1);
         add(&mut self.family, family, 1);
         add(&mut self.severity, severity, 1);
@@ -45,8 +45,8 @@ impl Counts {
     ///
     /// Sums saturate: a count read from a file may be anything.
     pub fn add(&mut self, other: &Self) {
-        self.findings = self.findings.saturating_add(other.findings);
-        self.folded = self.folded.saturating_add(other.folded);
+        self.findings = self.findings.saturating_add(other.findings).min(MAX_INTEGER);
+        self.folded = self.folded.saturating_add(other.folded).min(MAX_INTEGER);
         let arrays = [
             (&mut self.direction, &other.direction),
             (&mut self.family, &other.family),
@@ -62,7 +62,7 @@ impl Counts {
 
 fn add(counts: &mut Vec<NamedCount>, name: &Word, count: u64) {
     match counts.binary_search_by(|c| c.name.cmp(name)) {
-        Ok(at) => counts[at].count = counts[at].count.saturating_add(count),
+        Ok(at) => counts[at].count = counts[at].count.saturating_add(count).min(MAX_INTEGER),
         Err(at) => counts.insert(at, NamedCount { count, name: name.clone() }),
     }
 }
@@ -181,9 +181,9 @@ mod tests {
             sum.add(&count(&families[cut..]));
             assert_eq!(sum, Counts { folded: 4, ..count(&families) });
         }
-        let mut most = Counts { findings: u64::MAX, ..Counts::default() };
+        let mut most = Counts { findings: MAX_INTEGER, folded: MAX_INTEGER, ..Counts::default() };
         most.add(&count(&families));
-        assert_eq!(most.findings, u64::MAX);
+        assert_eq!((most.findings, most.folded), (MAX_INTEGER, MAX_INTEGER), "what a document can hold");
     }
 
     #[test]
