@@ -83,6 +83,7 @@ fn is_wider(vendor: &Vendor, before: &[Vendor]) -> bool {
             || more(&vendor.headers, &b.headers)
             || more(&vendor.query, &b.query)
             || more(&vendor.body, &b.body)
+            || more(&vendor.variables, &b.variables)
             || (vendor.path && !b.path)
     })
 }

@@ -342,7 +342,8 @@ fn compile(
             .size_limit(most_bytes)
             .dfa_size_limit(most_bytes)
             .build()
-            .map_err(|e| wrong(field, e.to_string()))
+            // Its last line says what is wrong; those before show the pattern, and an operator's may be a secret.
+            .map_err(|e| wrong(field, e.to_string().lines().last().unwrap_or_default().to_owned()))
     };
     let regex = build("regex", &anchored(&data.regex))?;
     let at_start =
