@@ -354,9 +354,11 @@ fn a_monitor_whose_run_folder_was_tidied_away_is_found_again() {
     let pid = place.run(&["start", "--background", "--json"]).json()["pid"].clone();
     let run = place.0.home().join("run");
     for _ in 0..2 {
-        // The monitor may be making its files anew at this very moment.
-        while fs::remove_dir_all(&run).is_err() {}
         let again = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        // The monitor may be making its files anew at this very moment.
+        while let Err(error) = fs::remove_dir_all(&run) {
+            assert!(std::time::Instant::now() < again, "{error}");
+        }
         while place.run(&["status"]).code != 0 || !run.join("monitor.json").exists() {
             assert!(std::time::Instant::now() < again, "it is not found");
             std::thread::sleep(std::time::Duration::from_millis(50));
