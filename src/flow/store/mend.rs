@@ -234,6 +234,7 @@ impl Seen {
 
     /// False when it is not a record this log can hold.
     fn see(&mut self, record: &Record, signed: Option<&Signed>, retention: &Retention, now: Timestamp) -> bool {
+        let ours = |seq| signed.is_none_or(|signed| seq < signed.chain.next_seq());
         match record {
             Record::Finding(finding) => self.admission.seen(finding),
             Record::Event(event) => match &event.event {
@@ -250,16 +251,14 @@ impl Seen {
                 }
                 EventBody::Recovery(recovery) => {
                     // Of one that nobody signed, a person has to ask again.
-                    let ours = signed.is_none_or(|signed| event.seq < signed.chain.next_seq());
-                    if !ours || !self.segments.begin_anew(event.seq, &recovery.totals.counts) {
+                    if !ours(event.seq) || !self.segments.begin_anew(event.seq, &recovery.totals.counts) {
                         return false;
                     }
                     self.set_aside = Some(recovery.set_aside.clone());
                 }
                 EventBody::SetAside { files } => {
                     // Nobody's word but a signed recovery's moves a file.
-                    let ours = signed.is_none_or(|signed| event.seq < signed.chain.next_seq());
-                    if let Some(listed) = self.set_aside.as_mut().filter(|_| ours) {
+                    if let Some(listed) = self.set_aside.as_mut().filter(|_| ours(event.seq)) {
                         listed.extend_from_slice(files);
                     }
                 }

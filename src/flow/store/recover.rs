@@ -116,16 +116,15 @@ impl Store {
         }
         let found = self.walk_pending(&signed.chain, now)?;
         let Some(listed) = found.listed().filter(|_| found.reaches) else { return Ok(false) };
-        let [segments, quarantine] = self.to_set_aside()?;
-        for path in &quarantine {
-            let (_, sha256) = hash(path)?;
-            if !listed.iter().any(|file| file.sha256 == sha256) {
+        let paths = self.to_set_aside()?.concat();
+        let hashed = paths.into_iter().map(|path| Ok((hash(&path)?.1, path))).collect::<io::Result<Vec<_>>>()?;
+        for (sha256, path) in &hashed {
+            if path.ends_with(QUARANTINE) && !listed.iter().any(|file| file.sha256 == *sha256) {
                 // Records this recovery did not carry over: of them a person has to be asked anew.
                 return Ok(false);
             }
         }
-        for path in [segments, quarantine].concat() {
-            let (_, sha256) = hash(&path)?;
+        for (sha256, path) in hashed {
             let is_its = |file: &&SetAside| {
                 file.sha256 == sha256 && is_a_name_aside(&file.name) && !self.folder.join(&file.name).exists()
             };
