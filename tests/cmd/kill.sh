@@ -64,7 +64,8 @@ for round in $(seq "$rounds"); do
         through -o /dev/null --data "note=$(a_key)" "http://$origin/echo" || true
     done) 2>/dev/null &
     load=$!
-    (while true; do
+    rm -f "$work/enough"
+    (until [[ -e $work/enough ]]; do
         htg export >/dev/null 2>&1 || true
         sleep 0.05
     done) &
@@ -72,9 +73,12 @@ for round in $(seq "$rounds"); do
     sleep "0.$((RANDOM % 6 + 1))"
     python3 "$work/seen.py" "$home" >"$work/acknowledged"
     disown "$load" "$asker"
-    # Both in the middle of whatever they do; the monitor first.
+    # In the middle of whatever it does.
     signal_monitor KILL
-    kill "$load" "$asker" 2>/dev/null || true
+    kill "$load" 2>/dev/null || true
+    # An export that finds no monitor takes the lock itself: the next monitor begins when it has let go.
+    touch "$work/enough"
+    wait_gone "$asker" || bad "an export did not end within 15 s"
     sort -u "$work/before" "$work/acknowledged" >"$work/expected"
     start_monitor --export-every 1s
     htg verify >"$work/verify.out" 2>&1 || { unverified=$((unverified + 1)); printable 5 "$work/verify.out" >&2; }
