@@ -174,6 +174,8 @@ words!(
         ExportPeriod = "export_period",
         /// Sightings fold for longer, or fewer windows stay open.
         Fold = "fold",
+        /// Known secrets are no longer looked for, or those of a variable less.
+        KnownSecrets = "known_secrets",
         /// A host more that is never inspected.
         PassThrough = "pass_through",
         /// The log keeps less, or for a shorter time.

@@ -1,7 +1,7 @@
 //! A configuration in force and one read anew → what can take its place while a monitor runs, and what is weaker then.
 
 use super::{AudienceEntry, Config, SETTINGS};
-use crate::flow::detect::rule::{Rule, Vendor};
+use crate::flow::detect::rule::{Rule, RuleSet, Vendor};
 use posture::Weakening;
 use std::collections::BTreeSet;
 
@@ -9,16 +9,16 @@ impl Config {
     /// This configuration with everything of `read` that a running monitor can take on.
     #[must_use]
     pub fn reloaded_as(&self, read: &Self) -> Self {
-        let Self { rule_files, local_rules, audience, suppress, pass_through, retention, export_every, .. } =
-            read.clone();
+        let Self { rule_files, local_rules, audience, suppress, pass_through, .. } = read.clone();
         let next = Self {
             rule_files,
             local_rules,
             audience,
             suppress,
             pass_through,
-            retention,
-            export_every,
+            known_secrets: read.known_secrets.clone(),
+            retention: read.retention,
+            export_every: read.export_every,
             fold_window: read.fold_window,
             fold_open_max: read.fold_open_max,
             ..self.clone()
@@ -45,14 +45,18 @@ impl Config {
         let less = |now: &[usize], then: &[usize]| now.iter().zip(then).any(|(now, then)| now < then);
         let (kept, kept_before) = (self.retention, before.retention);
         let (rules, rules_before) = (self.rules(), before.rules());
+        let (known, known_before) = (&self.known_secrets, &before.known_secrets);
+        let fewer = known_before.variables.iter().any(|name| !known.variables.contains(name));
         let suppressed = |one: &&crate::flow::suppress::Suppression| {
             before.suppress.iter().any(|b| b.covers == one.covers && b.until >= one.until)
         };
         [
             (Weakening::Audience, self.audience.iter().any(|entry| !lets(&before.audience, entry))),
             (Weakening::Audience, rules.vendors().iter().any(|vendor| is_wider(vendor, rules_before.vendors()))),
+            (Weakening::Audience, known.enabled && known_before.enabled && claims_more(&rules, &rules_before)),
             (Weakening::ExportPeriod, self.export_every > before.export_every),
             (Weakening::Fold, self.fold_window > before.fold_window || self.fold_open_max < before.fold_open_max),
+            (Weakening::KnownSecrets, known_before.enabled && (!known.enabled || fewer)),
             (Weakening::PassThrough, self.pass_through.iter().any(|host| !before.pass_through.contains(host))),
             (
                 Weakening::Retention,
@@ -83,9 +87,18 @@ fn is_wider(vendor: &Vendor, before: &[Vendor]) -> bool {
             || more(&vendor.headers, &b.headers)
             || more(&vendor.query, &b.query)
             || more(&vendor.body, &b.body)
-            || more(&vendor.variables, &b.variables)
             || (vendor.path && !b.path)
     })
+}
+
+/// Whether a known secret that was nobody's may be a vendor's now: by its variable's name, or by a shape there was no rule for.
+fn claims_more(rules: &RuleSet, before: &RuleSet) -> bool {
+    let named = |vendor: &Vendor, words: &String| {
+        before.vendors().iter().any(|b| b.name == vendor.name && b.variables.contains(words))
+    };
+    let had = |rule: &Rule| before.rules().iter().any(|b| b.id() == rule.id());
+    rules.vendors().iter().any(|vendor| vendor.variables.iter().any(|words| !named(vendor, words)))
+        || rules.rules().iter().any(|rule| !rule.vendors().is_empty() && !had(rule))
 }
 
 fn is_same(a: &Rule, b: &Rule) -> bool {

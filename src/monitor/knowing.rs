@@ -2,7 +2,8 @@
 //! date while the monitor runs.
 //!
 //! A value is in memory from when its file is read to when it is digested, and wiped. Of a file that cannot be read for
-//! once, what it held before is still known; of one that is gone it is not.
+//! once, what it held before is still known; of one that is gone it is not. A reload takes everything anew: another rule
+//! may say whose a value is.
 
 use super::signs::Signs;
 use crate::{
@@ -25,7 +26,7 @@ use std::{
     io::{self, Read},
     os::unix::{ffi::OsStringExt, fs::MetadataExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::{task::spawn_blocking, time::sleep};
@@ -151,6 +152,23 @@ impl Knowing {
         })
     }
 
+    /// Takes everything anew, by this configuration and these rules, and tells what is known since.
+    fn reloaded(&mut self, config: &Config, detector: &Arc<Detector>, now: Timestamp) -> Option<KnownValues> {
+        self.enabled = config.known_secrets.enabled;
+        self.detector = Arc::clone(detector);
+        let mut before = std::mem::take(&mut self.files);
+        let files = self.enabled.then(|| dotenv::files(&config.hermes_home)).into_iter().flatten();
+        // One that cannot be read for once is not forgotten for a reload.
+        let again = |path| match before.iter().position(|file| file.path == path) {
+            Some(at) => Watched { seen: Seen::Unsettled, ..before.swap_remove(at) },
+            None => Watched::new(path),
+        };
+        self.files = files.map(again).collect();
+        self.variables = of_environment(&config.known_secrets.variables, &self.keys, detector);
+        self.canaries.seen = Seen::Unsettled;
+        self.look(now)
+    }
+
     /// Takes anew what changed, and tells what is known since. `None` when nothing did.
     pub(super) fn look(&mut self, now: Timestamp) -> Option<KnownValues> {
         let Self { files, canaries, keys, detector, .. } = self;
@@ -193,22 +211,41 @@ impl Knowing {
         self.detector.known().replace(Values::new(&self.keys, digests));
         told
     }
+}
+
+/// What the scanners know, for who takes it anew each second and for who reloads; and where it is told.
+#[derive(Clone)]
+pub(super) struct Knowledge {
+    knowing: Arc<Mutex<Knowing>>,
+    signs: Arc<Signs>,
+}
+
+impl Knowledge {
+    pub(super) fn new(knowing: Knowing, signs: Arc<Signs>) -> Self {
+        Self { knowing: Arc::new(Mutex::new(knowing)), signs }
+    }
+
+    /// Takes everything anew, by this configuration and these rules.
+    pub(super) fn reloaded(&self, config: &Config, detector: &Arc<Detector>) {
+        self.take(|knowing| knowing.reloaded(config, detector, clock::now()));
+    }
 
     /// Looks once a second, for as long as it is polled.
-    pub(super) async fn attend(mut self, signs: Arc<Signs>) {
+    pub(super) async fn attend(self) {
         loop {
             sleep(Duration::from_secs(1)).await;
-            let looked = spawn_blocking(move || {
-                let told = self.look(clock::now());
-                (self, told)
-            });
-            let Ok((this, told)) = looked.await else {
+            let this = self.clone();
+            if spawn_blocking(move || this.take(|knowing| knowing.look(clock::now()))).await.is_err() {
                 return tracing::error!("known secrets and canaries are no longer taken anew");
-            };
-            self = this;
-            if let Some(told) = told {
-                signs.knows(told);
             }
+        }
+    }
+
+    fn take(&self, anew: impl FnOnce(&mut Knowing) -> Option<KnownValues>) {
+        // Held until it is told: what was known later is told last.
+        let mut knowing = self.knowing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = anew(&mut knowing) {
+            self.signs.knows(told);
         }
     }
 }

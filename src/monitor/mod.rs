@@ -47,7 +47,7 @@ use ending::RunningMonitor;
 use in_force::InForce;
 use inspecting::Inspecting;
 use keys::KeyError;
-use knowing::Knowing;
+use knowing::{Knowing, Knowledge};
 use posture::{Ended, InstallId, RunId};
 use recorder::Parts;
 use reload::Reloader;
@@ -248,7 +248,8 @@ pub fn run_with(
     supervisor::ready();
     on_ready(&Started { listen, pid: std::process::id(), run_id: run_id.clone() });
 
-    runtime.spawn(knowing.attend(Arc::clone(&signs)));
+    let knowledge = Knowledge::new(knowing, Arc::clone(&signs));
+    runtime.spawn(knowledge.clone().attend());
     let parts = Parts {
         settings: inspecting.iter().fold(Settings::of(&config, detector.pattern_set()), |s, i| i.stated(s)),
         vectors_sha256: detector.vectors_sha256().clone(),
@@ -283,7 +284,7 @@ pub fn run_with(
     if let Some(again) = again {
         let inspection = inspecting.as_ref().map(|inspecting| inspecting.inspection.clone());
         let (detector, redactor, desk) = (seeing, redacting, desk.clone());
-        let reloader = Reloader { again, config, detector, redactor, period, inspection, desk };
+        let reloader = Reloader { again, config, detector, redactor, period, inspection, knowledge, desk };
         runtime.spawn(reloader.attend(hangup));
     }
 

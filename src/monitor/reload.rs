@@ -3,7 +3,7 @@
 //! One that is not sound changes nothing. What is in force is what is attested: a setting that needs a restart keeps its
 //! old value, in the signed documents too.
 
-use super::{desk::Desk, in_force::InForce};
+use super::{desk::Desk, in_force::InForce, knowing::Knowledge};
 use crate::{
     clock,
     config::{Config, ConfigError},
@@ -26,6 +26,7 @@ pub(super) struct Reloader {
     pub(super) redactor: InForce<Redactor>,
     pub(super) period: InForce<Duration>,
     pub(super) inspection: Option<Inspection>,
+    pub(super) knowledge: Knowledge,
     pub(super) desk: Desk,
 }
 
@@ -89,6 +90,7 @@ impl Reloader {
         // A destination is checked by the new rules before anything is found by them.
         self.redactor.replace(Arc::clone(&redactor));
         self.detector.replace(Arc::clone(&detector));
+        self.knowledge.reloaded(&config, &detector);
         self.period.replace(Arc::new(config.export_every));
         if let Some(inspection) = &self.inspection {
             inspection.pass_through(config.pass_through.clone());

@@ -349,6 +349,41 @@ fn a_hangup_reloads_what_is_sound_and_keeps_what_was_when_it_is_not() {
 }
 
 #[test]
+fn a_hangup_begins_and_ends_the_search_for_known_secrets() {
+    let place = Watched::new();
+    let write =
+        |path: &std::path::Path, text: &str| fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+    let config = place.0.home().join("config.toml");
+    let pid = place.run(&["start", "--background", "--json"]).json()["pid"].as_u64().unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    write(&place.0.home().join("../../.env"), "DB_PASSWORD=correct-horse-battery\n");
+    for (text, secrets, weakened) in [
+        ("listen = \"127.0.0.1:0\"\n[known_secrets]\nenabled = true\n", 1, serde_json::json!([])),
+        ("listen = \"127.0.0.1:0\"\n", 0, serde_json::json!(["known_secrets"])),
+    ] {
+        let before = place.status()["reload"]["at"].clone();
+        write(&config, text);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let status = loop {
+            let status = place.status();
+            if status["reload"]["at"].is_string() && status["reload"]["at"] != before {
+                break status;
+            }
+            assert!(std::time::Instant::now() < deadline, "the reload was not told of");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        };
+        assert_eq!(
+            (&status["reload"]["weakened"], &status["reload"]["needs_restart"]),
+            (&weakened, &serde_json::json!([]))
+        );
+        assert_eq!(status["known"]["secrets"], secrets, "{status}");
+    }
+    assert_eq!(place.run(&["stop"]).code, 0);
+    assert_eq!(place.run(&["verify", "--accept-stopped"]).code, 0);
+}
+
+#[test]
 fn a_monitor_whose_run_folder_was_tidied_away_is_found_again() {
     let place = Watched::new();
     let pid = place.run(&["start", "--background", "--json"]).json()["pid"].clone();

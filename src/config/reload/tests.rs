@@ -16,6 +16,8 @@ fn weaker(before: &str, after: &str) -> Vec<&'static str> {
 const AUDIENCE: &str = "[[audience]]\nscheme = \"http\"\nhost = \"h\"\nport = 1\nvendors = [\"openai\"]\n";
 const SUPPRESS: &str = "[[suppress]]\nfingerprint = \"0123456789abcdef\"\nreason = \"known\"\nuntil = \"2027-01-31\"\n";
 
+const KNOWN: &str = "[known_secrets]\nenabled = true\nvariables = [\"A\", \"B\"]\n";
+
 #[test]
 fn what_is_weaker_is_named_and_what_is_stronger_is_not() {
     let longer = SUPPRESS.replace("2027-01-31", "2027-02-01");
@@ -26,6 +28,8 @@ fn what_is_weaker_is_named_and_what_is_stronger_is_not() {
         ("", "export_every = \"2m\"", "export_period"),
         ("", "[fold]\nwindow = \"20m\"", "fold"),
         ("", "[fold]\nopen_max = 16", "fold"),
+        (KNOWN, "", "known_secrets"),
+        (KNOWN, "[known_secrets]\nenabled = true\nvariables = [\"B\"]", "known_secrets"),
         ("pass_through = [\"a\"]", "pass_through = [\"a\", \"b\"]", "pass_through"),
         ("", "[retention]\nmax_bytes = \"32MiB\"", "retention"),
         ("", "[retention]\nmax_age_days = 7", "retention"),
@@ -51,6 +55,7 @@ fn a_running_monitor_takes_on_what_it_can_and_the_rest_is_named() {
     for (text, waits) in [
         (AUDIENCE, &[][..]),
         (SUPPRESS, &[]),
+        (KNOWN, &[]),
         ("export_every = \"2m\"\n[scan]\nmax_depth = 4\n[retention]\nmax_age_days = 7\n[fold]\nwindow = \"20m\"", &[]),
         ("listen = \"127.0.0.1:1\"\ninspect_https = true", &["listen", "inspect_https"]),
         ("proxy_url = \"http://u:p@proxy.test:1\"", &["proxy_url"]),

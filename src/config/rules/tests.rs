@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Config, tests};
+use crate::config::{Config, KnownSecrets, tests};
 
 const RULE: &str = r#"family = "ai_api_key"
 [[vendor]]
@@ -80,4 +80,30 @@ fn a_rule_file_that_cannot_be_used_is_named_and_nothing_is_configured() {
         let error = with(config, &files).unwrap_err();
         assert!(error.contains(said), "{error}\n{said}");
     }
+}
+
+#[test]
+fn a_known_secret_that_becomes_a_vendors_is_a_weakening_and_a_key_no_rule_knew_is_none() {
+    let known = |text: &str, enabled| {
+        let config = with("rules = [\"a.toml\"]", &[("a.toml", text.as_bytes(), 0o600)]).unwrap();
+        let known_secrets = KnownSecrets { enabled, variables: Vec::new() };
+        Config { known_secrets, ..config }
+    };
+    let weaker = |before: &str, after: &str, enabled| {
+        let (before, after) = (known(before, enabled), known(after, enabled));
+        let words = after.weaker_than(&before).into_iter();
+        words.map(posture::Weakening::as_str).collect::<Vec<_>>()
+    };
+    let own = RULE.replace("vendors = [\"acme\"]\n", "");
+    let named =
+        own.replace("headers = [\"authorization\"]\n", "headers = [\"authorization\"]\nvariables = [\"acme\"]\n");
+    let (_, rule) = own.split_once("[[rule]]").unwrap();
+    let bare = format!("family = \"ai_api_key\"\n[[rule]]{rule}");
+    let shaped = format!("{bare}[[rule]]{}", rule.replace("id = \"acme\"", "id = \"other\"\nvendors = [\"groq\"]"));
+    for (before, after) in [(&bare, &named), (&own, &named), (&bare, &shaped)] {
+        assert_eq!(weaker(before, after, true), ["audience"], "{after}");
+        assert_eq!(weaker(before, after, false), [""; 0], "{after}");
+    }
+    assert_eq!(weaker(&named, &named, true), [""; 0]);
+    assert_eq!(weaker(&bare, &own, true), [""; 0], "a vendor to which nothing belongs");
 }

@@ -2,7 +2,8 @@ use super::*;
 use crate::flow::detect::{
     Limits,
     decode::{View, Voice},
-    known::new_canary,
+    known::{Sighting, new_canary},
+    rule::{RuleSet, Source},
 };
 use posture::{Direction, Fingerprint, Placement};
 use std::{fs, io::Write, os::unix::fs::PermissionsExt};
@@ -50,6 +51,15 @@ impl Rig {
     }
 
     fn knows(&self, value: &str) -> bool {
+        self.sighted(value, |sightings| !sightings.is_empty())
+    }
+
+    /// The vendors to whom a value that is known belongs.
+    fn owners(&self, value: &str) -> Vec<String> {
+        self.sighted(value, |sightings| sightings[0].digest.vendors().to_vec())
+    }
+
+    fn sighted<T>(&self, value: &str, tell: impl FnOnce(&[Sighting<'_>]) -> T) -> T {
         let text = format!("say {value} again");
         let view = View {
             text: text.as_bytes(),
@@ -58,7 +68,7 @@ impl Rig {
             name: None,
             voice: Voice::Unknown,
         };
-        !self.detector.known().values().sightings(Direction::Outbound, &view).is_empty()
+        tell(&self.detector.known().values().sightings(Direction::Outbound, &view))
     }
 }
 
@@ -185,4 +195,49 @@ fn a_canary_is_known_from_when_it_is_planted_until_it_is_removed() {
     assert!(!rig.knows(&canary));
     let mode = fs::metadata(broken).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Rules with a vendor to which what a variable named ACME holds belongs.
+fn with_acme() -> Arc<RuleSet> {
+    let text = "family = \"ai_api_key\"\n[[vendor]]\nname = \"acme\"\nhosts = [\"api.acme.test\"]\nheaders = [\"x-key\"]\n\
+        variables = [\"acme\"]\n[[rule]]\nid = \"acme\"\nseverity = \"high\"\nfind = \"prefix\"\nkeywords = [\"acme_\"]\n\
+        regex = 'acme_[a-z0-9]{24}'\nvendors = [\"acme\"]\nexamples = [\"acme_{{lower:24}}\"]\ncounter_examples = [\"acme_\"]\n";
+    Arc::new(RuleSet::embedded().with_local(&[Source { name: "mine.toml", text }]).unwrap())
+}
+
+#[test]
+fn a_reload_takes_everything_anew_by_the_rules_in_force() {
+    let mut rig = Rig::new(false);
+    rig.write(&format!("ACME_PASSWORD={ONE}\n"));
+    let mut knowing = rig.open();
+    knowing.look(later());
+    rig.config.known_secrets.enabled = true;
+    let told = knowing.reloaded(&rig.config, &rig.detector, later()).unwrap();
+    assert_eq!((told.enabled, told.secrets), (true, 1));
+    assert_eq!(rig.owners(ONE), [""; 0], "nobody's");
+
+    let next = rig.detector.succeeded_by(with_acme(), Limits::default(), &[]);
+    assert_eq!(knowing.reloaded(&rig.config, &next, later()).unwrap().secrets, 1);
+    assert_eq!(rig.owners(ONE), ["acme"]);
+    rig.write(&format!("ACME_PASSWORD={TWO}\n"));
+    knowing.look(later()).unwrap();
+    assert_eq!(rig.owners(TWO), ["acme"], "the rules of the reload, not of the start");
+
+    rig.config.known_secrets.enabled = false;
+    let told = knowing.reloaded(&rig.config, &next, later()).unwrap();
+    assert_eq!((told.enabled, told.secrets), (false, 0));
+    assert!(!rig.knows(TWO) && rig.detector.known().values().is_empty());
+}
+
+#[test]
+fn a_reload_forgets_nothing_of_a_file_that_cannot_be_read_for_once() {
+    let rig = Rig::new(true);
+    rig.write(&format!("DB_PASSWORD={ONE}\n"));
+    let mut knowing = rig.open();
+    knowing.look(later());
+    fs::remove_file(rig.env()).unwrap();
+    fs::create_dir(rig.env()).unwrap();
+    let told = knowing.reloaded(&rig.config, &rig.detector, later()).unwrap();
+    assert_eq!((told.secrets, told.skipped), (1, 1));
+    assert!(rig.knows(ONE));
 }
