@@ -290,7 +290,7 @@ pub static SETTINGS: &[Setting] = &[
     ),
     Setting::new(
         "timeouts.drain",
-        "open connections, after a stop; an answer, after its client finished sending",
+        "open connections, after a stop; the next byte of an answer, after its client finished sending",
         |c, raw| put(&mut c.timeouts.drain, value::span(raw, 1, HOUR)),
         |c| Shown::Span(c.timeouts.drain),
     ),

@@ -2,7 +2,7 @@
 //!
 //! The engine knows one limit for both. Here a head must come whole within its limit from its first byte on (from the
 //! connection's start for the first one), and the pause before it has a limit of its own. An exchange has none, unless
-//! its client has finished sending.
+//! its client has finished sending: then each next byte to it has.
 
 use super::proxy::Timeouts;
 use std::{
@@ -26,7 +26,7 @@ use tokio::{
 pub(super) struct Patience {
     head: Duration,
     idle: Duration,
-    /// For what is under way when a client has finished sending.
+    /// For the next byte to a client that has finished sending.
     finish: Duration,
     shared: Arc<Shared>,
 }
@@ -42,7 +42,7 @@ struct State {
     since: Instant,
     // A head has begun at `since`; otherwise the pause has.
     in_head: bool,
-    // The client has finished sending since then, which the engine is told when nothing is under way.
+    // The client has finished sending, which the engine is told when nothing is under way; and when it last took a byte.
     ended: Option<Instant>,
     untold: Option<Waker>,
 }
@@ -137,6 +137,13 @@ impl Patience {
         }
     }
 
+    /// The client takes what is sent to it: whoever is gone would not for long.
+    fn bytes_written(&self) {
+        if let Some(taken) = &mut self.state().ended {
+            *taken = Instant::now();
+        }
+    }
+
     /// The client has finished sending. True when the engine must not know yet: it takes whoever has finished sending for
     /// gone, and lets go of what is under way. Whether it is gone shows only when something is sent to it.
     fn ended(&self, engine: &Waker) -> bool {
@@ -178,7 +185,7 @@ impl Drop for Busy {
     }
 }
 
-/// A client's stream that tells its [`Patience`] when bytes come.
+/// A client's stream that tells its [`Patience`] when bytes come and go.
 pub(super) struct Watched<S> {
     pub(super) stream: S,
     pub(super) patience: Patience,
@@ -199,7 +206,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        self.patience.bytes_written();
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -215,7 +224,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
+        self.patience.bytes_written();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -284,6 +295,22 @@ mod tests {
             assert!(late.ended(Waker::noop()));
         });
         assert_eq!(age(&patience).await.as_secs(), 105);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_byte_taken_gives_the_next_its_whole_limit() {
+        let patience = patience();
+        let _busy = patience.busy(&Exchanges::new(1));
+        patience.bytes_written();
+        assert!(patience.ended(Waker::noop()));
+        let late = patience.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                sleep(FINISH / 2).await;
+                late.bytes_written();
+            }
+        });
+        assert_eq!(age(&patience).await.as_secs(), 55);
     }
 
     #[tokio::test(start_paused = true)]

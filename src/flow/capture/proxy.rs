@@ -59,7 +59,8 @@ pub struct Timeouts {
     pub keep_alive_idle: Duration,
     /// A tunnel or an upgraded connection on which nothing moves.
     pub tunnel_idle: Duration,
-    /// What was begun before a stop, or before its client finished sending, may take this long to finish.
+    /// What was begun before a stop may take this long to finish; the next byte to a client that has finished sending, to
+    /// be taken.
     pub drain: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! What goes through, byte for byte.
 
-use super::rig::{Origin, Rig, Wire, authenticated};
+use super::rig::{Origin, Rig, Wire, authenticated, bounded};
 use guardian::flow::capture::StartLine;
 use posture::{Direction, UnscannedReason};
 use std::time::Duration;
@@ -219,6 +219,56 @@ async fn requests_sent_together_are_all_answered_though_the_client_has_finished_
         let answers = client.rest().await;
         assert_eq!(answers.windows(8).filter(|w| w == b"HTTP/1.1").count(), requests);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_flows_outlasts_the_limit_of_a_client_that_has_finished_sending() {
+    const DRAIN: Duration = Duration::from_millis(500);
+    let rig = Rig::with(1 << 20, |settings| settings.timeouts.drain = DRAIN);
+    let origin = Origin::new().await;
+    let request = "GET http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n";
+    let (mut client, mut upstream, _) = through(&rig, &origin, request).await;
+    client.0.shutdown().await.unwrap();
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n").await;
+    client.head().await;
+    for _ in 0..15 {
+        tokio::time::sleep(DRAIN / 5).await;
+        upstream.send(b".").await;
+        assert_eq!(client.exactly(1).await, b".");
+    }
+    assert!(client.rest().await.is_empty(), "and then it is over, for the client has said all");
+    let (meter, _) = rig.stop().await;
+    assert_eq!(meter.coverage().scanned.bytes, 15);
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_flowing_is_cut_when_its_client_has_finished_sending() {
+    let rig = Rig::with(1 << 20, |settings| settings.timeouts.drain = Duration::from_millis(200));
+    let origin = Origin::new().await;
+    let request = "GET http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n";
+    let (mut client, mut upstream, _) = through(&rig, &origin, request).await;
+    client.0.shutdown().await.unwrap();
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nhalf").await;
+    client.head().await;
+    assert_eq!(client.rest().await, b"half");
+    assert!(upstream.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_that_flows_to_a_client_that_has_left_is_over_at_once() {
+    let rig = Rig::with(1 << 20, |settings| settings.timeouts.drain = Duration::from_secs(600));
+    let origin = Origin::new().await;
+    let request = "GET http://ORIGIN/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n";
+    let (mut client, mut upstream, _) = through(&rig, &origin, request).await;
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n").await;
+    client.head().await;
+    drop(client);
+    let sent = async {
+        while upstream.0.write_all(b"data: 1\n\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    bounded(sent).await;
 }
 
 #[tokio::test]
