@@ -14,7 +14,13 @@ phrase=$(python3 -c 'import secrets; print("-".join("".join(secrets.choice(c) fo
 said=$work/said
 mkdir "$said"
 mkdir -m 700 "$home" "$work/hermes"
-printf '[known_secrets]\nenabled = true\n' >"$home/config.toml"
+new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+openssl req -x509 "${new_key[@]}" -days 2 -subj /CN=throw-away -addext keyUsage=critical,keyCertSign \
+    -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
+openssl req "${new_key[@]}" -subj /CN=origin -keyout "$work/tls.key" -out "$work/tls.csr" 2>/dev/null
+openssl x509 -req -in "$work/tls.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
+    -extfile <(echo subjectAltName=IP:127.0.0.1) -out "$work/tls.pem" 2>/dev/null
+printf 'ca_bundle = "%s"\n[known_secrets]\nenabled = true\n' "$work/ca.pem" >"$home/config.toml"
 printf 'DEPLOY_TOKEN=%s\nexport DB_PASSWORD="%s"\n' "$known" "$phrase" >"$work/hermes/.env"
 canary=none-yet
 
@@ -29,8 +35,13 @@ printf '%s' "$label" >"$work/control"
 check "and the key lower-cased, as a host" refuse leaks "$work/control" < <(secrets)
 
 start_origin
+start_helper sockets "$cmd/leak_places.py" origin
+sockets=$address
+start_helper secure python3 "$cmd/fake_openai.py" --seen "$work/secure.seen" --cert "$work/tls.pem" --key "$work/tls.key"
+secure=$address
 HTG_ENV=("RUST_LOG=trace,hyper=trace,hudsucker=trace,h2=trace,rustls=trace,hyper_util=trace" RUST_BACKTRACE=1 "HERMES_HOME=$work/hermes")
-start_monitor --export-every 1s
+htg ca init >"$said/ca" 2>&1
+start_monitor --export-every 1s --inspect-https
 canary=$(htg canary new 2>"$said/canary")
 knows() { htg status --json | python3 -c 'import json, sys; k = json.load(sys.stdin)["known"]; sys.exit([k["secrets"], k["canaries"]] != [2, 1])'; }
 check "two known secrets and a canary are looked for" until_true 10 knows
@@ -52,6 +63,9 @@ for secret in "$key" "$word" "$known" "$phrase" "$canary"; do
     send --data "form=$secret" "http://$origin/echo"
     send -H 'Content-Type: application/json' --data "$json" "http://$origin/echo"
     send -F "file=$secret" "http://$origin/echo"
+    send -F "$secret=value" -F "file=@$work/ca.pem;filename=$secret.pem;type=text/$secret" "http://$origin/echo"
+    send -k -H "X-Note: $secret" --data "$json" "https://$secure/v1/$secret"
+    send -k --http1.1 -F "$secret=value" "https://$secure/v1/chat/completions"
     send --data-binary "@-" -H 'Content-Encoding: gzip' "http://$origin/echo" < <(gzip -c <<<"$json")
     send --data "$(printf '%s' "$secret" | base64 -w0)" "http://$origin/echo"
     send --data "$(printf '%s' "$secret" | od -An -tx1 | tr -d ' \n')" "http://$origin/echo"
@@ -89,6 +103,10 @@ PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nSECRET
 WIRE
     direct -o /dev/null -X POST "http://$origin/echo" || true # and one that never came
 done
+secrets | python3 "$cmd/leak_places.py" websocket "$proxy" "$sockets" >"$work/websocket"
+equal "WebSockets whose messages came back" "5 went through" "$(tail -n1 "$work/websocket")"
+secrets | python3 "$cmd/leak_places.py" hello "$proxy" "$secure" >"$work/hello"
+secrets | python3 "$cmd/leak_places.py" hello "$proxy" "$origin" >>"$work/hello"
 
 some_dozen() { [[ $(findings pattern=ai_api_key direction=outbound) -ge 5 ]]; }
 check "the key was seen: findings in the log" until_true 15 some_dozen
@@ -96,12 +114,14 @@ check "a known secret was seen" until_true 15 some_finding rule=known_secret.env
 check "a name that held one is not shown" until_true 15 some_finding pattern=known_secret placement=host "dest=[redacted]:80"
 check "the canary was seen on its way out" until_true 15 some_finding pattern=canary direction=outbound
 check "and on its way back" until_true 15 some_finding pattern=canary direction=inbound
+check "the key was seen in a WebSocket" until_true 15 some_finding pattern=ai_api_key "dest=$sockets"
+check "the key was seen inside TLS" until_true 15 some_finding pattern=ai_api_key protocol=https "dest=$secure"
 check "the monitor is alive" kill -0 "$monitor"
 
 # === and nowhere to be found ===
 
 # Every answer there is, into files.
-for verb in status "status --json" threats "threats --json" "threats --format jsonl" verify export "config show" doctor "canary list" "canary list --json"; do
+for verb in status "status --json" threats "threats --json" "threats --format jsonl" verify export "config show" "config check" "ca show" "keys show" doctor "canary list" "canary list --json"; do
     # shellcheck disable=SC2086  # a verb and its flags
     htg $verb >"$said/${verb// /_}" 2>&1 || true
 done
