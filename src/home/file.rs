@@ -22,7 +22,7 @@ use fault::step;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -97,7 +97,8 @@ pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
 /// Opens, or makes, a file of ours to read and write; `O_APPEND` when asked.
 ///
 /// # Errors
-/// What the system says; `ELOOP` (as `FilesystemLoop`) for a link.
+/// What the system says; `ELOOP` (as `FilesystemLoop`) for a link, `TooManyLinks` for a file that has a second name:
+/// it may be somebody else's.
 pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     step(Step::Open)?;
@@ -108,6 +109,9 @@ pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
         options.write(true).truncate(false)
     };
     let file = options.open(path)?;
+    if file.metadata()?.nlink() > 1 {
+        return Err(io::Error::new(io::ErrorKind::TooManyLinks, "it has a second name (a hard link)"));
+    }
     fault::opened(path, &file);
     Ok(file)
 }

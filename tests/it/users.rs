@@ -232,11 +232,15 @@ fn a_link_in_the_place_of_any_file_of_ours_leads_no_byte_out_of_the_folder() {
         "proxy.env",
     ];
     let folders = ["keys", "run", "export", "export/current", "export/000000000099"];
-    for (name, is_folder) in files.map(|name| (name, false)).into_iter().chain(folders.map(|name| (name, true))) {
+    let traps = [("-s", false), ("-P", false), ("-s", true)]; // a hard link leads to a file
+    for (link, is_folder, name) in traps.into_iter().flat_map(|(link, is_folder)| {
+        let names: &[&str] = if is_folder { &folders } else { &files };
+        names.iter().map(move |name| (link, is_folder, name))
+    }) {
         let lead = format!(
             "rm -rf {victim} {home}/* && cp -a {kept}/guardian/. {home} && rm -rf {home}/{name} &&
              if {is_folder}; then mkdir {victim}; else echo untouched >{victim}; fi &&
-             chown -R {MONITOR}:{MONITOR} {victim} && ln -s {victim} {home}/{name}",
+             chown -R {MONITOR}:{MONITOR} {victim} && ln {link} {victim} {home}/{name}",
             victim = victim.display()
         );
         let set = world.said(Command::new("/bin/sh").args(["-c", &lead]));
@@ -248,7 +252,7 @@ fn a_link_in_the_place_of_any_file_of_ours_leads_no_byte_out_of_the_folder() {
         if is_folder {
             assert_eq!(fs::read_dir(&victim).unwrap().count(), 0, "{name}: {}", started.err);
         } else {
-            assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched\n", "{name}: {}", started.err);
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched\n", "{link} {name}: {}", started.err);
         }
     }
 }
