@@ -85,6 +85,7 @@ equal "no token, CONNECT" 407 "$(curl -q -sS -o /dev/null --max-time 30 -w '%{ht
 check "407 says how" grep -qi '^proxy-authenticate: basic' \
     <(curl -q -s -D - -o /dev/null --proxy "$bare" "http://$origin/echo")
 equal "a dead port, plain" 502 "$(status_of --noproxy '' --proxy "$proxy" http://127.0.0.1:1/)"
+equal "a name that nobody has, plain" 502 "$(status_of --noproxy '' --proxy "$proxy" http://no-such-name.invalid/)"
 equal "a dead port, CONNECT" 502 "$(curl -q -sS -o /dev/null --max-time 30 -w '%{http_connect}' --noproxy '' \
     --proxy "$proxy" https://127.0.0.1:1/ 2>/dev/null || true)"
 equal "ourselves as the destination" 508 "$(status_of --noproxy '' --proxy "$proxy" "http://$listen/")"
