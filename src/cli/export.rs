@@ -3,6 +3,7 @@
 use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, run::ANSWER_WITHIN, show};
 use crate::{
+    clock,
     config::Config,
     control::{self, ControlError, Exported, Request},
     home::Home,
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     }
     let (exported, monitor_running) = match control::ask(&home, &Request::Export, ANSWER_WITHIN) {
         Ok(response) => (response.export.ok_or(ControlError::Malformed)?, true),
-        Err(ControlError::NoMonitor) => (monitor::offline_export(&config)?, false),
+        Err(ControlError::NoMonitor) => (monitor::offline_export(&config, clock::now())?, false),
         Err(e) => return Err(e.into()),
     };
     tell(&home, &exported, monitor_running, args.json.json)?;
@@ -58,7 +59,7 @@ fn envelope(config: &Config, home: &Home) -> Answer {
     let envelope = match control::ask(home, &Request::Envelope, ANSWER_WITHIN) {
         Ok(response) => response.envelope.ok_or(ControlError::Malformed)?,
         Err(ControlError::NoMonitor) => {
-            let envelope = monitor::offline_envelope(config)?;
+            let envelope = monitor::offline_envelope(config, clock::now())?;
             show::note(SIGNED_AGAIN);
             envelope
         }

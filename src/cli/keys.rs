@@ -3,6 +3,7 @@
 use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, run::ANSWER_WITHIN, show};
 use crate::{
+    clock,
     control::{self, ControlError, Request, Rotated},
     flow::vouch::{VouchError, read_rotations},
     home::Home,
@@ -109,7 +110,7 @@ fn rotate(place: &Place, json: bool) -> Answer {
     let home = Home::of(&config);
     let (rotated, monitor_running) = match control::ask(&home, &Request::Rotate, ANSWER_WITHIN) {
         Ok(response) => (*response.rotated.ok_or(ControlError::Malformed)?, true),
-        Err(ControlError::NoMonitor) => (monitor::offline_rotate(&config)?, false),
+        Err(ControlError::NoMonitor) => (monitor::offline_rotate(&config, clock::now())?, false),
         Err(e) => return Err(e.into()),
     };
     let public_key = home.public_key().display().to_string();

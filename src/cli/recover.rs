@@ -3,6 +3,7 @@
 use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, show};
 use crate::{
+    clock,
     control::{self, ControlError, Exported, Request},
     flow::store::Recovered,
     home::Home,
@@ -44,7 +45,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
             (what, export, true)
         }
         Err(ControlError::NoMonitor) => {
-            let (what, export) = monitor::offline_recover(&config)?;
+            let (what, export) = monitor::offline_recover(&config, clock::now())?;
             (what, export, false)
         }
         Err(e) => return Err(e.into()),

@@ -3,6 +3,7 @@
 use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, show};
 use crate::{
+    clock,
     config::Config,
     control::{self, ControlError, Exported, Request},
     home::{Home, Running, process_start_time},
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         }
         Err(ControlError::NoMonitor | ControlError::Silent) => match running {
             Some(running) => by_signal(&config, &home, &running, args.timeout)?,
-            None => report(None, None, monitor::offline_stop(&config)?),
+            None => report(None, None, monitor::offline_stop(&config, clock::now())?),
         },
         Err(e) => return Err(e.into()),
     };
@@ -84,7 +85,7 @@ fn by_signal(config: &Config, home: &Home, running: &Running, timeout: Duration)
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
     wait_for_end(home, Some(running), timeout)?;
-    let export = monitor::offline_stop(config)?;
+    let export = monitor::offline_stop(config, clock::now())?;
     Ok(report(Some(running.pid), Some(Ended::Signal), export))
 }
 

@@ -6,7 +6,6 @@ use super::{
     recorder::{bounds, rotated, signed},
 };
 use crate::{
-    clock,
     config::Config,
     control::{Exported, Rotated},
     flow::{
@@ -24,16 +23,16 @@ use std::{collections::BTreeSet, time::Instant};
 /// # Errors
 /// [`MonitorError::NothingYet`] when nothing was ever signed here; a [`crate::home::HomeError::Held`] when a monitor
 /// runs after all.
-pub fn offline_export(config: &Config) -> Result<Exported, MonitorError> {
-    sign_again(config, |enabled| enabled)?.ok_or(MonitorError::NothingYet)
+pub fn offline_export(config: &Config, now: Timestamp) -> Result<Exported, MonitorError> {
+    sign_again(config, now, |enabled| enabled)?.ok_or(MonitorError::NothingYet)
 }
 
 /// As [`offline_export`]; the posture as an in-toto statement in a DSSE envelope.
 ///
 /// # Errors
 /// As [`offline_export`].
-pub fn offline_envelope(config: &Config) -> Result<String, MonitorError> {
-    let mut this = Offline::open(config)?.ok_or(MonitorError::NothingYet)?;
+pub fn offline_envelope(config: &Config, now: Timestamp) -> Result<String, MonitorError> {
+    let mut this = Offline::open(config, now)?.ok_or(MonitorError::NothingYet)?;
     this.sign(|enabled| enabled)?;
     Ok(this.vouch.envelope()?)
 }
@@ -43,16 +42,16 @@ pub fn offline_envelope(config: &Config) -> Result<String, MonitorError> {
 ///
 /// # Errors
 /// As [`offline_export`], but for `NothingYet`.
-pub fn offline_stop(config: &Config) -> Result<Option<Exported>, MonitorError> {
-    sign_again(config, |_| false)
+pub fn offline_stop(config: &Config, now: Timestamp) -> Result<Option<Exported>, MonitorError> {
+    sign_again(config, now, |_| false)
 }
 
 /// Gives up, without a monitor, on a log that cannot be proved any more, and begins it anew.
 ///
 /// # Errors
 /// [`MonitorError::Recover`] when there is nothing to recover or files are in the way; otherwise as [`offline_export`].
-pub fn offline_recover(config: &Config) -> Result<(Recovered, Exported), MonitorError> {
-    let mut this = Offline::open(config)?.ok_or(MonitorError::NothingYet)?;
+pub fn offline_recover(config: &Config, now: Timestamp) -> Result<(Recovered, Exported), MonitorError> {
+    let mut this = Offline::open(config, now)?.ok_or(MonitorError::NothingYet)?;
     if !this.store.is_lost() {
         return Err(RecoverError::Nothing.into());
     }
@@ -70,16 +69,20 @@ pub fn offline_recover(config: &Config) -> Result<(Recovered, Exported), Monitor
 ///
 /// # Errors
 /// As [`offline_export`], or [`MonitorError::NotRotated`]: the old key signs on.
-pub fn offline_rotate(config: &Config) -> Result<Rotated, MonitorError> {
-    let mut this = Offline::open(config)?.ok_or(MonitorError::NothingYet)?;
+pub fn offline_rotate(config: &Config, now: Timestamp) -> Result<Rotated, MonitorError> {
+    let mut this = Offline::open(config, now)?.ok_or(MonitorError::NothingYet)?;
     let event = this.vouch.stage_key().map_err(|e| MonitorError::NotRotated(e.to_string()))?;
     let statement = this.succeed(event).inspect_err(|_| this.vouch.discard_key())?;
     let unsigned = this.sign(|enabled| enabled).err().map(|e| e.to_string());
     Ok(rotated(&statement, unsigned))
 }
 
-fn sign_again(config: &Config, enabled: impl FnOnce(bool) -> bool) -> Result<Option<Exported>, MonitorError> {
-    Offline::open(config)?.map(|mut this| this.sign(enabled)).transpose()
+fn sign_again(
+    config: &Config,
+    now: Timestamp,
+    enabled: impl FnOnce(bool) -> bool,
+) -> Result<Option<Exported>, MonitorError> {
+    Offline::open(config, now)?.map(|mut this| this.sign(enabled)).transpose()
 }
 
 /// The state folder of a monitor that does not run, and its last word.
@@ -94,7 +97,7 @@ struct Offline {
 
 impl Offline {
     /// `None` when nothing was ever signed here.
-    fn open(config: &Config) -> Result<Option<Self>, MonitorError> {
+    fn open(config: &Config, now: Timestamp) -> Result<Option<Self>, MonitorError> {
         if !Home::of(config).public_key().exists() {
             return Ok(None);
         }
@@ -103,7 +106,6 @@ impl Offline {
         let keys = identity::open(&home)?;
         let (mut vouch, last) = Vouch::open(&home, keys.signing_key)?;
         let Some(last) = last else { return Ok(None) };
-        let now = clock::now();
         let store = Store::open(home.log_dir(), bounds(config), Some(signed(&last)), now);
         let base = Base::newest(store.last_checkpoint(), Some(&last.posture));
         vouch.not_below(base.next_sequence);

@@ -181,9 +181,8 @@ fn after_a_crash_an_export_tells_the_truth_and_the_state_stays() {
     rig.export(&mut recorder);
     let state = rig.current("state.json");
     drop(recorder);
-    rig.now = crate::clock::now();
     for sequence in 2..4 {
-        let exported = offline_export(&rig.config).unwrap();
+        let exported = offline_export(&rig.config, rig.now).unwrap();
         let posture = rig.posture();
         assert_eq!((exported.sequence, posture.sequence), (sequence, sequence));
         assert_eq!((posture.ended, posture.monitor_status), (Ended::Unclean, MonitorStatus::Stopped));
@@ -195,23 +194,22 @@ fn after_a_crash_an_export_tells_the_truth_and_the_state_stays() {
     rig.new_process();
     rig.export(&mut rig.begin());
     assert!(rig.events().iter().any(|e| matches!(e, EventBody::Gap { unclean: true, damaged_bytes: 0, .. })));
-    rig.now = crate::clock::now();
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
 
 #[test]
 fn a_stop_without_a_monitor_takes_the_intent_back_and_leaves_the_end_as_it_was() {
     let rig = Rig::new();
-    assert_eq!(offline_stop(&rig.config).unwrap(), None);
+    assert_eq!(offline_stop(&rig.config, rig.now).unwrap(), None);
     assert!(!rig.config.home.exists(), "nothing is made where nothing was");
-    assert!(matches!(offline_export(&rig.config), Err(MonitorError::NothingYet)));
+    assert!(matches!(offline_export(&rig.config, rig.now), Err(MonitorError::NothingYet)));
     let mut recorder = rig.begin();
     recorder.end(Ended::Signal, rig.now, rig.at).unwrap();
     drop(recorder);
-    assert!(offline_stop(&rig.config).unwrap().is_some());
+    assert!(offline_stop(&rig.config, rig.now).unwrap().is_some());
     assert_eq!((rig.posture().ended, rig.posture().monitor_enabled), (Ended::Signal, false));
     let state = rig.current("state.json");
-    offline_export(&rig.config).unwrap();
+    offline_export(&rig.config, rig.now).unwrap();
     assert_eq!(rig.current("state.json"), state);
     drop(rig.begin());
 }
@@ -221,9 +219,9 @@ fn without_a_monitor_the_lock_is_taken_all_the_same() {
     let rig = Rig::new();
     rig.export(&mut rig.begin());
     let lock = Home::of(&rig.config).lock().unwrap();
-    assert!(matches!(offline_export(&rig.config), Err(MonitorError::Home(_))));
+    assert!(matches!(offline_export(&rig.config, rig.now), Err(MonitorError::Home(_))));
     drop(lock);
-    offline_export(&rig.config).unwrap();
+    offline_export(&rig.config, rig.now).unwrap();
 }
 
 #[test]
@@ -362,8 +360,7 @@ fn a_killed_run_cannot_be_dressed_as_one_that_was_stopped() {
     let stop = chain.event(rig.now, EventBody::Stop { ended: Ended::OperatorStop }).unwrap();
     let mut file = fs::File::options().append(true).open(rig.log()).unwrap();
     io::Write::write_all(&mut file, &stop.line).unwrap();
-    rig.now = crate::clock::now();
-    offline_export(&rig.config).unwrap();
+    offline_export(&rig.config, rig.now).unwrap();
     assert_eq!((rig.posture().ended, rig.result(true)), (Ended::Unclean, VerdictResult::NotCurrent));
     rig.new_process();
     rig.pass(77);
@@ -379,8 +376,7 @@ fn a_run_killed_before_its_first_export_is_unclean_without_a_monitor_too() {
     recorder.end(Ended::OperatorStop, rig.now, rig.at).unwrap();
     rig.new_process();
     drop(rig.begin());
-    rig.now = crate::clock::now();
-    offline_export(&rig.config).unwrap();
+    offline_export(&rig.config, rig.now).unwrap();
     assert_eq!((rig.posture().ended, rig.result(true)), (Ended::Unclean, VerdictResult::NotCurrent));
 }
 

@@ -140,14 +140,13 @@ fn what_follows_on_the_signed_head_in_a_damaged_log_is_carried_over_too() {
 
 #[test]
 fn without_a_monitor_it_is_done_all_the_same_and_the_end_stays_as_it_was() {
-    let mut rig = Rig::damaged();
-    rig.now = crate::clock::now();
-    let (recovered, exported) = offline_recover(&rig.config).unwrap();
+    let rig = Rig::damaged();
+    let (recovered, exported) = offline_recover(&rig.config, rig.now).unwrap();
     let posture = rig.posture();
     assert_eq!((posture.sequence, posture.ended), (exported.sequence, Ended::Unclean));
     assert_eq!((posture.finding_log.first_seq, posture.counts.findings), (recovered.first_seq, 4));
     assert_eq!(rig.result(true), VerdictResult::NotCurrent, "stopped, and authentic");
-    assert!(matches!(offline_recover(&rig.config), Err(MonitorError::Recover(_))));
+    assert!(matches!(offline_recover(&rig.config, rig.now), Err(MonitorError::Recover(_))));
     rig.export(&mut rig.begin());
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
@@ -155,13 +154,13 @@ fn without_a_monitor_it_is_done_all_the_same_and_the_end_stays_as_it_was() {
 #[test]
 fn a_log_that_is_whole_is_nothing_to_recover() {
     let rig = Rig::new();
-    assert!(matches!(offline_recover(&rig.config), Err(MonitorError::NothingYet)));
+    assert!(matches!(offline_recover(&rig.config, rig.now), Err(MonitorError::NothingYet)));
     let mut recorder = rig.begin();
     rig.export(&mut recorder);
     let before = fs::read(rig.log()).unwrap();
     recorder.recover(rig.now, rig.at).unwrap_err();
     drop(recorder);
-    assert!(offline_recover(&rig.config).is_err());
+    assert!(offline_recover(&rig.config, rig.now).is_err());
     assert_eq!(fs::read(rig.log()).unwrap(), before);
 }
 

@@ -72,14 +72,13 @@ fn a_key_rotated_twice_under_a_monitor_is_walked_to_from_the_first() {
 #[test]
 fn without_a_monitor_the_key_rotates_all_the_same() {
     let mut rig = Rig::new();
-    assert!(matches!(offline_rotate(&rig.config), Err(MonitorError::NothingYet)));
+    assert!(matches!(offline_rotate(&rig.config, rig.now), Err(MonitorError::NothingYet)));
     let mut recorder = rig.begin();
     rig.export(&mut recorder);
     recorder.end(Ended::OperatorStop, rig.now, rig.at).unwrap();
     drop(recorder);
     let (old, ended) = (rig.anchor(), rig.posture().ended);
-    let rotated = offline_rotate(&rig.config).unwrap();
-    rig.now = crate::clock::now();
+    let rotated = offline_rotate(&rig.config, rig.now).unwrap();
     assert_eq!(rig.posture().ended, ended);
     assert_eq!(rig.posture().sequence, rotated.from_sequence);
     for key in [old, rig.anchor()] {
@@ -90,7 +89,7 @@ fn without_a_monitor_the_key_rotates_all_the_same() {
     assert_eq!(rig.result(false), VerdictResult::Verified);
     assert!(!rig.events().iter().any(|e| matches!(e, EventBody::Gap { .. })), "a rotation is no crash");
     let lock = Home::of(&rig.config).lock().unwrap();
-    assert!(matches!(offline_rotate(&rig.config), Err(MonitorError::Home(_))));
+    assert!(matches!(offline_rotate(&rig.config, rig.now), Err(MonitorError::Home(_))));
     drop(lock);
 }
 
@@ -173,7 +172,7 @@ fn a_crash_behind_every_step_leaves_a_key_that_signs_and_an_anchor_that_leads_to
 
 #[test]
 fn an_export_without_a_monitor_finishes_a_rotation_too() {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     let mut recorder = rig.begin();
     rig.export(&mut recorder);
     let old = rig.anchor();
@@ -183,8 +182,7 @@ fn an_export_without_a_monitor_finishes_a_rotation_too() {
     recorder.vouch.succeed(&log).unwrap();
     drop(recorder);
     assert_eq!(rig.anchor(), old);
-    offline_export(&rig.config).unwrap();
-    rig.now = crate::clock::now();
+    offline_export(&rig.config, rig.now).unwrap();
     assert_ne!(rig.anchor(), old);
     assert_eq!(rig.pinned(&old).result, VerdictResult::NotCurrent, "it died, and is authentic");
 }
@@ -253,18 +251,17 @@ fn keys_that_another_provides_are_not_replaced_and_what_to_do_is_said() {
     let mut config = rig.config.clone();
     (config.keys_dir, config.keys_are_lent) = (copy.clone(), false);
     let old = rig.anchor();
-    offline_rotate(&config).unwrap();
+    offline_rotate(&config, rig.now).unwrap();
     let stale = identity::open(&Home::of(&rig.config)).map(|_| ());
     assert!(matches!(stale, Err(MonitorError::Keys(KeyError::Mismatch { .. }))), "{stale:?}");
     put(&rig.private(), &fs::read(copy.join("signing.key.pem")).unwrap());
-    rig.now = crate::clock::now();
     rig.new_process();
     rig.export(&mut rig.begin());
     assert_eq!(rig.pinned(&old).result, VerdictResult::Verified);
 }
 
 fn offline(rig: &Rig) -> String {
-    match offline_rotate(&rig.config) {
+    match offline_rotate(&rig.config, rig.now) {
         Err(MonitorError::NotRotated(why)) => why,
         other => panic!("{other:?}"),
     }
