@@ -16,7 +16,7 @@ use hudsucker::{
     hyper_util::rt::{TokioExecutor, TokioIo},
 };
 use posture::Totals;
-use posture::UnscannedReason::{InProgress, IncompleteHead};
+use posture::UnscannedReason::{InProgress, IncompleteHead, Refused};
 use std::{
     convert::Infallible,
     pin::Pin,
@@ -305,5 +305,5 @@ async fn a_flood_of_headers_ends_at_the_bound_and_costs_one_connection() {
     let _ = attacker.0.read_to_end(&mut answer).await;
     served(&rig, &origin).await;
     let (meter, _) = rig.stop().await;
-    assert_eq!(meter.coverage().unscanned(IncompleteHead).connections, 1);
+    assert_eq!(meter.coverage().unscanned(Refused).connections, 1);
 }

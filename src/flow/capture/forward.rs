@@ -65,6 +65,9 @@ pub(super) async fn answer(
         connection.known();
     }
     shared.arrived(request.headers());
+    if !hop::one_framing(request.headers()) {
+        return Err(Refusal::Misframed("transfer_encoding"));
+    }
     let http2 = request.version() == Version::HTTP_2;
     let target = target(request.uri());
     let route = Arc::new(match via {

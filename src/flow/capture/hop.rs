@@ -20,6 +20,9 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 /// Transfer-Encoding stays because the body's codings do: the engine undoes and redoes only `chunked`.
 const KEPT: [HeaderName; 4] = [header::CONTENT_LENGTH, header::HOST, header::TRAILER, header::TRANSFER_ENCODING];
 
+/// What a request's transfer may be coded in before it is chunked (RFC 9112, section 7).
+const CODINGS: [&str; 5] = ["gzip", "x-gzip", "deflate", "compress", "x-compress"];
+
 /// What passes in spite of being hop-by-hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
@@ -33,6 +36,19 @@ pub(super) enum Keep {
 pub(super) fn upgrade(headers: &HeaderMap) -> Keep {
     let asked = lists(headers, &header::CONNECTION, "upgrade") && lists(headers, &header::UPGRADE, "websocket");
     if asked { Keep::WebSocket } else { Keep::Nothing }
+}
+
+/// Whether a request's body has one reading alone: `chunked` once and last, and nothing before it that one server knows and
+/// another does not. Such a server takes no notice of the field, and the body for the next request.
+pub(super) fn one_framing(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(header::TRANSFER_ENCODING) {
+        return true;
+    }
+    let is = |token: &[u8], coding: &str| token.eq_ignore_ascii_case(coding.as_bytes());
+    let codings: Vec<_> = tokens(headers, &header::TRANSFER_ENCODING).collect();
+    codings.split_last().is_some_and(|(last, before)| {
+        is(last, "chunked") && before.iter().all(|token| CODINGS.iter().any(|coding| is(token, coding)))
+    })
 }
 
 /// Leaves what is meant for the other end, in its order.
@@ -137,6 +153,36 @@ mod tests {
         assert_eq!(upgrade(&headers(&[("upgrade", "websocket")])), Keep::Nothing);
         let kept = left(&[("connection", "Upgrade"), ("upgrade", "websocket")], Keep::WebSocket);
         assert_eq!(kept.len(), 2);
+    }
+
+    #[test]
+    fn a_body_is_framed_in_one_way_or_not_at_all() {
+        let framed = |values: &[&str]| {
+            one_framing(&headers(&values.iter().map(|value| ("transfer-encoding", *value)).collect::<Vec<_>>()))
+        };
+        assert!(framed(&[]));
+        for one in
+            [&["chunked"][..], &["Chunked"], &["gzip, chunked"], &["x-gzip,\tDeflate , chunked"], &["gzip", "chunked"]]
+        {
+            assert!(framed(one), "{one:?}");
+        }
+        for other in [
+            &["chunked, chunked"][..],
+            &["chunked", "chunked"],
+            &["identity, chunked"],
+            &["cow", "chunked"],
+            &["xchunked"],
+            &["chunked, gzip"],
+            &["gzip"],
+            &["identity"],
+            &[""],
+            &["chunked,"],
+            &[", chunked"],
+            &["gzip;q=1, chunked"],
+            &["\"chunked\""],
+        ] {
+            assert!(!framed(other), "{other:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
 use hudsucker::{
     Body,
     hyper::{
-        Method, Request, Response,
+        self, Method, Request, Response,
         body::Incoming,
         server::conn::{http1, http2},
         service::service_fn,
@@ -133,6 +133,7 @@ where
     let lasting = !via.as_ref().is_some_and(|via| via.has_failed());
     let (stopping, max_head_bytes, max_fields) = (shared.stopping.clone(), shared.max_head_bytes, shared.max_fields);
     let asked = Asked { shared, connection, via, patience: patience.clone() };
+    let unread = asked.clone();
     let service = service_fn(move |request| asked.begin(request));
     let io = TokioIo::new(Watched { stream, patience: patience.clone() });
     let mut server = http1::Builder::new();
@@ -149,8 +150,7 @@ where
     let mut told = false;
     loop {
         tokio::select! {
-            // How a connection ended is its two ends' affair; what it carried is counted.
-            _ = &mut serving => return,
+            ended = &mut serving => return unread.ended(ended),
             () = patience.exhausted() => return,
             () = stopping.cancelled(), if !told => {
                 told = true;
@@ -198,6 +198,15 @@ struct Asked {
 }
 
 impl Asked {
+    /// How a connection ended is its two ends' affair; what it carried is counted. So is a head that could not be read, which
+    /// the engine has refused: 400, 414 or 431.
+    fn ended(&self, ended: hyper::Result<()>) {
+        if ended.is_err_and(|error| error.is_parse()) {
+            self.connection.ticket.refused();
+            self.shared.meter.refused(Refusal::BadRequest("head"));
+        }
+    }
+
     /// Busy from the call on, not from the first poll: the engine may see the client's end between the two.
     fn begin(&self, request: Request<Incoming>) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
         let busy = self.patience.busy(&self.shared.load.exchanges);

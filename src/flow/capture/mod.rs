@@ -24,8 +24,10 @@
 //! **Non-interference.** Body bytes, trailers, status, field names with their case, values and order within a name
 //! are relayed as they came; hop-by-hop fields, chunk sizes and the case of what the engine writes itself may differ.
 //! Nothing is added, but a Host where the client sent none (RFC 9112, section 3.2.2), and nothing waits for a scan.
-//! Of a Content-Length beside a Transfer-Encoding only the latter passes (RFC 9112, section 6.3).
-//! The engine drops 1xx responses other than 100 and 101, and trailers that no Trailer field announced.
+//! Of a Content-Length beside a Transfer-Encoding only the latter passes (RFC 9112, section 6.3), and a request whose end is
+//! not in one place for every reader does not.
+//! The engine drops 1xx responses other than 100 and 101, and trailers that no Trailer field announced or that frame or
+//! route a message (RFC 9110, section 6.5.1).
 //!
 //! **The engine.** hudsucker gives `Body` and the hyper, hyper-util and rustls it was built with; its accept loop,
 //! its CONNECT and its way of forwarding are ours here. Its `HttpHandler` cannot be called by anyone else: the

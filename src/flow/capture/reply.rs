@@ -6,7 +6,7 @@ use hudsucker::{
     Body,
     hyper::{
         Response, StatusCode,
-        header::{CONTENT_TYPE, HeaderValue, PROXY_AUTHENTICATE},
+        header::{CONNECTION, CONTENT_TYPE, HeaderValue, PROXY_AUTHENTICATE},
     },
 };
 
@@ -19,6 +19,8 @@ pub(super) enum Refusal {
     BadRequest(&'static str),
     /// The destination is this proxy.
     Loop,
+    /// A request whose end not every reader sees in the same place. Nothing that follows it is read.
+    Misframed(&'static str),
     /// A scheme or a mechanism the proxy does not relay.
     NotImplemented(&'static str),
     /// No credential, or a wrong one.
@@ -33,10 +35,11 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// The word for each variant, in their order.
-    pub(super) const WORDS: [&'static str; 8] = [
+    pub(super) const WORDS: [&'static str; 9] = [
         "too_many_connections",
         "bad_request",
         "loop_detected",
+        "misframed_request",
         "not_implemented",
         "proxy_authentication_required",
         "upstream_failed",
@@ -49,18 +52,19 @@ impl Refusal {
             Self::Busy => 0,
             Self::BadRequest(_) => 1,
             Self::Loop => 2,
-            Self::NotImplemented(_) => 3,
-            Self::Unauthenticated => 4,
-            Self::UpstreamFailed(_) => 5,
-            Self::Unreachable(_) => 6,
-            Self::Overloaded => 7,
+            Self::Misframed(_) => 3,
+            Self::NotImplemented(_) => 4,
+            Self::Unauthenticated => 5,
+            Self::UpstreamFailed(_) => 6,
+            Self::Unreachable(_) => 7,
+            Self::Overloaded => 8,
         }
     }
 
     fn status(self) -> StatusCode {
         match self {
             Self::Busy | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Misframed(_) => StatusCode::BAD_REQUEST,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Unauthenticated => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
@@ -71,7 +75,11 @@ impl Refusal {
     fn json(self) -> String {
         let word = Self::WORDS[self.index()];
         match self {
-            Self::BadRequest(why) | Self::NotImplemented(why) | Self::UpstreamFailed(why) | Self::Unreachable(why) => {
+            Self::BadRequest(why)
+            | Self::Misframed(why)
+            | Self::NotImplemented(why)
+            | Self::UpstreamFailed(why)
+            | Self::Unreachable(why) => {
                 format!("{{\"error\":\"{word}\",\"reason\":\"{why}\"}}\n")
             }
             Self::Busy | Self::Overloaded | Self::Loop | Self::Unauthenticated => format!("{{\"error\":\"{word}\"}}\n"),
@@ -84,6 +92,9 @@ impl Refusal {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if matches!(self, Self::Misframed(_)) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if self == Self::Unauthenticated {
             let challenge = HeaderValue::from_static("Basic realm=\"hermes-traffic-guardian\"");
             headers.insert(PROXY_AUTHENTICATE, challenge);
@@ -111,6 +122,7 @@ mod tests {
             Refusal::Busy,
             Refusal::BadRequest("origin_form"),
             Refusal::Loop,
+            Refusal::Misframed("transfer_encoding"),
             Refusal::NotImplemented("scheme"),
             Refusal::Unauthenticated,
             Refusal::UpstreamFailed("closed"),

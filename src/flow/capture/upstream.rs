@@ -123,11 +123,14 @@ fn refusal(error: &(dyn Error + 'static)) -> Refusal {
             return (*dial).into();
         }
         if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            if error.is_user() {
+                // Malformed, or its client went away.
+                return Refusal::BadRequest("request_body");
+            }
             return Refusal::UpstreamFailed(match () {
                 () if error.is_parse_too_large() => "response_head_too_large",
                 () if error.is_parse() => "malformed_response",
                 () if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => "closed",
-                () if error.is_user() => "request_body",
                 () => "connection_failed",
             });
         }

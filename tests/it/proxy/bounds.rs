@@ -113,7 +113,8 @@ async fn a_head_beyond_its_limits_is_a_431_and_counted() {
         assert!(client.head().await.starts_with("HTTP/1.1 431 "));
     }
     let (meter, _) = rig.stop().await;
-    assert_eq!(meter.coverage().unscanned(UnscannedReason::IncompleteHead).connections, 2);
+    assert_eq!(meter.coverage().unscanned(UnscannedReason::Refused).connections, 2);
+    assert_eq!(meter.refusals(), [("bad_request", 2)]);
 }
 
 #[tokio::test]
