@@ -3,6 +3,7 @@
 use crate::{
     canonical::{self, CanonicalError},
     digest::{self, Document},
+    folder::MAX_DOCUMENT_BYTES,
 };
 use keys::{Signature, SigningKey};
 use posture::Sha256Hex;
@@ -22,6 +23,9 @@ pub enum SealError {
     /// It has no canonical form.
     #[error(transparent)]
     Canonical(#[from] CanonicalError),
+    /// More bytes than a reader takes.
+    #[error("the document is larger than {MAX_DOCUMENT_BYTES} bytes, and no reader would take it")]
+    TooLarge,
     /// Its `schema_version` is another document's.
     #[error("the document says it is not a {0}")]
     Schema(&'static str),
@@ -39,6 +43,9 @@ pub enum SealError {
 /// [`SealError`] for a document a verifier would refuse.
 pub fn seal<T: Document>(key: &SigningKey, document: &T) -> Result<Sealed<T>, SealError> {
     let bytes = canonical::to_vec(document)?;
+    if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
+        return Err(SealError::TooLarge);
+    }
     if document.schema_version() != T::SCHEMA {
         return Err(SealError::Schema(T::SCHEMA));
     }

@@ -52,12 +52,26 @@ impl Base {
                     if near { logged.next_sequence.max(signed.next_sequence) } else { signed.next_sequence };
                 Self { next_sequence, ..signed }
             }
-            (Some(logged), None) => Self { next_sequence: logged.next_sequence.min(FAR), ..logged },
+            (Some(logged), None) => Self {
+                coverage: in_known_words(&logged.coverage),
+                next_sequence: logged.next_sequence.min(FAR),
+                ..logged
+            },
             (None, signed) => signed.unwrap_or(Self { next_sequence: 1, ..Self::default() }),
         };
         newest.coverage = settle(newest.coverage);
         newest
     }
+}
+
+/// The same sums under the reasons there are. A list nobody signed may hold others, and so many of them that no document
+/// has the room.
+fn in_known_words(coverage: &Coverage) -> Coverage {
+    let sums = Coverage { not_scanned: Vec::new(), ..coverage.clone() };
+    coverage.not_scanned.iter().fold(sums, |sums, u| {
+        let reason = u.reason.as_str().parse().unwrap_or(UnscannedReason::ScannerError).into();
+        plus(&sums, &Coverage { not_scanned: vec![Unscanned { reason, ..u.clone() }], ..Coverage::default() })
+    })
 }
 
 fn settle(mut coverage: Coverage) -> Coverage {

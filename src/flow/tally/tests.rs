@@ -103,3 +103,24 @@ fn what_was_signed_outweighs_a_checkpoint_that_was_not() {
     assert_eq!((alone.attested.expected, alone.next_sequence), (77, 9), "nothing better is left");
     assert_eq!(Base::newest(Some(&checkpoint(MAX_INTEGER)), None).next_sequence, FAR);
 }
+
+#[test]
+fn reasons_nobody_knows_in_a_checkpoint_nobody_signed_are_one_and_none_twice() {
+    let reason = |n: u64| if n.is_multiple_of(2) { format!("x{n:063}") } else { "tunnel".to_owned() };
+    let unscanned = |n| Unscanned { bytes: 3, connections: 0, messages: 1, reason: reason(n).parse().unwrap() };
+    let not_scanned: Vec<_> = (0..400).map(unscanned).collect();
+    let seen = Totals { bytes: 1_200, connections: 0, messages: 400 };
+    let coverage = Coverage { not_scanned, scanned: Totals::default(), seen };
+    assert!(coverage.adds_up());
+    let checkpoint = Checkpoint {
+        attested: Attested::default(),
+        counts: posture::Counts::default(),
+        coverage,
+        install_id: InstallId::from_bytes(&[3; 16]),
+        next_sequence: 1,
+    };
+    let coverage = Base::newest(Some(&checkpoint), None).coverage;
+    assert!(coverage.adds_up() && sorted_without_zeros(&coverage));
+    assert_eq!((coverage.not_scanned.len(), coverage.seen), (2, seen));
+    assert_eq!(coverage.unscanned(UnscannedReason::ScannerError).bytes, 600);
+}

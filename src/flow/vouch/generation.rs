@@ -4,7 +4,7 @@
 
 use super::Last;
 use crate::home::file;
-use attest::{Document, Keyring, Sealed, canonical, digest};
+use attest::{Document, Keyring, Sealed, canonical, digest, folder::MAX_DOCUMENT_BYTES};
 use keys::{PublicKey, Signature};
 use posture::{Posture, State};
 use std::{
@@ -20,8 +20,6 @@ const KEEP: usize = 16;
 const KEEP_YOUNGER_THAN: Duration = Duration::from_secs(60);
 /// Exports are a second apart at least, so that more than this many are never that young.
 const KEEP_AT_MOST: usize = 256;
-/// No document comes near it.
-const MAX_DOCUMENT_BYTES: u64 = 1 << 20;
 
 /// A generation whose files are not all there, or not ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
