@@ -21,7 +21,7 @@ mod fault {
 use fault::step;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -258,6 +258,16 @@ impl Draft {
         remove(&path)?;
         let file = create_empty(&path, PRIVATE)?;
         Ok(Self { path, file })
+    }
+
+    /// Adds so many zeros, which take no room.
+    pub(crate) fn hole(&mut self, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let end = self.file.seek(SeekFrom::End(0))? + bytes;
+        cut(&self.file, end)?;
+        self.file.seek(SeekFrom::Start(end)).map(drop)
     }
 
     /// Brings it to the disk and gives it its name, which nothing may have.

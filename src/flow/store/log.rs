@@ -124,11 +124,9 @@ pub(super) fn set_aside(segments: &[PathBuf], from: u64, seq: u64) -> io::Result
     let Some((damaged, later)) = segments.split_first() else { return Ok(()) };
     let folder = folder_of(damaged)?;
     let mut copy = Draft::new(folder)?;
-    let mut file = open_private(damaged)?;
-    file.seek(SeekFrom::Start(from))?;
-    io::copy(&mut file, &mut copy)?;
+    copy_rest(&open_private(damaged)?, from, &mut copy)?;
     for path in later {
-        io::copy(&mut open_private(path)?, &mut copy)?;
+        copy_rest(&open_private(path)?, 0, &mut copy)?;
     }
     copy.persist_new(&free_name(damaged_names(folder, "damaged", seq))?)?;
     file::sync_folder(folder)?;
@@ -144,6 +142,25 @@ pub(super) fn set_aside(segments: &[PathBuf], from: u64, seq: u64) -> io::Result
         false => {}
     }
     file::sync_folder(folder)
+}
+
+/// Copies a file from byte `from` on. Holes stay holes: a file may be longer than the disk.
+fn copy_rest(mut file: &File, from: u64, copy: &mut Draft) -> io::Result<()> {
+    let (len, mut at) = (file.metadata()?.len(), from);
+    while at < len {
+        let data = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+            Err(rustix::io::Errno::NXIO) => len,
+            found => found?,
+        };
+        copy.hole(data - at)?;
+        at = data;
+        if data < len {
+            at = rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(data))?;
+            file.seek(SeekFrom::Start(data))?;
+            io::copy(&mut file.take(at - data), copy)?;
+        }
+    }
+    Ok(())
 }
 
 /// The first of these names that nothing has.

@@ -2,7 +2,13 @@
 
 use super::log;
 use attest::chain::{Chain, MAX_LINE_BYTES, Record};
-use std::io::{self, BufRead, Read};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+};
+
+/// Of what is damaged, lines are counted in so many bytes; a hole in a file has as many as it likes.
+const COUNTED: u64 = 16 << 20;
 
 /// Bytes and lines that are not part of the chain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,7 +53,7 @@ impl<'a> Walker<'a> {
     /// believed.
     pub(super) fn read(
         &mut self,
-        mut input: impl BufRead,
+        mut input: BufReader<File>,
         believe: &mut dyn FnMut(&Record) -> bool,
     ) -> io::Result<Walked> {
         let mut valid_bytes = 0;
@@ -62,7 +68,7 @@ impl<'a> Walker<'a> {
             valid_bytes += self.line.len() as u64;
             self.reaches |= self.through == Some(&self.end);
         }
-        Ok(Walked { valid_bytes, damage: remainder(&self.line, input)? })
+        Ok(Walked { valid_bytes, damage: remainder(input.get_ref(), valid_bytes)? })
     }
 }
 
@@ -78,30 +84,31 @@ pub(super) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Res
     input.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', line).map(drop)
 }
 
-fn remainder(line: &[u8], mut input: impl BufRead) -> io::Result<Damage> {
-    let mut damage = Damage::default();
-    let mut last = count(&mut damage, line);
+/// What a file holds from byte `from` on.
+fn remainder(mut file: &File, from: u64) -> io::Result<Damage> {
+    let bytes = file.metadata()?.len().saturating_sub(from);
+    let (mut damage, mut piece) = (Damage { bytes, records: 0 }, vec![0; 64 << 10]);
+    if bytes == 0 {
+        return Ok(damage);
+    }
+    file.seek(SeekFrom::Start(from))?;
+    let mut counted = file.take(COUNTED);
     loop {
-        let bytes = input.fill_buf()?;
-        if bytes.is_empty() {
+        let read = counted.read(&mut piece)?;
+        if read == 0 {
             break;
         }
-        last = count(&mut damage, bytes);
-        let len = bytes.len();
-        input.consume(len);
+        damage.records += memchr::memchr_iter(b'\n', &piece[..read]).count() as u64;
     }
+    let mut last = [b'\n'];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
     // A torn last line is a record that was being written.
-    damage.records += u64::from(last.is_some_and(|byte| byte != b'\n'));
+    damage.records += u64::from(last != [b'\n']);
     Ok(damage)
-}
-
-fn count(damage: &mut Damage, bytes: &[u8]) -> Option<u8> {
-    damage.bytes += bytes.len() as u64;
-    damage.records += memchr::memchr_iter(b'\n', bytes).count() as u64;
-    bytes.last().copied()
 }
 
 /// The bytes and lines of a file that was set aside.
 pub(super) fn damage_in(path: &std::path::Path) -> io::Result<Damage> {
-    remainder(&[], io::BufReader::new(log::open_private(path)?))
+    remainder(&log::open_private(path)?, 0)
 }
