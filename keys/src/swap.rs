@@ -40,6 +40,14 @@ impl KeySwap {
         folder::optional(folder::read_signing(&self.next))
     }
 
+    /// The key in use.
+    ///
+    /// # Errors
+    /// Those of [`file::read_private`] and [`SigningKey::from_pem`].
+    pub fn in_use(&self) -> Result<Option<SigningKey>, KeyError> {
+        folder::optional(folder::read_signing(&self.private))
+    }
+
     /// Removes the key that waits; none is fine.
     ///
     /// # Errors

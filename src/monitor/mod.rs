@@ -37,7 +37,7 @@ use crate::{
         detect::Detector,
         redact::Redactor,
         store::RecoverError,
-        vouch::{Settings, Vouch, VouchError},
+        vouch::{Settings, SuccessionError, Vouch, VouchError},
     },
     home::{Home, HomeError, Running},
     process,
@@ -143,6 +143,9 @@ impl MonitorError {
         match self {
             Self::Home(error) => error.hint(),
             Self::Keys(_) => "look at the folder of the keys: `hermes-traffic-guardian config show` names it".into(),
+            Self::Vouch(VouchError::Succession(SuccessionError::Next { .. })) => {
+                "put signing.next.pem back from a backup of the folder of the keys: `hermes-traffic-guardian config show` names it".into()
+            }
             Self::Vouch(VouchError::Succession(_)) => {
                 "`hermes-traffic-guardian keys show` names the keys; what is lost of them comes from a backup".into()
             }

@@ -106,7 +106,7 @@ impl Offline {
         let keys = identity::open(&home)?;
         let (mut vouch, last) = Vouch::open(&home, keys.signing_key)?;
         let Some(last) = last else { return Ok(None) };
-        let store = Store::open(home.log_dir(), bounds(config), Some(signed(&last)), now);
+        let store = Store::open(home.log_dir(), bounds(config), Some(signed(&last)), vouch.stated(), now);
         let base = Base::newest(store.last_checkpoint(), Some(&last.posture));
         vouch.not_below(base.next_sequence);
         let mut this = Self { vouch, last, store, tally: Tally::new(base), now, _lock: lock };

@@ -28,7 +28,12 @@ use posture::{
     Attested, Checkpoint, DegradedReason, Ended, EventBody, InstallId, NamedCount, Reload, Rotation, RunId, SelfTest,
     SelfTestResult, Severity, Timestamp,
 };
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::Arc,
+    time::Instant,
+};
 
 /// What a recorder is made of.
 pub(super) struct Parts {
@@ -82,7 +87,7 @@ pub(super) fn signed(last: &Last) -> Signed {
         first_seq: posture.finding_log.first_seq,
         chain: Chain::resume(posture.finding_log.next_seq, posture.finding_log_sha256.clone()),
         counts: posture.counts.clone(),
-        at: posture.generated_at,
+        at: Some(posture.generated_at),
         unfinished: matches!(posture.ended, Ended::Running | Ended::Unclean),
     }
 }
@@ -124,7 +129,7 @@ impl Recorder {
     pub(super) fn begin(parts: Parts, now: Timestamp, at: Instant) -> Self {
         let Parts { config, home, mut vouch, last, settings, run_id, .. } = parts;
         let limits = limits(&config, &settings);
-        let store = Store::open(home.log_dir(), bounds(&config), last.as_ref().map(signed), now);
+        let store = Store::open(home.log_dir(), bounds(&config), last.as_ref().map(signed), vouch.stated(), now);
         let base = Base::newest(store.last_checkpoint(), last.as_ref().map(|last| &last.posture));
         vouch.not_below(base.next_sequence);
         let mut this = Self {
@@ -300,6 +305,7 @@ impl Recorder {
             self.vouch.succeed(&log).map_err(|e| e.to_string())
         });
         let statement = succeeded.inspect_err(|_| self.vouch.discard_key())?;
+        self.store.stated(self.vouch.stated());
         let unsigned = self.export(now, at).err();
         Ok(rotated(&statement, unsigned))
     }

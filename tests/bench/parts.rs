@@ -9,7 +9,7 @@ use guardian::{
     flow::{
         detect::{Detector, Limits, offline},
         redact::{Finding, Redactor},
-        store::{Bounds, Store},
+        store::{Bounds, Stated, Store},
         vouch::{Settings, Statement, Vouch},
     },
     home::Home,
@@ -68,7 +68,7 @@ fn findings() -> Vec<Finding> {
 fn append(config: &Config, findings: &[Finding]) -> (Duration, Duration) {
     let retention = posture::Retention { max_bytes: 1 << 30, ..config.retention };
     let bounds = Bounds { retention, fold_window: config.fold_window, fold_open_max: config.fold_open_max };
-    let mut store = Store::open(&config.log_dir, bounds, None, clock::now());
+    let mut store = Store::open(&config.log_dir, bounds, None, Stated::default(), clock::now());
     store.totals(Checkpoint {
         attested: Attested::default(),
         counts: Counts::default(),

@@ -9,7 +9,7 @@ use super::{
     walk::{self, Damage, Walker},
 };
 use attest::{Chain, Record};
-use posture::{Checkpoint, EventBody, Retention, SetAside, Timestamp};
+use posture::{Checkpoint, EventBody, Family, FindingRecord, Retention, SetAside, Sha256Hex, Timestamp};
 use std::{
     fs::File,
     io::{self, BufReader},
@@ -19,6 +19,8 @@ use std::{
 
 /// Pause between two walks of a log that fail, doubled with each up to a minute or so.
 const LOAD_AGAIN: Duration = Duration::from_secs(1);
+/// Files set aside that no event told of yet: each start that was cut short leaves one at most.
+const MAX_UNTOLD: usize = 16;
 
 impl Store {
     /// The log is open, its name leads to it, and it is as long as we left it.
@@ -60,6 +62,7 @@ impl Store {
         }
         tracing::error!("the log is damaged at or below its signed head; findings go to quarantine.jsonl");
         let quarantine = self.folder.join(QUARANTINE);
+        self.clear_of_strangers(&quarantine)?;
         Log::open(&quarantine)?;
         let found = self.walk(vec![quarantine], None, now)?;
         let open = unfinished || found.seen.run.is_some_and(|run| run.open);
@@ -76,12 +79,12 @@ impl Store {
                 break;
             }
         }
-        let retention = self.bounds.retention;
+        let held = Held { signed, keys: &self.stated.keys, retention: self.bounds.retention, now };
         let mut walker = Walker::new(begin.clone(), signed.map(|s| &s.chain));
         let mut found = Found {
             end: walker.end.clone(),
             reaches: false,
-            seen: Seen::new(retention.max_bytes, begin),
+            seen: Seen::new(held.retention.max_bytes, begin),
             last: 0,
             valid_bytes: 0,
             damage: Damage::default(),
@@ -89,7 +92,7 @@ impl Store {
         };
         for (n, path) in found.files.iter().enumerate() {
             let seen = &mut found.seen;
-            let read = walker.read(reader(path)?, &mut |record| seen.see(record, signed, &retention, now))?;
+            let read = walker.read(reader(path)?, &mut |record| seen.see(record, &held))?;
             (found.last, found.valid_bytes, found.damage) = (n, read.valid_bytes, read.damage);
             if read.damage != Damage::default() {
                 break;
@@ -102,7 +105,7 @@ impl Store {
         if found.seen.segments.is_torn_off() {
             // What is missing is the beginning, and nothing says that it may be. With nothing signed, nothing is kept.
             found.reaches = signed.is_none();
-            found.seen = Seen::new(retention.max_bytes, Chain::genesis());
+            found.seen = Seen::new(held.retention.max_bytes, Chain::genesis());
             (found.end, found.last, found.valid_bytes) = (Chain::genesis(), 0, 0);
             found.damage = walk::damage_in(&found.files[0])?;
         }
@@ -123,9 +126,11 @@ impl Store {
         let log = Log::open(&self.folder.join(name))?;
         // Set aside before a crash, and no gap event since: it would have had this very number.
         self.unreported = Damage::default();
-        let regular = |name: &PathBuf| name.symlink_metadata().is_ok_and(|found| found.is_file());
-        for name in log::damaged_names(&self.folder, "damaged", seq).take_while(|name| name.exists()).filter(regular) {
-            self.unreported += walk::damage_in(&name)?;
+        let there = |name: &PathBuf| name.symlink_metadata().is_ok();
+        for name in log::damaged_names(&self.folder, "damaged", seq).take(MAX_UNTOLD).take_while(there) {
+            if name.symlink_metadata()?.is_file() {
+                self.unreported += walk::damage_in(&name)?;
+            }
         }
         let same_file = quarantined == self.quarantined;
         let gone = self.end.next_seq().saturating_sub(seq);
@@ -178,8 +183,13 @@ impl Store {
         }
     }
 
+    /// Says that the posture before was not current any more when this one came, in a run that went on.
+    pub fn report_silence(&mut self, now: Timestamp, at: Instant) {
+        self.event(self.gap(Damage::default(), false, now), now, at);
+    }
+
     fn gap(&self, damage: Damage, unclean: bool, now: Timestamp) -> EventBody {
-        let since = self.signed.as_ref().map(|s| now.since(s.at).num_seconds());
+        let since = self.signed.as_ref().and_then(|s| s.at).map(|at| now.since(at).num_seconds());
         EventBody::Gap {
             damaged_bytes: damage.bytes,
             damaged_records: damage.records,
@@ -207,6 +217,13 @@ pub(super) struct Found {
     damage: Damage,
 }
 
+impl Found {
+    /// Whether its first record, and the first that is retained, has this number.
+    pub(super) fn begins_at(&self, seq: u64) -> bool {
+        self.seen.segments.begins_at(seq)
+    }
+}
+
 /// What a walk over the log learns of its records.
 pub(super) struct Seen {
     /// The files that the recovery it begins with names.
@@ -216,6 +233,40 @@ pub(super) struct Seen {
     checkpoint: Option<Checkpoint>,
     run: Option<Run>,
     admission: Admission,
+}
+
+/// What a walk holds the records against.
+struct Held<'s> {
+    signed: Option<&'s Signed>,
+    /// Of every key that signs or signed.
+    keys: &'s [Sha256Hex],
+    retention: Retention,
+    now: Timestamp,
+}
+
+impl Held<'_> {
+    /// Whether the record of this number was signed.
+    fn covers(&self, seq: u64) -> bool {
+        self.signed.is_some_and(|signed| seq < signed.chain.next_seq())
+    }
+
+    /// Whether this monitor may have written a record that nobody signed: what it signs of a stranger's is its own word.
+    fn could_be_ours(&self, record: &Record) -> bool {
+        match record {
+            Record::Finding(finding) => is_known(finding),
+            Record::Event(event) => match &event.event {
+                // A key that is in use has its statement, and the event it names was signed before.
+                EventBody::Rotate { new_key_id, .. } => !self.keys.contains(new_key_id),
+                EventBody::ExportsMissing { last_sequence: None, .. } => self.signed.is_none_or(|s| s.at.is_none()),
+                _ => true,
+            },
+        }
+    }
+}
+
+/// Whether a finding counts under a name there is: others would fill the documents that hold the sums.
+pub(super) fn is_known(finding: &FindingRecord) -> bool {
+    finding.pattern.as_str().parse::<Family>().is_ok()
 }
 
 /// The last word of the log on a run.
@@ -233,17 +284,20 @@ impl Seen {
     }
 
     /// False when it is not a record this log can hold.
-    fn see(&mut self, record: &Record, signed: Option<&Signed>, retention: &Retention, now: Timestamp) -> bool {
-        let ours = |seq| signed.is_none_or(|signed| seq < signed.chain.next_seq());
+    fn see(&mut self, record: &Record, held: &Held<'_>) -> bool {
+        if !held.covers(record.seq()) && !held.could_be_ours(record) {
+            return false;
+        }
+        let ours = |seq| held.signed.is_none() || held.covers(seq);
         match record {
             Record::Finding(finding) => self.admission.seen(finding),
             Record::Event(event) => match &event.event {
                 EventBody::Checkpoint(checkpoint) => self.checkpoint = Some(Checkpoint::clone(checkpoint)),
                 EventBody::Prune(prune) => {
-                    let authority = match signed {
-                        Some(signed) if event.seq < signed.chain.next_seq() => Authority::Signed,
-                        Some(_) => Authority::Unsigned(*retention, now),
-                        None => Authority::Alone(*retention, now),
+                    let authority = match held.signed {
+                        _ if held.covers(event.seq) => Authority::Signed,
+                        Some(Signed { at: Some(_), .. }) => Authority::Unsigned(held.retention, held.now),
+                        _ => Authority::Alone(held.retention, held.now),
                     };
                     if !self.segments.announce(event.seq, prune, authority) {
                         return false;

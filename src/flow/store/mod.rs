@@ -26,7 +26,9 @@ use admit::{Admission, Overflow};
 use attest::Chain;
 use fold::{Folds, Key};
 use log::Log;
-use posture::{Checkpoint, Counts, DegradedReason, EventBody, FindingLog, FindingRecord, Retention, Timestamp};
+use posture::{
+    Checkpoint, Counts, DegradedReason, EventBody, FindingLog, FindingRecord, Retention, Sha256Hex, Timestamp,
+};
 use segments::Segments;
 use std::{
     collections::VecDeque,
@@ -52,7 +54,7 @@ pub struct Bounds {
     pub fold_open_max: usize,
 }
 
-/// What the last complete signed posture says of the log.
+/// What was signed last of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// The first record retained.
@@ -61,10 +63,36 @@ pub struct Signed {
     pub chain: Chain,
     /// What the log held.
     pub counts: Counts,
-    /// When it was signed.
-    pub at: Timestamp,
+    /// When the last complete posture was; `None` where a rotation alone speaks of the log.
+    pub at: Option<Timestamp>,
     /// Whether the run it speaks of did not end as it should, or not yet.
     pub unfinished: bool,
+}
+
+/// What the rotations of the signing key say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// The identifiers of the key that signs, and of all that did.
+    pub keys: Vec<Sha256Hex>,
+    /// Where the chain stood when the last of them was announced. Both keys signed that.
+    pub chain: Option<Chain>,
+}
+
+impl Stated {
+    /// The later word of a posture and a rotation.
+    fn or(&self, posture: Option<Signed>) -> Option<Signed> {
+        let Some(chain) = self.chain.clone() else { return posture };
+        let seq = chain.next_seq();
+        match posture {
+            Some(signed) if signed.chain.next_seq() >= seq => Some(signed),
+            // The postures that covered it are gone.
+            Some(signed) => Some(Signed { chain, unfinished: true, ..signed }),
+            None => {
+                let (first_seq, counts) = (attest::chain::FIRST_SEQ, Counts::default());
+                Some(Signed { first_seq, chain, counts, at: None, unfinished: true })
+            }
+        }
+    }
 }
 
 /// The one writer of the log. Its caller holds the lock of the state folder.
@@ -73,6 +101,7 @@ pub struct Store {
     folder: PathBuf,
     bounds: Bounds,
     signed: Option<Signed>,
+    stated: Stated,
     /// `None` while it cannot be opened.
     log: Option<Log>,
     /// Its length, also while it cannot be opened.
@@ -109,11 +138,12 @@ impl Store {
     /// Opens the log, or makes it, and walks all of it.
     ///
     /// It never fails: a log that cannot be read or written is a [`Store::trouble`], and tried again.
-    pub fn open(folder: &Path, bounds: Bounds, signed: Option<Signed>, now: Timestamp) -> Self {
+    pub fn open(folder: &Path, bounds: Bounds, signed: Option<Signed>, stated: Stated, now: Timestamp) -> Self {
         let mut this = Self {
             folder: folder.to_owned(),
             bounds,
-            signed,
+            signed: stated.or(signed),
+            stated,
             log: None,
             bytes: 0,
             segments: Segments::new(Chain::genesis()),
@@ -225,6 +255,11 @@ impl Store {
         self.segments.signed(signed.chain.next_seq());
         self.signed = Some(signed);
         self.delete_pruned();
+    }
+
+    /// The signing key gave way to another.
+    pub fn stated(&mut self, stated: Stated) {
+        self.stated = stated;
     }
 
     /// What the checkpoint says with which the next segment begins; its counts are the log's. Without it, no segment

@@ -13,7 +13,7 @@
 use super::{
     Store,
     log::{self, damaged_names, free_name},
-    mend::{Found, reader},
+    mend::{Found, is_known, reader},
     walk,
 };
 use crate::home::file::{self, Draft};
@@ -86,6 +86,7 @@ impl Store {
         carried += anew.carry(&quarantine, &Chain::genesis())?;
         anew.event(EventBody::Checkpoint(Box::new(totals)), now)?;
         let Anew { draft, chain } = anew;
+        self.clear_of_strangers(&self.folder.join(PENDING))?;
         draft.persist(&self.folder.join(PENDING))?;
         file::sync_folder(&self.folder)?;
 
@@ -111,11 +112,13 @@ impl Store {
     pub(super) fn finish_recovery(&self, now: Timestamp) -> io::Result<bool> {
         let pending = self.folder.join(PENDING);
         let Some(signed) = &self.signed else { return Ok(false) };
-        if pending.symlink_metadata().is_err() {
+        if self.clear_of_strangers(&pending)? == Cleared::Nothing {
             return Ok(false);
         }
         let found = self.walk_pending(&signed.chain, now)?;
-        let Some(listed) = found.listed().filter(|_| found.reaches) else { return Ok(false) };
+        // A copy of one that was carried out may lead to the same head: where the log begins, a posture says.
+        let signed_last = found.reaches && found.begins_at(signed.first_seq);
+        let Some(listed) = found.listed().filter(|_| signed_last) else { return Ok(false) };
         let paths = self.to_set_aside()?.concat();
         let hashed = paths.into_iter().map(|path| Ok((hash(&path)?.1, path))).collect::<io::Result<Vec<_>>>()?;
         for (sha256, path) in &hashed {
@@ -142,6 +145,23 @@ impl Store {
         Ok(true)
     }
 
+    /// Sets aside what has the name of a file of ours and is none: a folder, a pipe or a link would be in its way for
+    /// good.
+    pub(super) fn clear_of_strangers(&self, path: &Path) -> io::Result<Cleared> {
+        match path.symlink_metadata() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Cleared::Nothing),
+            Err(e) => Err(e),
+            Ok(found) if found.is_file() => Ok(Cleared::AFile),
+            Ok(_) => {
+                let signed_seq = self.signed.as_ref().map_or(0, |signed| signed.chain.next_seq());
+                file::rename_new(path, &free_name(damaged_names(&self.folder, "damaged", signed_seq))?)?;
+                file::sync_folder(&self.folder)?;
+                tracing::warn!("something other than a file had the name of one of the log's; it was set aside");
+                Ok(Cleared::Nothing)
+            }
+        }
+    }
+
     fn walk_pending(&self, through: &Chain, now: Timestamp) -> io::Result<Found> {
         let signed = self.signed.clone().map(|signed| super::Signed { chain: through.clone(), ..signed });
         self.walk(vec![self.folder.join(PENDING)], signed.as_ref(), now)
@@ -166,6 +186,13 @@ impl Store {
         let name = free.file_name().and_then(|name| name.to_str());
         name.map(str::to_owned).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
+}
+
+/// What is left under a name of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cleared {
+    Nothing,
+    AFile,
 }
 
 impl Found {
@@ -211,14 +238,18 @@ impl Anew {
         Ok(carried)
     }
 
-    /// False for a record that speaks of the files it was in.
+    /// False for a record that speaks of the log as it was, or that no log of ours has.
     fn carry_one(&mut self, record: Record, first: u64, moved: u64) -> io::Result<bool> {
         let framed = match record {
+            Record::Finding(finding) if !is_known(&finding) => return Ok(false),
             Record::Finding(finding) => {
                 self.chain.finding(|seq, prev_sha256| FindingRecord { seq, prev_sha256, ..*finding })
             }
             Record::Event(event) => match event.event {
-                EventBody::Seal { .. } | EventBody::Prune(_) => return Ok(false),
+                EventBody::ExportsMissing { .. }
+                | EventBody::Prune(_)
+                | EventBody::Rotate { .. }
+                | EventBody::Seal { .. } => return Ok(false),
                 EventBody::Fold { count, finding_seq } if finding_seq >= first => {
                     self.chain.event(event.timestamp, EventBody::Fold { count, finding_seq: finding_seq + moved })
                 }

@@ -241,6 +241,11 @@ impl Segments {
         begins
     }
 
+    /// Whether the oldest record there is, and the first one retained, has this number.
+    pub(super) fn begins_at(&self, seq: u64) -> bool {
+        (self.begin.next_seq(), self.first_seq) == (seq, seq)
+    }
+
     fn would(&self, first_seq: u64, prune: &Prune, retention: &Retention, now: Timestamp) -> bool {
         let least = match prune.reason {
             PruneReason::Age => max_age(retention),

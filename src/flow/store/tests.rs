@@ -64,7 +64,7 @@ impl Home {
     }
 
     fn open(&self, signed: Option<Signed>) -> Store {
-        Store::open(self.dir.path(), bounds(), signed, now())
+        Store::open(self.dir.path(), bounds(), signed, Stated::default(), now())
     }
 
     fn put(&self, store: &mut Store, record: FindingRecord) {
@@ -112,8 +112,13 @@ impl Home {
 fn sign(store: &mut Store) -> Signed {
     store.sync().unwrap();
     let (log, chain, counts) = store.standing();
-    let signed =
-        Signed { first_seq: log.first_seq, chain: chain.clone(), counts: counts.clone(), at: now(), unfinished: true };
+    let signed = Signed {
+        first_seq: log.first_seq,
+        chain: chain.clone(),
+        counts: counts.clone(),
+        at: Some(now()),
+        unfinished: true,
+    };
     store.signed(signed.clone());
     signed
 }
@@ -159,7 +164,8 @@ fn sightings_fold_until_the_window_closes() {
 #[test]
 fn the_oldest_window_makes_room_and_the_end_closes_all() {
     let home = Home::new();
-    let mut store = Store::open(home.dir.path(), Bounds { fold_open_max: 2, ..bounds() }, None, now());
+    let mut store =
+        Store::open(home.dir.path(), Bounds { fold_open_max: 2, ..bounds() }, None, Stated::default(), now());
     for n in [0, 0, 1, 1, 1, 2, 2] {
         home.put(&mut store, high(n));
     }
@@ -264,4 +270,11 @@ mod fs {
     pub(super) fn append_for_test(path: &Path, bytes: &[u8]) {
         OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
     }
+}
+
+/// The segments of a log, oldest first.
+pub(crate) fn segments(folder: &Path) -> Vec<PathBuf> {
+    let mut segments = log::sealed(folder).unwrap();
+    segments.push(folder.join(log::NEWEST));
+    segments
 }

@@ -10,7 +10,7 @@ mod succession;
 pub use generation::Incomplete;
 pub use succession::{Succession, SuccessionError, read as read_rotations};
 
-use crate::{config::Config, home::Home};
+use crate::{config::Config, flow::store::Stated, home::Home};
 use attest::{Chain, canonical::CanonicalError, digest, seal::SealError};
 use generation::{Exports, Generation};
 use keys::SigningKey;
@@ -199,6 +199,11 @@ impl Vouch {
     /// The next export's number is at least this one.
     pub fn not_below(&mut self, sequence: u64) {
         self.next_sequence = self.next_sequence.max(sequence);
+    }
+
+    /// What the rotations say of the keys and of the log.
+    pub fn stated(&self) -> Stated {
+        self.succession.stated(&self.key_id)
     }
 
     /// The signing key's identifier.

@@ -8,7 +8,10 @@
 //!
 //! What a crash left before 3 is given up; after it, finished.
 
-use crate::home::{Home, file};
+use crate::{
+    flow::store::Stated,
+    home::{Home, file},
+};
 use attest::{Chain, Keyring, Rotations, folder, rotation::StatementError};
 use keys::{KeyError, KeySwap, PublicKey, SigningKey};
 use posture::{EventBody, Rotation, Sha256Hex};
@@ -57,6 +60,12 @@ pub enum SuccessionError {
         /// The file.
         path: PathBuf,
     },
+    /// The statements say that the key that waits signs, and it cannot be read.
+    #[error("a rotation broke off, and the key it leads to cannot be read: {source}")]
+    Next {
+        /// Why not.
+        source: KeyError,
+    },
     /// A key file.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -95,8 +104,20 @@ impl Succession {
     pub fn mend(home: &Home) -> Result<Option<PublicKey>, SuccessionError> {
         let (_, rotations) = read(&home.rotations())?;
         let swap = swap(home);
-        if let Some(staged) = swap.staged()? {
-            if rotations.newest() == Some(&staged.public()) { swap.take_up() } else { swap.discard() }?;
+        let is_newest = |key: &SigningKey| rotations.newest() == Some(&key.public());
+        match swap.staged() {
+            Ok(None) => {}
+            Ok(Some(staged)) if is_newest(&staged) => swap.take_up()?,
+            Ok(Some(_)) => swap.discard()?,
+            // The statement stands, and whoever holds the key it names is not the one in use.
+            Err(source) if rotations.newest().is_some() && !swap.in_use()?.as_ref().is_some_and(is_newest) => {
+                return Err(SuccessionError::Next { source });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what waits as the next signing key is none; nothing needs it");
+                // One that cannot be removed is in the way of the next rotation alone, which says so.
+                let _ = swap.discard();
+            }
         }
         Ok(rotations.before_newest().cloned())
     }
@@ -115,6 +136,14 @@ impl Succession {
         ))
     }
 
+    /// What the statements say of the keys, `key_id` among them, and of the log.
+    pub(super) fn stated(&self, key_id: &Sha256Hex) -> Stated {
+        let statements = self.rotations.statements();
+        let keys = statements.iter().map(|s| s.old_key_id.clone()).chain([key_id.clone()]).collect();
+        let chain = statements.last().map(|s| Chain::resume(s.log_seq + 1, s.log_head.clone()));
+        Stated { keys, chain }
+    }
+
     /// The first posture the key in use signs.
     pub(super) fn first_sequence(&self) -> u64 {
         self.rotations.statements().last().map_or(1, |statement| statement.from_sequence)
@@ -129,6 +158,22 @@ impl Succession {
         let new_key_id = attest::digest::key_id(next.public().key_id());
         self.next = Some(next);
         Ok(EventBody::Rotate { new_key_id, number: self.rotations.next_number(), old_key_id: old_key_id.clone() })
+    }
+
+    /// Sees to it that the file of the statements holds what it held: they are ours alone to add to.
+    fn keep(&self) -> io::Result<Kept> {
+        let there = file::read(&self.path, folder::MAX_DOCUMENT_BYTES);
+        let missing = there.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        let as_they_were = if missing { self.lines.is_empty() } else { there.is_ok_and(|lines| lines == self.lines) };
+        if as_they_were {
+            return Ok(Kept::AsTheyWere);
+        }
+        if self.lines.is_empty() {
+            file::remove(&self.path)
+        } else {
+            file::replace(&self.path, file::PUBLIC, &self.lines)
+        }?;
+        Ok(Kept::Restored)
     }
 
     pub(super) fn discard(&mut self) {
@@ -168,8 +213,16 @@ impl Succession {
         Ok((new, statement))
     }
 
-    /// An export signed by `key` is out: a reader who takes the trust anchor from the folder finds one that it leads to.
+    /// An export signed by `key` is out: a reader who takes the trust anchor from the folder finds one that leads to it,
+    /// and the statements by which it does.
     pub(super) fn signed(&mut self, key: &PublicKey) {
+        match self.keep() {
+            Ok(Kept::AsTheyWere) => {}
+            Ok(Kept::Restored) => {
+                tracing::warn!("the statements of the key's rotations were altered; they are restored");
+            }
+            Err(error) => tracing::warn!(error = %error.kind(), "could not restore the rotations; trying again"),
+        }
         if self.anchor_is_old {
             match self.swap.put_anchor(key) {
                 Ok(()) => self.anchor_is_old = false,
@@ -177,6 +230,12 @@ impl Succession {
             }
         }
     }
+}
+
+/// What became of the file of the statements since it was written.
+enum Kept {
+    AsTheyWere,
+    Restored,
 }
 
 fn swap(home: &Home) -> KeySwap {

@@ -5,6 +5,7 @@ use posture::{MonitorStatus, Posture, State, VerdictResult};
 use std::{fs, io, path::PathBuf, time::Duration};
 
 mod faults;
+mod forged;
 mod recovery;
 mod retention;
 mod rotation;
@@ -111,7 +112,8 @@ impl Rig {
 
     fn events(&self) -> Vec<EventBody> {
         let mut chain = Chain::genesis();
-        let text = fs::read_to_string(self.log()).unwrap();
+        let segments = crate::flow::store::tests::segments(&self.config.log_dir).into_iter();
+        let text: String = segments.map(|path| fs::read_to_string(path).unwrap()).collect();
         let events = text.lines().filter_map(|line| match chain.follow(line.as_bytes()).unwrap() {
             attest::Record::Event(event) => Some(event.event),
             attest::Record::Finding(_) => None,
@@ -419,6 +421,50 @@ fn a_clock_that_was_set_is_in_the_log_and_exported_at_once() {
     assert_eq!(posture.valid_until.since(posture.generated_at), chrono::Duration::seconds(180));
     assert_eq!(rig.events().last(), Some(&EventBody::ClockStep { backwards: true, milliseconds: 7_200_000 }));
     assert_eq!(rig.result(false), VerdictResult::Verified);
+}
+
+#[test]
+fn a_clock_a_year_ahead_is_not_believed_and_set_back_it_is() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    let steps = |rig: &Rig| rig.events().iter().filter(|e| matches!(e, EventBody::ClockStep { .. })).count();
+    for (days, result) in [(365, VerdictResult::NotCurrent), (-365, VerdictResult::Verified)] {
+        rig.pass(1);
+        let true_now = rig.now;
+        rig.now = rig.now.plus(chrono::Duration::days(days));
+        recorder.tick(rig.now, rig.at);
+        assert_eq!(recorder.due(), rig.at, "told at once");
+        rig.export(&mut recorder);
+        let now = if days > 0 { true_now } else { rig.now };
+        let report = attest::verify(&Folder::open(&rig.config.home), &attest::Options::new(Anchor::Own, now));
+        assert_eq!(report.result, result);
+        assert_eq!(matches!(report.reason, Some(attest::Reason::ClockAhead { .. })), days > 0);
+    }
+    assert_eq!(steps(&rig), 2);
+    assert!(!rig.events().iter().any(|e| matches!(e, EventBody::Gap { .. })), "it never stood still");
+}
+
+#[test]
+fn a_monitor_that_stood_still_past_its_last_word_says_for_how_long() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    rig.pass(180);
+    rig.export(&mut recorder);
+    let gaps = |rig: &Rig| rig.events().into_iter().filter(|e| matches!(e, EventBody::Gap { .. })).collect::<Vec<_>>();
+    assert_eq!(gaps(&rig), [], "current all the time");
+    rig.pass(181);
+    assert_eq!(rig.result(false), VerdictResult::NotCurrent);
+    rig.export(&mut recorder);
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+    let silence = EventBody::Gap { damaged_bytes: 0, damaged_records: 0, seconds: Some(181), unclean: false };
+    assert_eq!(gaps(&rig), std::slice::from_ref(&silence));
+    assert_eq!(recorder.due(), rig.at + Duration::from_secs(1), "signed at once");
+    rig.pass(1);
+    assert_eq!(rig.export(&mut recorder).finding_log.next_seq, 4);
+    recorder.end(Ended::Signal, rig.now, rig.at).unwrap();
+    assert_eq!(gaps(&rig), [silence], "once");
 }
 
 #[test]

@@ -7,7 +7,7 @@ fn a_full_log_keeps_room_for_what_is_grave_and_counts_the_rest() {
     let home = Home::new();
     let max_bytes = 64 << 10;
     let retention = Retention { max_bytes, ..bounds().retention };
-    let mut store = Store::open(home.dir.path(), Bounds { retention, ..bounds() }, None, now());
+    let mut store = Store::open(home.dir.path(), Bounds { retention, ..bounds() }, None, Stated::default(), now());
     let low = |n| finding(n, Severity::Low, "api.example.com:443");
     let mut n = 0;
     while store.not_recorded() == 0 {
@@ -125,7 +125,8 @@ fn what_does_not_fit_while_the_log_cannot_be_written_is_counted() {
 fn a_log_too_full_for_its_own_stop_does_not_call_a_clean_end_unclean() {
     let home = Home::new();
     let retention = Retention { max_bytes: 4096, ..bounds().retention };
-    let open = |signed| Store::open(home.dir.path(), Bounds { retention, ..bounds() }, signed, now());
+    let open =
+        |signed| Store::open(home.dir.path(), Bounds { retention, ..bounds() }, signed, Stated::default(), now());
     let run_id = RunId::from_bytes(&[1; 16]);
     let mut store = open(None);
     for _ in 0..100 {

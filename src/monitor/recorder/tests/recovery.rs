@@ -7,12 +7,12 @@ use posture::FindingRecord;
 use std::path::Path;
 
 impl Rig {
-    fn put(&self, recorder: &mut Recorder, number: u64) {
+    pub(super) fn put(&self, recorder: &mut Recorder, number: u64) {
         recorder.store.put_record(FindingRecord { timestamp: self.now, ..high(number) }, self.now, self.at);
     }
 
     /// A monitor with four findings signed, and one of them edited since.
-    fn damaged() -> Self {
+    pub(super) fn damaged() -> Self {
         let mut rig = Self::new();
         let mut recorder = rig.begin();
         for n in 0..4 {
@@ -25,7 +25,7 @@ impl Rig {
         rig
     }
 
-    fn edit(&self) {
+    pub(super) fn edit(&self) {
         let text = fs::read_to_string(self.log()).unwrap();
         let edited = text.replacen("\"severity\":\"high\"", "\"severity\":\"info\"", 1);
         assert_ne!(edited, text);
@@ -37,12 +37,12 @@ impl Rig {
         text.lines().map(|line| read_line(line.as_bytes()).unwrap()).collect()
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.config.log_dir.join(name)
     }
 }
 
-fn overwrite(path: &Path, bytes: &[u8]) {
+pub(super) fn overwrite(path: &Path, bytes: &[u8]) {
     io::Write::write_all(&mut fs::File::create(path).unwrap(), bytes).unwrap();
 }
 

@@ -9,21 +9,21 @@ use keys::{KeyError, PublicKey};
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
 impl Rig {
-    fn anchor(&self) -> PublicKey {
+    pub(super) fn anchor(&self) -> PublicKey {
         keys::file::read_public(&Home::of(&self.config).public_key()).unwrap()
     }
 
-    fn pinned(&self, key: &PublicKey) -> Report {
+    pub(super) fn pinned(&self, key: &PublicKey) -> Report {
         let options =
             attest::Options { accept_stopped: true, ..attest::Options::new(Anchor::Pinned(key.clone()), self.now) };
         attest::verify(&Folder::open(&self.config.home), &options)
     }
 
-    fn private(&self) -> PathBuf {
+    pub(super) fn private(&self) -> PathBuf {
         self.config.keys_dir.join("signing.key.pem")
     }
 
-    fn next(&self) -> PathBuf {
+    pub(super) fn next(&self) -> PathBuf {
         self.config.keys_dir.join("signing.next.pem")
     }
 
