@@ -98,11 +98,12 @@ pub enum EventBody {
         /// `seq` of the first.
         finding_seq: u64,
     },
-    /// The run before did not end cleanly, or a torn end of the log was set aside.
+    /// The run before did not end cleanly, a torn end of the log was set aside, or a posture expired before the next one:
+    /// the monitor stood still, or could not export.
     Gap {
         /// Bytes set aside as `damaged-<seq>.jsonl`.
         damaged_bytes: u64,
-        /// Lines among them.
+        /// Lines among them, counted in the first 16 MiB of each file.
         damaged_records: u64,
         /// Seconds since the last signed posture; null when there was none.
         seconds: Option<u64>,

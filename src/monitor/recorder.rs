@@ -26,13 +26,13 @@ use crate::{
 use attest::Chain;
 use posture::{
     Attested, Checkpoint, DegradedReason, Ended, EventBody, InstallId, NamedCount, Reload, Rotation, RunId, SelfTest,
-    SelfTestResult, Severity, Timestamp,
+    SelfTestResult, Severity, Timestamp, VALID_PERIODS,
 };
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// What a recorder is made of.
@@ -73,6 +73,8 @@ pub(super) struct Recorder {
     /// What the last posture said.
     said: BTreeSet<DegradedReason>,
     last_export: Option<Exported>,
+    /// Until when it holds, by the steady clock.
+    valid_until: Option<Instant>,
     listen: SocketAddr,
     limits: Limits,
     load: Load,
@@ -154,6 +156,7 @@ impl Recorder {
             export_failed: false,
             said: BTreeSet::new(),
             last_export: None,
+            valid_until: None,
             listen: parts.listen,
             limits,
             load: parts.load,
@@ -437,6 +440,10 @@ impl Recorder {
             .and_then(|()| self.vouch.publish(&self.settings, statement).map_err(|e| e.to_string()));
         match published {
             Ok(published) => {
+                let was_silent = ended == Ended::Running && self.valid_until.is_some_and(|until| at > until);
+                if was_silent {
+                    self.store.report_silence(now, at);
+                }
                 self.store.signed(signed(&published));
                 // A segment that ends before the next second must not give this number away again.
                 self.store.totals(self.totals());
@@ -446,6 +453,11 @@ impl Recorder {
                 self.said = degraded;
                 self.export_failed = false;
                 self.schedule.done(at);
+                if was_silent {
+                    self.schedule.urgent(at);
+                }
+                let validity = self.settings.period_seconds.saturating_mul(VALID_PERIODS);
+                self.valid_until = at.checked_add(Duration::from_secs(validity));
                 let exported =
                     Exported { generated_at: published.posture.generated_at, sequence: published.posture.sequence };
                 self.last_export = Some(exported.clone());
