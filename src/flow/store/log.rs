@@ -77,10 +77,14 @@ impl Log {
 
     pub(super) fn standing(&self) -> io::Result<Standing> {
         let named = match fs::symlink_metadata(&self.path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Standing::Gone),
-            other => other?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            other => Some(other?),
         };
         let ours = self.file.metadata()?;
+        let Some(named) = named else {
+            // Of what was cut before it was removed there is nothing whole to restore.
+            return Ok(if ours.len() < self.len { Standing::Changed } else { Standing::Gone });
+        };
         let same = (named.dev(), named.ino(), named.len()) == (ours.dev(), ours.ino(), self.len);
         Ok(if same { Standing::Ours } else { Standing::Changed })
     }

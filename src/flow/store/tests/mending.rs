@@ -119,6 +119,25 @@ fn a_log_that_was_deleted_comes_back_whole() {
 }
 
 #[test]
+fn a_log_that_was_cut_and_then_deleted_keeps_nothing_waiting() {
+    for is_signed in [false, true] {
+        let home = Home::new();
+        let mut store = home.open(None);
+        home.put(&mut store, high(0));
+        if is_signed {
+            sign(&mut store);
+        }
+        fs::File::options().write(true).open(home.log()).unwrap().set_len(9).unwrap();
+        fs::remove_file(home.log()).unwrap();
+        home.put(&mut store, high(1));
+        let damaged = is_signed.then_some(DegradedReason::LogDamaged);
+        assert_eq!((trouble(&store), store.waiting()), (damaged.into_iter().collect(), 0));
+        let name = if is_signed { "quarantine.jsonl" } else { "findings.jsonl" };
+        assert!(matches!(home.records(name)[..], [Record::Finding(_)]), "{is_signed}");
+    }
+}
+
+#[test]
 fn a_stranger_who_cuts_the_log_while_we_write_is_noticed() {
     let home = Home::new();
     let mut store = home.open(None);
