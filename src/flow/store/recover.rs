@@ -18,7 +18,7 @@ use super::{
 };
 use crate::home::file::{self, Draft};
 use attest::{Chain, Record};
-use posture::{Checkpoint, EventBody, FindingRecord, Recovery, SetAside, Timestamp};
+use posture::{Checkpoint, Counts, EventBody, FindingRecord, Recovery, SetAside, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -76,7 +76,8 @@ impl Store {
             set_aside.push(SetAside { bytes, name, sha256 });
         }
         let totals = Checkpoint { counts: signed.counts.clone(), ..totals };
-        let mut anew = Anew { draft: Draft::new(&self.folder)?, chain: signed.chain.clone() };
+        let (draft, chain, counts) = (Draft::new(&self.folder)?, signed.chain.clone(), signed.counts.clone());
+        let mut anew = Anew { draft, chain, counts };
         let mut files = set_aside.chunks(Recovery::MAX_SET_ASIDE).map(<[_]>::to_vec);
         let recovery = Recovery { set_aside: files.next().unwrap_or_default(), totals: totals.clone() };
         anew.event(EventBody::Recovery(Box::new(recovery)), now)?;
@@ -84,8 +85,9 @@ impl Store {
         // Above the signed head the old log may still be what it was.
         let mut carried = anew.carry(&segments, &signed.chain)?;
         carried += anew.carry(&quarantine, &Chain::genesis())?;
-        anew.event(EventBody::Checkpoint(Box::new(totals)), now)?;
-        let Anew { draft, chain } = anew;
+        let counts = anew.counts.clone();
+        anew.event(EventBody::Checkpoint(Box::new(Checkpoint { counts, ..totals })), now)?;
+        let Anew { draft, chain, .. } = anew;
         self.clear_of_strangers(&self.folder.join(PENDING))?;
         draft.persist(&self.folder.join(PENDING))?;
         file::sync_folder(&self.folder)?;
@@ -206,6 +208,8 @@ impl Found {
 struct Anew {
     draft: Draft,
     chain: Chain,
+    /// What was signed, and what is carried over.
+    counts: Counts,
 }
 
 impl Anew {
@@ -240,6 +244,8 @@ impl Anew {
 
     /// False for a record that speaks of the log as it was, or that no log of ours has.
     fn carry_one(&mut self, record: Record, first: u64, moved: u64) -> io::Result<bool> {
+        let mut counts = self.counts.clone();
+        record.count(&mut counts);
         let framed = match record {
             Record::Finding(finding) if !is_known(&finding) => return Ok(false),
             Record::Finding(finding) => {
@@ -259,6 +265,7 @@ impl Anew {
         let framed = framed.map_err(|_| io::ErrorKind::InvalidData)?;
         self.draft.write_all(&framed.line)?;
         self.chain.advance(&framed);
+        self.counts = counts;
         Ok(true)
     }
 }

@@ -89,6 +89,14 @@ fn a_running_monitor_begins_its_log_anew_and_carries_the_quarantine_over() {
         Record::Finding(_) => None,
     });
     assert_eq!(fold, finding.map(Record::seq), "a fold still names its finding");
+    let checkpoint = records.iter().rev().find_map(|r| match r {
+        Record::Event(e) => match &e.event {
+            EventBody::Checkpoint(checkpoint) => Some(&checkpoint.counts),
+            _ => None,
+        },
+        Record::Finding(_) => None,
+    });
+    assert_eq!(checkpoint, Some(&rig.posture().counts), "the last checkpoint counts what was carried over");
 
     // And it goes on, over a restart, as if nothing had been.
     rig.put(&mut recorder, 12);
