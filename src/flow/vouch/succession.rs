@@ -178,6 +178,10 @@ impl Succession {
 
     pub(super) fn discard(&mut self) {
         self.next = None;
+        // Without the key a statement speaks of nobody could sign any more: what cannot be told now, the next start can.
+        if !read(&self.path).is_ok_and(|(lines, _)| lines == self.lines) {
+            return;
+        }
         if let Err(error) = self.swap.discard() {
             tracing::warn!(%error, "could not remove a key that is not used; the next start does");
         }

@@ -171,6 +171,34 @@ fn a_crash_behind_every_step_leaves_a_key_that_signs_and_an_anchor_that_leads_to
 }
 
 #[test]
+fn a_rotation_cut_at_any_step_on_the_disk_leaves_a_key_that_signs() {
+    use crate::home::file::fault::{Fault, play};
+    let past = || {
+        let rig = Rig::new();
+        let mut recorder = rig.begin();
+        rig.export(&mut recorder);
+        (rig, recorder)
+    };
+    let (rig, mut recorder) = past();
+    let (_, steps, _) = play(Fault::None, || recorder.rotate(rig.now, rig.at).unwrap());
+    assert!(steps > 30, "{steps}");
+    for step in 0..steps {
+        for fault in [Fault::Fail(step), Fault::Crash(step)] {
+            let (mut rig, mut recorder) = past();
+            let old = rig.anchor();
+            let _ = play(fault, || recorder.rotate(rig.now, rig.at));
+            drop(recorder);
+            rig.new_process();
+            let mut recorder = rig.begin();
+            rig.export(&mut recorder);
+            for key in [&old, &rig.anchor()] {
+                assert_eq!(rig.pinned(key).result, VerdictResult::Verified, "{fault:?}: {:?}", rig.pinned(key).reason);
+            }
+        }
+    }
+}
+
+#[test]
 fn an_export_without_a_monitor_finishes_a_rotation_too() {
     let rig = Rig::new();
     let mut recorder = rig.begin();
