@@ -86,7 +86,7 @@ fn show_all(loaded: &Loaded, json: bool) -> Answer {
     if json {
         let settings = SETTINGS.iter().map(|s| Row {
             key: s.key,
-            value: s.shown(config).to_json(),
+            value: s.told(config).to_json(),
             origin: loaded.origin_of(s.key).to_string(),
             env: s.env,
             flag: s.flag,
@@ -110,7 +110,7 @@ fn show_all(loaded: &Loaded, json: bool) -> Answer {
             (Origin::Default, Some(name)) => format!("default ({name})"),
             (origin, _) => origin.to_string(),
         };
-        table.add_row([setting.key.to_owned(), setting.shown(config).to_string(), others, setting.meaning.to_owned()]);
+        table.add_row([setting.key.to_owned(), setting.told(config).to_string(), others, setting.meaning.to_owned()]);
     }
     show::line(format_args!("state folder   {home}"))?;
     show::line(format_args!("hermes home    {hermes_home}"))?;

@@ -1,5 +1,6 @@
 //! What can be wrong with a setting, and where it stands.
 
+use crate::flow::detect::rule::is_plain;
 use std::{fmt, io, path::PathBuf};
 
 /// Where a value came from.
@@ -30,7 +31,9 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A configuration that cannot be used. Values are not repeated: one of them may be a credential.
+/// A configuration that cannot be used. It says where and what kind of fault, and repeats neither values nor what nobody
+/// here knows as a name: one of them may be a credential. What a person at a terminal may see besides is in
+/// [`ConfigError::hint`], which goes into no file.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file that was named, or that is there, and cannot be read.
@@ -48,22 +51,26 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// Not TOML.
-    #[error("{} line {line}: {message}", path.display())]
+    #[error("{} line {line}, column {column}: {message}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
+        /// The column, from 1.
+        column: usize,
         /// What the parser expected.
         message: String,
     },
     /// A key that means nothing here.
-    #[error("{place}: unknown key `{key}`")]
+    #[error("{place}, column {column}: unknown key")]
     UnknownKey {
-        /// The key, with its table's name.
-        key: String,
+        /// The key, with its table's name, if it is of plain words.
+        key: Option<String>,
         /// Where it stands.
         place: Origin,
+        /// The column, from 1.
+        column: usize,
         /// The key that was likely meant.
         meant: Option<&'static str>,
     },
@@ -76,12 +83,14 @@ pub enum ConfigError {
         place: Origin,
         /// What is wrong with it.
         reason: String,
+        /// What it is about, for who reads it at a terminal.
+        about: Option<String>,
     },
     /// A variable with our prefix that is not ours.
-    #[error("unknown environment variable {name}")]
+    #[error("unknown environment variable {}{}", super::ENV_PREFIX, .rest.as_deref().unwrap_or("…"))]
     UnknownVariable {
-        /// The variable.
-        name: String,
+        /// What follows the prefix in its name, if that is of plain words.
+        rest: Option<String>,
     },
     /// A variable that is set and empty.
     #[error("{name} is set and empty: give it a value or unset it")]
@@ -109,21 +118,25 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn unknown_key(key: &str, place: Origin) -> Self {
-        let known = super::SETTINGS.iter().filter(|s| s.in_file).map(|s| s.key);
-        let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
-        let meant = known.into_iter().find(|k| last(k) == key.rsplit('.').next().unwrap_or(key));
-        let printable = key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-[]".contains(&b));
-        Self::UnknownKey { key: if printable { key.to_owned() } else { "…".to_owned() }, place, meant }
+    pub(super) fn unknown_key(key: &str, place: Origin, column: usize) -> Self {
+        let known = || super::SETTINGS.iter().filter(|s| s.in_file).map(|s| s.key);
+        let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+        let near = || known().find(|k| strsim::damerau_levenshtein(k, key) <= 2);
+        let meant = known().find(|k| last(k) == last(key)).or_else(near);
+        Self::UnknownKey { key: Some(key.to_owned()).filter(|key| is_plain(key)), place, column, meant }
     }
 
     /// What to do about it, where that is not the error itself.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownKey { meant: Some(key), .. } => Some(format!("did you mean `{key}`?")),
+            Self::UnknownKey { key: Some(key), .. } => {
+                Some(format!("no setting is called `{key}`; `config show` lists every key and variable"))
+            }
             Self::UnknownKey { .. } | Self::UnknownVariable { .. } => {
                 Some("`config show` lists every key and variable".to_owned())
             }
+            Self::Value { about, .. } => about.clone(),
             Self::Writable { path } => Some(format!("chmod o-w {}", path.display())),
             _ => None,
         }
@@ -134,14 +147,20 @@ impl ConfigError {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reason {
     text: String,
+    about: Option<String>,
 }
 
 impl Reason {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into() }
+        Self { text: text.into(), about: None }
+    }
+
+    /// The same, and what it is about, for who reads it at a terminal.
+    pub(super) fn about(self, about: Option<String>) -> Self {
+        Self { about, ..self }
     }
 
     pub(super) fn of(self, key: &'static str, place: &Origin) -> ConfigError {
-        ConfigError::Value { key, place: place.clone(), reason: self.text }
+        ConfigError::Value { key, place: place.clone(), reason: self.text, about: self.about }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::error::Origin;
 use super::{ConfigError, Shown};
+use crate::flow::detect::rule::position;
 use std::{
     fs::File as Handle,
     io::{self, Read},
-    ops::Range,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -28,6 +28,8 @@ pub(super) struct Entry {
     pub(super) key: String,
     /// From 1.
     pub(super) line: usize,
+    /// Of its key, from 1.
+    pub(super) column: usize,
     pub(super) raw: Raw,
 }
 
@@ -64,10 +66,10 @@ fn read(path: &Path) -> Result<File, ConfigError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let text = read_text(&path, MAX_BYTES).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
     let Some(text) = text else { return Err(ConfigError::Writable { path }) };
-    let table = DeTable::parse(&text).map_err(|e| ConfigError::Syntax {
-        line: line(&text, &e.span().unwrap_or_default()),
-        message: e.message().to_owned(),
-        path: path.clone(),
+    let table = DeTable::parse(&text).map_err(|e| {
+        let (line, column) = position(&text, e.span().unwrap_or_default().start);
+        // The parser's words are its own: it repeats nothing.
+        ConfigError::Syntax { line, column, message: e.message().to_owned(), path: path.clone() }
     })?;
     let mut entries = Vec::new();
     flatten(&text, "", table.get_ref(), &mut entries);
@@ -102,18 +104,17 @@ fn flatten(text: &str, table_name: &str, table: &DeTable<'_>, out: &mut Vec<Entr
     for (name, value) in table {
         let key =
             if table_name.is_empty() { name.get_ref().to_string() } else { format!("{table_name}.{}", name.get_ref()) };
-        let at = line(text, &name.span());
+        let (line, column) = position(text, name.span().start);
         match value.get_ref() {
-            DeValue::Table(inner) if inner.is_empty() => out.push(Entry { key, line: at, raw: Raw::Empty }),
+            DeValue::Table(inner) if inner.is_empty() => out.push(Entry { key, line, column, raw: Raw::Empty }),
             DeValue::Table(inner) => flatten(text, &key, inner, out),
             DeValue::Array(items) if !items.is_empty() && items.iter().all(|i| i.get_ref().is_table()) => {
-                out.extend(items.iter().map(|item| Entry {
-                    key: key.clone(),
-                    line: line(text, &item.span()),
-                    raw: raw(text, item.get_ref()),
+                out.extend(items.iter().map(|item| {
+                    let (line, column) = position(text, item.span().start);
+                    Entry { key: key.clone(), line, column, raw: raw(text, item.get_ref()) }
                 }));
             }
-            value => out.push(Entry { key, line: at, raw: raw(text, value) }),
+            value => out.push(Entry { key, line, column, raw: raw(text, value) }),
         }
     }
 }
@@ -132,11 +133,6 @@ fn raw(text: &str, value: &DeValue<'_>) -> Raw {
         DeValue::Datetime(value) => Raw::Text(value.to_string()),
         DeValue::Float(_) => Raw::Other,
     }
-}
-
-fn line(text: &str, span: &Range<usize>) -> usize {
-    let before = text.as_bytes().get(..span.start).unwrap_or(text.as_bytes());
-    memchr::memchr_iter(b'\n', before).count() + 1
 }
 
 impl File {

@@ -19,7 +19,10 @@ pub use crate::flow::{capture::Timeouts, detect::audience::Entry as AudienceEntr
 
 use crate::flow::{
     capture::ca::Roots,
-    detect::{Limits, rule::RuleSet},
+    detect::{
+        Limits,
+        rule::{RuleSet, is_plain},
+    },
     suppress::Suppression,
 };
 use error::Reason;
@@ -298,7 +301,7 @@ impl Loaded {
                 continue;
             }
             let Some(setting) = settings::of(&entry.key).filter(|s| s.in_file) else {
-                return Err(ConfigError::unknown_key(&entry.key, place));
+                return Err(ConfigError::unknown_key(&entry.key, place, entry.column));
             };
             self.apply(setting, &entry.raw, place)?;
         }
@@ -403,7 +406,9 @@ pub fn check_environment(names: impl IntoIterator<Item = OsString>) -> Result<()
         [ENV_HOME, ENV_CONFIG].contains(&name) || SETTINGS.iter().any(|s| s.env.is_some_and(|env| env == name))
     };
     let mut ours = names.into_iter().filter_map(|n| n.into_string().ok()).filter(|n| n.starts_with(ENV_PREFIX));
-    ours.find(|name| !known(name)).map_or(Ok(()), |name| Err(ConfigError::UnknownVariable { name }))
+    let Some(unknown) = ours.find(|name| !known(name)) else { return Ok(()) };
+    let rest = unknown.strip_prefix(ENV_PREFIX).map(str::to_owned);
+    Err(ConfigError::UnknownVariable { rest: rest.filter(|rest| is_plain(&rest.to_ascii_lowercase())) })
 }
 
 /// The state folder, whatever else is wrong.

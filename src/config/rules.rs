@@ -3,7 +3,10 @@
 use super::error::Reason;
 use super::file::{self, Raw};
 use super::{printable, value};
-use crate::flow::detect::rule::{RuleSet, Source};
+use crate::flow::{
+    detect::rule::{RuleSet, Source},
+    redact,
+};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -27,7 +30,7 @@ pub(super) fn load(home: &Path, raw: &Raw) -> Result<(Vec<PathBuf>, Option<Arc<R
         if !printable(&path) {
             return Err(Reason::new("a path holds control characters"));
         }
-        let shown = path.display().to_string();
+        let shown = redact::text(&path.display().to_string());
         if files.contains(&path) {
             return Err(Reason::new(format!("{shown} stands twice")));
         }
@@ -40,8 +43,35 @@ pub(super) fn load(home: &Path, raw: &Raw) -> Result<(Vec<PathBuf>, Option<Arc<R
         return Ok((files, None));
     }
     let sources: Vec<_> = texts.iter().map(|(name, text)| Source { name, text }).collect();
-    let rules = RuleSet::embedded().with_local(&sources).map_err(|e| Reason::new(e.to_string()))?;
+    let rules = RuleSet::embedded().with_local(&sources).map_err(|e| {
+        let about = e.rule().map(|id| format!("that is the rule called `{id}`"));
+        Reason::new(e.to_string()).about(about)
+    })?;
+    check_names(&rules)?;
     Ok((files, Some(Arc::new(rules))))
+}
+
+/// A rule's names are in its findings, and a finding is in the log: none may be a secret.
+fn check_names(rules: &RuleSet) -> Result<(), Reason> {
+    let known = |name: &String| RuleSet::embedded().vendors().iter().any(|vendor| vendor.name == *name);
+    let own = rules.rules().iter().filter_map(|rule| Some((rule, rule.file()?)));
+    for (number, (rule, file)) in own.enumerate() {
+        let (_, id) = rule.id().as_str().split_once("local.").unwrap_or_default();
+        let named = |name: &str| redact::host(name) == name;
+        let wrong = |field| {
+            Err(Reason::new(format!("{file}: {field} of rule number {} of all looks like a secret", number + 1)))
+        };
+        if !named(id) {
+            return wrong("id");
+        }
+        if !rule.vendors().iter().all(|name| known(name) || named(name)) {
+            return wrong("vendors");
+        }
+        if redact::text(&rule.snippet()) != rule.snippet() {
+            return wrong("snippet");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

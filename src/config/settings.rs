@@ -32,6 +32,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Its value here for a person: credentials are masked, and so is what was pasted where none belongs.
+    pub fn told(&self, config: &Config) -> Shown {
+        self.shown(config).told()
+    }
+
     /// Its value here, credentials masked.
     pub fn shown(&self, config: &Config) -> Shown {
         (self.show)(config)

@@ -3,6 +3,7 @@
 use super::AudienceEntry;
 use super::error::Reason;
 use super::file::{Entry, Raw};
+use crate::flow::redact;
 use posture::Protocol;
 use serde_json::{Value, json};
 use std::{fmt, path::PathBuf, time::Duration};
@@ -72,6 +73,36 @@ impl fmt::Display for Shown {
 }
 
 impl Shown {
+    /// The same for a person: what looks like a secret where none belongs is not repeated.
+    #[must_use]
+    pub(super) fn told(self) -> Self {
+        fn told(value: Value) -> Value {
+            match value {
+                Value::String(text) => json!(word(&text)),
+                Value::Array(items) => items.into_iter().map(told).collect(),
+                Value::Object(members) => members.into_iter().map(|(name, value)| (name, member(value))).collect(),
+                value => value,
+            }
+        }
+        fn member(value: Value) -> Value {
+            // A fingerprint says nothing, and looks as a secret does.
+            let fingerprint = |text: &str| text.parse::<posture::Fingerprint>().is_ok();
+            if value.as_str().is_some_and(fingerprint) { value } else { told(value) }
+        }
+        // In the lower case of a host or a name a key is told by its prefix alone.
+        fn word(text: &str) -> String {
+            let lower = !text.contains(|c: char| c.is_ascii_uppercase() || c.is_whitespace() || c == '/');
+            let host = redact::host(text);
+            if lower && host.contains("[redacted]") { host } else { redact::text(text) }
+        }
+        match self {
+            Self::Text(text) => Self::Text(redact::text(&text)),
+            Self::Path(path) => Self::Path(redact::text(&path.display().to_string()).into()),
+            Self::List(values) => Self::List(values.into_iter().map(told).collect()),
+            other => other,
+        }
+    }
+
     /// As JSON for people and programs: spans and sizes as the configuration writes them.
     pub fn to_json(&self) -> Value {
         match self {

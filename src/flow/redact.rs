@@ -3,6 +3,9 @@
 //! What leaves is closed words, a keyed fingerprint, the rule's own template, and a destination checked label by label.
 
 mod dest;
+mod text;
+
+pub use text::{Surroundings, text};
 
 use crate::flow::detect::{Hit, known::Known, matcher::Matcher, rule::RuleSet};
 use hmac::{Hmac, KeyInit, Mac};
@@ -98,6 +101,12 @@ impl Redactor {
 /// A destination as it may be shown where there is no [`Redactor`]: by the embedded rules.
 pub fn destination(host: &str, port: u16) -> String {
     dest::of(dest::embedded(), host, port)
+}
+
+/// A host as it may be shown where there is no [`Redactor`]: by the embedded rules.
+pub fn host(host: &str) -> String {
+    let dest = destination(host, 0);
+    dest.rsplit_once(':').map_or(dest.clone(), |(host, _)| host.to_owned())
 }
 
 /// The snippet of a hit: from its rule alone, such as `[REDACTED ai_api_key.openai]`.

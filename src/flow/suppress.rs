@@ -2,7 +2,7 @@
 //!
 //! A suppression names one fingerprint, or one rule at one host, and ends by itself. None covers a canary.
 
-use super::redact::Finding;
+use super::redact::{self, Finding};
 use chrono::NaiveDate;
 use posture::{Family, Fingerprint, Timestamp, Word};
 use std::fmt;
@@ -36,7 +36,7 @@ impl fmt::Display for Covers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fingerprint(fingerprint) => write!(f, "fingerprint {fingerprint}"),
-            Self::RuleAtHost { rule, host } => write!(f, "{rule} at {host}"),
+            Self::RuleAtHost { rule, host } => write!(f, "{rule} at {}", redact::host(host)),
         }
     }
 }

@@ -12,6 +12,7 @@ mod known;
 mod lifecycle;
 mod monitor;
 mod place;
+mod planted;
 mod proxy;
 mod scan;
 mod security;

@@ -165,7 +165,7 @@ fn an_operators_rules_are_listed_with_their_file_and_found_with() {
     for args in [&["config", "check"][..], &["start"], &["patterns", "list"], &["scan", "--direction", "outbound"]] {
         let said = broken.run(args);
         assert_eq!(said.code, 64, "{args:?}: {}", said.err);
-        assert!(said.err.contains("mine.toml: rule acme, field regex: "), "{}", said.err);
+        assert!(said.err.contains("mine.toml line 7, column 1: regex: ") && said.err.contains("called `acme`"), "{}", said.err);
     }
     assert!(!broken.home().join("keys").exists(), "nothing starts half-configured");
 }

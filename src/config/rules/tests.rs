@@ -64,12 +64,12 @@ fn a_rule_file_that_cannot_be_used_is_named_and_nothing_is_configured() {
         (
             one,
             vec![("a.toml", broken.as_bytes(), 0o600)],
-            "rules: HOME/a.toml: rule acme, field regex: Compiled regex exceeds",
+            "rules: HOME/a.toml line 11, column 1: regex: Compiled regex exceeds",
         ),
         (
             one,
             vec![("a.toml", &b"family = \"ai_api_key\""[..], 0o600)],
-            "rules: HOME/a.toml: line 1: missing field `rule`",
+            "rules: HOME/a.toml line 1, column 1: missing field `rule`",
         ),
         (
             "rules = [\"a.toml\", \"a.toml\"]",

@@ -15,6 +15,7 @@ pub use scanner::{Detector, Limits, Scanned, Scanner};
 use crate::flow::capture::Route;
 use posture::{Direction, Encoding, Family, Placement, Severity, Word};
 use rule::Rule;
+use std::ops::Range;
 
 /// What tells a finding from others: a rule, or where a known value is from.
 #[derive(Clone, Copy)]
@@ -57,6 +58,10 @@ pub struct Hit<'m> {
     pub rule: Named<'m>,
     /// What was found, as normalised: the secret, or the command or path.
     pub matched: &'m [u8],
+    /// The text it was found in, decoded.
+    pub view: &'m [u8],
+    /// Where it stands in that text, unless it took more than reading it as it is to see it.
+    pub span: Option<Range<usize>>,
     /// Its severity, or a lower one the context asks for.
     pub severity: Severity,
     /// Which way the message goes.

@@ -1,6 +1,7 @@
 //! Rule files → `RuleSet`: rules are data, checked once when they are read.
 //!
-//! A rule's text is the product's or an operator's: one loader serves both. An error names file, rule and field.
+//! A rule's text is the product's or an operator's: one loader serves both. An error names the file, the place in it and the
+//! field, and repeats nothing of what stands there: a secret may have been pasted for anything.
 
 mod data;
 mod example;
@@ -17,8 +18,10 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
     fmt,
+    ops::Range,
     sync::{Arc, LazyLock},
 };
+use toml::Spanned;
 
 /// The version of the embedded rules, `MAJOR.MINOR.PATCH`.
 const VERSION: &str = "1.0.0";
@@ -57,23 +60,36 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
-/// What is wrong with a rule file, and where.
+/// What is wrong with a rule file, and where. Of the file's own words none is in it.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {}{problem}", place(.rule.as_deref(), *.field))]
+#[error("{file} line {line}, column {column}: {}{problem}", .field.map_or_else(String::new, |field| format!("{field}: ")))]
 pub struct RuleError {
     file: String,
+    line: usize,
+    column: usize,
     rule: Option<String>,
     field: Option<&'static str>,
     problem: String,
 }
 
-fn place(rule: Option<&str>, field: Option<&'static str>) -> String {
-    match (rule, field) {
-        (Some(rule), Some(field)) => format!("rule {rule}, field {field}: "),
-        (Some(rule), None) => format!("rule {rule}: "),
-        (None, Some(field)) => format!("field {field}: "),
-        (None, None) => String::new(),
+impl RuleError {
+    /// The rule it is about, for who reads it at a terminal; `None` unless it is called by plain words.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
     }
+}
+
+/// Whether a name is of words someone would choose, and none a secret: short ones of lower-case letters alone.
+pub fn is_plain(name: &str) -> bool {
+    let word = |word: &str| (1..=12).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
+    name.len() <= 40 && name.split(['.', '_', '-']).all(word)
+}
+
+/// Line and column of a place in a text, each from 1.
+pub fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 /// One rule: what to look for, and what finding it means. Cheap to clone.
@@ -219,9 +235,10 @@ impl RuleSet {
         for source in files {
             let file: RuleFile = parse(*source)?;
             for data in &file.rule {
-                let rule = compile(source.name, &file, data, &names, None)?;
+                let rule = compile(*source, &file, data, &names, None)?;
                 if rules.iter().any(|r| r.id == rule.id) {
-                    return Err(error(source.name, Some(&data.id), Some("id"), "stands twice"));
+                    let id = &data.get_ref().id;
+                    return Err(error(*source, data.span(), Some(id), Some("id"), "stands twice"));
                 }
                 rules.push(rule);
             }
@@ -285,47 +302,79 @@ impl fmt::Debug for RuleSet {
 
 fn parse<T: serde::de::DeserializeOwned>(source: Source<'_>) -> Result<T, RuleError> {
     toml::from_str(source.text).map_err(|e| {
-        let line = e.span().map_or(0, |s| source.text[..s.start].matches('\n').count() + 1);
-        let rule = e.span().and_then(|s| id_around(source.text, s.start));
-        error(source.name, rule, None, format!("line {line}: {}", e.message()))
+        let at = e.span().map_or(0, |span| span.start);
+        let own = toml::de::DeTable::parse(source.text).is_err();
+        let problem = if own { e.message().to_owned() } else { without_input(e.message()) };
+        error(source, at..at, None, None, problem)
     })
 }
 
-/// The `id = "…"` of the rule an error stands in, so that it can name the rule.
-fn id_around(text: &str, at: usize) -> Option<&str> {
-    const BEGINS: &str = "[[rule]]";
-    let start = text.get(..(at + BEGINS.len()).min(text.len()))?.rfind(BEGINS)? + BEGINS.len();
-    let rule = text[start..].find("\n[").map_or(&text[start..], |n| &text[start..start + n]);
-    let within = at < start + rule.len();
-    rule.lines().filter(|_| within).find_map(|l| l.strip_prefix("id = \"")?.strip_suffix('"'))
+/// What serde says of a value that does not fit, without the value: what kind of fault, and what was expected.
+fn without_input(message: &str) -> String {
+    const KINDS: [&str; 6] =
+        ["unknown field", "unknown variant", "invalid type", "invalid value", "invalid length", "duplicate field"];
+    if message.starts_with("missing field") {
+        return message.to_owned();
+    }
+    let kind = KINDS.into_iter().find(|kind| message.starts_with(kind)).unwrap_or("it does not belong here");
+    let expected =
+        message.rsplit_once(", expected ").map_or_else(String::new, |(_, text)| format!(", expected {text}"));
+    format!("{kind}{expected}")
 }
 
-fn error(file: &str, rule: Option<&str>, field: Option<&'static str>, problem: impl Into<String>) -> RuleError {
-    RuleError { file: file.to_owned(), rule: rule.map(str::to_owned), field, problem: problem.into() }
+/// A complaint of one rule or vendor, which stands at `span`; of one of its fields, where that stands.
+fn error(
+    source: Source<'_>,
+    span: Range<usize>,
+    rule: Option<&str>,
+    field: Option<&'static str>,
+    problem: impl Into<String>,
+) -> RuleError {
+    let at = field.and_then(|field| field_at(source.text, span.start, field)).unwrap_or(span.start);
+    let (line, column) = position(source.text, at);
+    let rule = rule.filter(|id| is_plain(id)).map(str::to_owned);
+    RuleError { file: source.name.to_owned(), line, column, rule, field, problem: problem.into() }
+}
+
+/// Where the line of a field begins, in the table that begins at `start`.
+fn field_at(text: &str, start: usize, field: &str) -> Option<usize> {
+    let mut at = start;
+    for (number, line) in text.get(start..)?.split_inclusive('\n').enumerate() {
+        let key = line.trim_start();
+        if number > 0 && key.starts_with('[') {
+            return None;
+        }
+        if key.strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with('=')) {
+            return Some(at + line.len() - key.len());
+        }
+        at += line.len();
+    }
+    None
 }
 
 /// Checks a rule and compiles it: an embedded one, or an operator's, with the file it stands in.
 fn compile(
-    file_name: &str,
+    source: Source<'_>,
     file: &RuleFile,
-    data: &RuleData,
+    data: &Spanned<RuleData>,
     vendors: &BTreeSet<&str>,
     local: Option<&Arc<str>>,
 ) -> Result<Rule, RuleError> {
-    let wrong = |field, problem: String| error(file_name, Some(&data.id), Some(field), problem);
+    let (span, data) = (data.span(), data.get_ref());
+    let wrong = |field, problem: String| error(source, span.clone(), Some(&data.id), Some(field), problem);
     let (under, most_bytes) = local.map_or(("", MAX_COMPILED_BYTES), |_| (LOCAL, local::MAX_COMPILED_BYTES));
     let id = format!("{}.{under}{}", file.family, data.id).parse().map_err(|_| wrong("id", "is not a word".into()))?;
     if data.keywords.is_empty() {
         return Err(wrong("keywords", "none given: nothing would ever bring the rule into play".into()));
     }
-    if let Some(bad) = data.keywords.iter().find(|k| k.len() < 3 || k.bytes().any(|b| b.is_ascii_uppercase())) {
-        return Err(wrong("keywords", format!("{bad:?} is shorter than 3 bytes or not in lower case")));
+    if let Some(n) = data.keywords.iter().position(|k| k.len() < 3 || k.bytes().any(|b| b.is_ascii_uppercase())) {
+        return Err(wrong("keywords", format!("number {} is shorter than 3 bytes or not in lower case", n + 1)));
     }
     if data.examples.is_empty() {
         return Err(wrong("examples", "none given: nothing would prove the rule".into()));
     }
-    if let Some(unknown) = data.vendors.iter().find(|v| !vendors.contains(v.as_str())) {
-        return Err(wrong("vendors", format!("{unknown:?} is not in the vendor table")));
+    if let Some(n) = data.vendors.iter().position(|v| !vendors.contains(v.as_str())) {
+        return Err(wrong("vendors", format!("number {} is not in the vendor table", n + 1)));
     }
     if !data.min_entropy.is_finite() || !(0.0..=8.0).contains(&data.min_entropy) {
         return Err(wrong("min_entropy", "is not between 0 and 8 bits a byte".into()));

@@ -33,7 +33,8 @@ fn findings(redactor: &Redactor, text: &str, direction: Direction, route: &Route
     rules.find(direction, &view, &mut |m| {
         let (placement, encoding) = (Placement::Body, &[][..]);
         let (rule, matched, severity) = (Named::Rule(m.rule), m.matched, m.severity);
-        let hit = Hit { rule, matched, severity, direction, placement, encoding, route, expected: false };
+        let (view, span) = (matched, None);
+        let hit = Hit { rule, matched, view, span, severity, direction, placement, encoding, route, expected: false };
         all.push((redactor.finding(&hit, now), matched.to_vec()));
     });
     all

@@ -28,6 +28,8 @@ fn finding(value: &str, host: &str, canary: bool) -> Finding {
     let hit = Hit {
         rule: if canary { Named::Known(Kind::Canary) } else { Named::Rule(&rules.rules()[0]) },
         matched: value.as_bytes(),
+        view: value.as_bytes(),
+        span: None,
         severity: Severity::High,
         direction: Direction::Outbound,
         placement: Placement::Body,

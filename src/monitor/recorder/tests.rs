@@ -584,6 +584,8 @@ fn found(recorder: &mut Recorder, rig: &Rig, value: &str) -> Finding {
     let hit = Hit {
         rule: Named::Rule(&rules.rules()[0]),
         matched: value.as_bytes(),
+        view: value.as_bytes(),
+        span: None,
         severity: Severity::High,
         direction: posture::Direction::Outbound,
         placement: posture::Placement::Body,

@@ -3,6 +3,7 @@
 use posture::{Family, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use toml::Spanned;
 
 /// One family's rules.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,10 +15,10 @@ pub(super) struct RuleFile {
     #[serde(default)]
     pub(super) parts: BTreeMap<String, String>,
     /// The rules.
-    pub(super) rule: Vec<RuleData>,
+    pub(super) rule: Vec<Spanned<RuleData>>,
     /// An operator's own vendors. The embedded ones have a file of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) vendor: Vec<Vendor>,
+    pub(super) vendor: Vec<Spanned<Vendor>>,
 }
 
 impl RuleFile {
@@ -31,7 +32,7 @@ impl RuleFile {
             let mut out = text[..first].to_owned();
             for piece in text[first..].split("(?&").skip(1) {
                 let (name, rest) = piece.split_once(')').ok_or("a part's name is not closed")?;
-                let part = self.parts.get(name).ok_or_else(|| format!("no part is called {name:?}"))?;
+                let part = self.parts.get(name).ok_or("no part is called as one it names")?;
                 if out.len() + part.len() > MAX_BYTES {
                     return Err("its parts make it longer than 64 KiB".into());
                 }

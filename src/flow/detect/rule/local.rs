@@ -29,16 +29,18 @@ pub(super) fn join(base: &RuleSet, files: &[Source<'_>]) -> Result<RuleSet, Rule
     for source in files {
         let file: RuleFile = parse(*source)?;
         for vendor in &file.vendor {
-            check_vendor(source.name, vendor, &base.vendors)?;
+            let wrong = |field, problem: &str| error(*source, vendor.span(), None, Some(field), problem);
+            let vendor = vendor.get_ref();
+            check_vendor(vendor, &base.vendors).map_err(|(field, problem)| wrong(field, problem))?;
             if vendors.iter().any(|v| v.name == vendor.name) {
-                return Err(error(source.name, None, Some("vendor"), format!("{:?} stands twice", vendor.name)));
+                return Err(wrong("name", "a vendor that there is already"));
+            }
+            if vendors.len() - base.vendors.len() == MAX_VENDORS {
+                return Err(wrong("vendor", &format!("more than {MAX_VENDORS} in all")));
             }
             vendors.push(vendor.clone());
         }
         parsed.push(file);
-    }
-    if vendors.len() - base.vendors.len() > MAX_VENDORS {
-        return Err(error(last_name(files), None, Some("vendor"), format!("more than {MAX_VENDORS} in all")));
     }
 
     let names: BTreeSet<&str> = vendors.iter().map(|v| v.name.as_str()).collect();
@@ -46,34 +48,32 @@ pub(super) fn join(base: &RuleSet, files: &[Source<'_>]) -> Result<RuleSet, Rule
     for (source, file) in files.iter().zip(&parsed) {
         if matches!(file.family, Family::KnownSecret | Family::Canary) {
             let problem = "is of values, not of patterns: no rule can be of it";
-            return Err(error(source.name, None, Some("family"), problem));
+            return Err(error(*source, 0..0, None, Some("family"), problem));
         }
         let name: Arc<str> = source.name.into();
         for data in &file.rule {
-            check_bounds(source.name, data)?;
-            let rule = compile(source.name, file, data, &names, Some(&name))?;
+            let id = &data.get_ref().id;
+            let wrong = |field, problem: String| error(*source, data.span(), Some(id), field, problem);
+            check_bounds(data.get_ref()).map_err(|(field, problem)| wrong(Some(field), problem))?;
+            let rule = compile(*source, file, data, &names, Some(&name))?;
             if rules.iter().any(|r| r.id == rule.id) {
-                return Err(error(source.name, Some(&data.id), Some("id"), "stands twice"));
+                return Err(wrong(Some("id"), "stands twice".into()));
             }
             if rules.len() == MAX_RULES {
-                return Err(error(source.name, Some(&data.id), None, format!("more than {MAX_RULES} rules in all")));
+                return Err(wrong(None, format!("more than {MAX_RULES} rules in all")));
             }
             rules.push(rule);
         }
     }
     let (version, sha256) = (format!("{}+local", base.version), hash(&(&base.sha256, &parsed)));
-    prove(RuleSet::of(version.clone(), rules.clone(), vendors.clone(), sha256.clone()))?;
+    prove(RuleSet::of(version.clone(), rules.clone(), vendors.clone(), sha256.clone()), files, &parsed)?;
     let rules = base.rules.iter().cloned().chain(rules).collect();
     Ok(RuleSet::of(version, rules, vendors, sha256))
 }
 
-fn last_name<'f>(files: &[Source<'f>]) -> &'f str {
-    files.last().map_or("", |source| source.name)
-}
-
 /// What keeps an operator's rule from being the one that stalls the scanners. The loader checks the rest.
-fn check_bounds(file: &str, data: &RuleData) -> Result<(), RuleError> {
-    let wrong = |field, problem: String| Err(error(file, Some(&data.id), Some(field), problem));
+fn check_bounds(data: &RuleData) -> Result<(), (&'static str, String)> {
+    let wrong = |field, problem: String| Err((field, problem));
     let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if data.id.is_empty() || !data.id.bytes().all(is_name) {
         return wrong("id", "expected lower-case letters, digits and `_`".into());
@@ -110,56 +110,61 @@ fn check_bounds(file: &str, data: &RuleData) -> Result<(), RuleError> {
 }
 
 /// A vendor of the operator's own: exact hosts alone, as a wildcard may stand for someone else's.
-fn check_vendor(file: &str, vendor: &Vendor, embedded: &[Vendor]) -> Result<(), RuleError> {
+fn check_vendor(vendor: &Vendor, embedded: &[Vendor]) -> Result<(), (&'static str, &'static str)> {
     let Vendor { name, hosts, headers, query, body, path, variables } = vendor;
-    let wrong = |problem: &str| Err(error(file, None, Some("vendor"), format!("{:?}: {problem}", vendor.name)));
+    let wrong = |field, problem| Err((field, problem));
     let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_word) {
-        return wrong("expected a name of lower-case letters, digits and `_`");
+        return wrong("name", "expected lower-case letters, digits and `_`");
     }
     let is_host = |host: &String| {
         let of_label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         host.len() <= 253 && host.split('.').all(|l| (1..=63).contains(&l.len()) && l.bytes().all(of_label))
     };
     if hosts.is_empty() || hosts.len() > MAX_TEXTS || !hosts.iter().all(is_host) {
-        return wrong("hosts: expected exact host names in lower case, without ports or wildcards");
+        return wrong("hosts", "expected exact host names in lower case, without ports or wildcards");
     }
     let fields = [headers, query, body];
     let is_field = |name: &String| {
         (1..=MAX_NAME_BYTES).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase())
     };
-    if fields.iter().any(|names| names.len() > MAX_TEXTS || !names.iter().all(is_field)) {
-        return wrong("headers, query and body: expected names in lower case");
+    for (field, names) in ["headers", "query", "body"].into_iter().zip(fields) {
+        if names.len() > MAX_TEXTS || !names.iter().all(is_field) {
+            return wrong(field, "expected names in lower case");
+        }
     }
     if !path && fields.iter().all(|names| names.is_empty()) {
-        return wrong("says nowhere where its key stands: give headers, query, body or path");
+        return wrong("vendor", "says nowhere where its key stands: give headers, query, body or path");
     }
     let is_words = |words: &String| (1..=MAX_NAME_BYTES).contains(&words.len()) && words.bytes().all(is_word);
     if variables.len() > MAX_TEXTS || !variables.iter().all(is_words) {
-        return wrong("variables: expected words in lower case, joined by `_`");
+        return wrong("variables", "expected words in lower case, joined by `_`");
     }
     // Else a variable that is an embedded vendor's could be claimed by naming more of it.
     let within = |words: &str, theirs: &str| format!("_{words}_").contains(&format!("_{theirs}_"));
     let taken = |words: &&String| embedded.iter().flat_map(|v| &v.variables).any(|theirs| within(words, theirs));
     if variables.iter().any(|words| taken(&words)) {
-        return wrong("variables: a word there is one of a vendor that is built in");
+        return wrong("variables", "a word there is one of a vendor that is built in");
     }
     Ok(())
 }
 
 /// Every rule finds its examples and leaves its counter-examples alone.
-fn prove(own: RuleSet) -> Result<(), RuleError> {
+fn prove(own: RuleSet, files: &[Source<'_>], parsed: &[RuleFile]) -> Result<(), RuleError> {
     let matcher = Matcher::new(Arc::new(own));
     let report = selftest::run(&matcher);
     let Some(failure) = report.failures.first() else { return Ok(()) };
     let rule = matcher.rules().rules().iter().find(|r| *r.id() == failure.rule);
     let (file, id) = rule.map_or(("", ""), |r| (r.file().unwrap_or_default(), r.data().id.as_str()));
+    let (source, of) =
+        files.iter().zip(parsed).find(|(source, _)| source.name == file).expect("every rule is of a file");
+    let data = of.rule.iter().find(|data| data.get_ref().id == id).expect("every rule is of its file");
     let (field, what) = match failure.kind {
         FailureKind::ExampleUnseen => ("examples", "is not found by the rule"),
         FailureKind::CounterExampleFound => ("counter_examples", "is found, by it or another of its family"),
     };
-    Err(error(file, Some(id), Some(field), format!("number {} {what}", failure.index + 1)))
+    Err(error(*source, data.span(), Some(id), Some(field), format!("number {} {what}", failure.index + 1)))
 }
 
 #[cfg(test)]

@@ -30,21 +30,21 @@ fn a_rule_is_read_with_its_parts() {
 }
 
 #[test]
-fn an_error_names_file_rule_and_field() {
+fn an_error_names_file_place_and_field() {
     for (from, to, said) in [
-        ("(?&tail)", "(?&none)", "acme.toml: rule acme, field regex: no part is called \"none\""),
-        ("(?&tail)", "(", "acme.toml: rule acme, field regex: "),
-        ("[\"acme_\"]", "[]", "acme.toml: rule acme, field keywords: none given"),
-        ("[\"acme_\"]", "[\"ACME_\"]", "acme.toml: rule acme, field keywords: \"ACME_\""),
-        ("[\"acme_\"]", "[\"ac\"]", "acme.toml: rule acme, field keywords: \"ac\""),
-        ("[\"acme\"]", "[\"other\"]", "acme.toml: rule acme, field vendors: \"other\""),
-        ("\"high\"", "\"urgent\"", "acme.toml: rule acme: line 6: "),
-        ("severity", "urgency", "acme.toml: rule acme: line 6: "),
-        ("id = \"acme\"", "id = \"Acme\"", "acme.toml: rule Acme, field id: "),
-        ("[\"acme_qwertyui\"]", "[]", "acme.toml: rule acme, field examples: none given"),
-        ("[[rule]]", "[[rule]]\nmin_entropy = nan", "acme.toml: rule acme, field min_entropy: "),
-        ("[a-z]{8}", "(?&tail)", "acme.toml: rule acme, field regex: its parts refer to each other"),
-        ("ai_api_key", "ai_key", "acme.toml: line 1: "),
+        ("(?&tail)", "(?&none)", "acme.toml line 9, column 1: regex: no part is called"),
+        ("(?&tail)", "(", "acme.toml line 9, column 1: regex: "),
+        ("[\"acme_\"]", "[]", "acme.toml line 8, column 1: keywords: none given"),
+        ("[\"acme_\"]", "[\"ACME_\"]", "acme.toml line 8, column 1: keywords: number 1"),
+        ("[\"acme_\"]", "[\"ac\"]", "acme.toml line 8, column 1: keywords: number 1"),
+        ("[\"acme\"]", "[\"other\"]", "acme.toml line 10, column 1: vendors: number 1"),
+        ("\"high\"", "\"urgent\"", "acme.toml line 6, column 12: "),
+        ("severity", "urgency", "acme.toml line 6, column 1: "),
+        ("id = \"acme\"", "id = \"Acme\"", "acme.toml line 5, column 1: id: "),
+        ("[\"acme_qwertyui\"]", "[]", "acme.toml line 11, column 1: examples: none given"),
+        ("[[rule]]", "[[rule]]\nmin_entropy = nan", "acme.toml line 5, column 1: min_entropy: "),
+        ("[a-z]{8}", "(?&tail)", "acme.toml line 9, column 1: regex: its parts refer to each other"),
+        ("ai_api_key", "ai_key", "acme.toml line 1, column 10: "),
     ] {
         let broken = RULE.replacen(from, to, 1);
         assert_ne!(broken, RULE);
@@ -52,7 +52,7 @@ fn an_error_names_file_rule_and_field() {
         assert!(error.starts_with(said), "{error}\n{said}");
     }
     let twice = format!("{RULE}{}", &RULE[RULE.find("[[rule]]").unwrap()..]);
-    assert!(load(&twice).err().unwrap().to_string().starts_with("acme.toml: rule acme, field id: stands twice"));
+    assert!(load(&twice).err().unwrap().to_string().starts_with("acme.toml line 13, column 1: id: stands twice"));
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Judge {
         let Self { detector, direction, token_seen, route, known, seen } = self;
         let token = detector.own_token.as_ref();
         *token_seen |= token.is_some_and(|t| t.find(view.text).is_some());
-        let mut say = |named: Named<'_>, matched: &[u8], severity, expected, extra: Option<Encoding>| {
+        let mut say = |named: Named<'_>, matched: &[u8], span, severity, expected, extra: Option<Encoding>| {
             if token.is_some_and(|t| t.find(matched).is_some()) {
                 return;
             }
@@ -80,6 +80,8 @@ impl Judge {
             on(&Hit {
                 rule: named,
                 matched,
+                view: view.text,
+                span,
                 severity,
                 direction: *direction,
                 placement: view.placement,
@@ -91,7 +93,7 @@ impl Judge {
         let sightings = if known.is_empty() { Vec::new() } else { known.sightings(*direction, view) };
         let covers: Vec<_> = sightings.iter().map(|s| Cover::of(s, &detector.audience, view, route)).collect();
         for (cover, sighting) in covers.iter().zip(&sightings) {
-            say(Named::Known(sighting.digest.kind()), cover.matched, Severity::Critical, cover.expected, None);
+            say(Named::Known(sighting.digest.kind()), cover.matched, None, Severity::Critical, cover.expected, None);
         }
         detector.matcher.find(*direction, view, &mut |m| {
             let judgement = detector.audience.judge(&m, view, route);
@@ -102,7 +104,7 @@ impl Judge {
                 Judgement::Finding(severity) => (severity, false),
                 Judgement::Expected => (m.severity, true),
             };
-            say(Named::Rule(m.rule), m.matched, severity, expected, m.extra);
+            say(Named::Rule(m.rule), m.matched, m.span, severity, expected, m.extra);
         });
     }
 }

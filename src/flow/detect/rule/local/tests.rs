@@ -79,38 +79,42 @@ fn a_file_that_cannot_be_used_is_refused_with_its_rule_and_field() {
         .map(|n| RULE[RULE.find("[[rule]]").unwrap()..].replace("\"acme\"\nsev", &format!("\"a{n}\"\nsev")))
         .collect();
     for (from, to, said) in [
-        ("\"ai_api_key\"", "\"canary\"", "mine.toml: field family: is of values"),
-        ("\"ai_api_key\"", "\"known_secret\"", "mine.toml: field family: is of values"),
-        ("\"ai_api_key\"", "\"my_family\"", "mine.toml: line 1: "),
-        ("id = \"acme\"", "id = \"ac.me\"", "mine.toml: rule ac.me, field id: "),
-        ("id = \"acme\"", "id = \"\"", "mine.toml: rule , field id: "),
-        ("severity", "direction = \"inbound\"\nseverity", "mine.toml: rule acme: line 12: unknown field `direction`"),
-        ("\"critical\"", "\"urgent\"", "mine.toml: rule acme: line 12: "),
-        ("[a-z0-9]{12}", "(?:(?:[a-z]{100}){100}){100}", "mine.toml: rule acme, field regex: "),
-        ("[a-z0-9]{12}", "(", "mine.toml: rule acme, field regex: "),
-        ("[a-z0-9]{12}", &"a".repeat(4097), "mine.toml: rule acme, field examples: number 1 is not found"),
-        ("acme_(?&tail)", &"a".repeat(4097), "mine.toml: rule acme, field regex: longer than 4096 bytes"),
-        ("{{lower:12}}", "short", "mine.toml: rule acme, field examples: number 1 is not found"),
-        ("[\"acme_{{lower:12}}\"]", "[]", "mine.toml: rule acme, field examples: none given"),
-        ("examples = [\"acme_{{lower:12}}\"]\n", "", "mine.toml: rule acme: line 10: missing field `examples`"),
-        ("[\"acme_abc\"]", "[]", "mine.toml: rule acme, field counter_examples: none given"),
-        ("acme_abc\"", "acme_abcdefghijkl\"", "mine.toml: rule acme, field counter_examples: number 1 is found"),
-        ("[\"acme_\"]", &many(65), "mine.toml: rule acme, field keywords: more than 64"),
+        ("\"ai_api_key\"", "\"canary\"", "mine.toml line 1, column 1: family: is of values"),
+        ("\"ai_api_key\"", "\"known_secret\"", "mine.toml line 1, column 1: family: is of values"),
+        ("\"ai_api_key\"", "\"my_family\"", "mine.toml line 1, column 10: unknown variant, expected one of"),
+        ("id = \"acme\"", "id = \"ac.me\"", "mine.toml line 11, column 1: id: "),
+        ("id = \"acme\"", "id = \"\"", "mine.toml line 11, column 1: id: "),
+        (
+            "severity",
+            "direction = \"inbound\"\nseverity",
+            "mine.toml line 12, column 1: unknown field, expected one of",
+        ),
+        ("\"critical\"", "\"urgent\"", "mine.toml line 12, column 12: unknown variant, expected one of"),
+        ("[a-z0-9]{12}", "(?:(?:[a-z]{100}){100}){100}", "mine.toml line 15, column 1: regex: "),
+        ("[a-z0-9]{12}", "(", "mine.toml line 15, column 1: regex: "),
+        ("[a-z0-9]{12}", &"a".repeat(4097), "mine.toml line 17, column 1: examples: number 1 is not found"),
+        ("acme_(?&tail)", &"a".repeat(4097), "mine.toml line 15, column 1: regex: longer than 4096 bytes"),
+        ("{{lower:12}}", "short", "mine.toml line 17, column 1: examples: number 1 is not found"),
+        ("[\"acme_{{lower:12}}\"]", "[]", "mine.toml line 17, column 1: examples: none given"),
+        ("examples = [\"acme_{{lower:12}}\"]\n", "", "mine.toml line 10, column 1: missing field `examples`"),
+        ("[\"acme_abc\"]", "[]", "mine.toml line 18, column 1: counter_examples: none given"),
+        ("acme_abc\"", "acme_abcdefghijkl\"", "mine.toml line 18, column 1: counter_examples: number 1 is found"),
+        ("[\"acme_\"]", &many(65), "mine.toml line 14, column 1: keywords: more than 64"),
         (
             "[\"acme_\"]",
             &format!("[\"{}\"]", "a".repeat(65)),
-            "mine.toml: rule acme, field keywords: number 1 is longer",
+            "mine.toml line 14, column 1: keywords: number 1 is longer",
         ),
-        ("vendors = [\"acme\"]", "vendors = [\"other\"]", "mine.toml: rule acme, field vendors: \"other\""),
-        ("name = \"acme\"", "name = \"openai\"", "mine.toml: field vendor: \"openai\" stands twice"),
-        ("api.acme.test", "*.acme.test", "mine.toml: field vendor: \"acme\": hosts"),
-        ("api.acme.test", "API.acme.test", "mine.toml: field vendor: \"acme\": hosts"),
-        ("headers", "variables = [\"acme_openai\"]\nheaders", "mine.toml: field vendor: \"acme\": variables: a word"),
-        ("headers", "variables = [\"\"]\nheaders", "mine.toml: field vendor: \"acme\": variables: expected words"),
-        ("\"authorization\"", "\"Authorization\"", "mine.toml: field vendor: \"acme\": headers"),
-        ("headers = [\"authorization\"]\n", "", "mine.toml: field vendor: \"acme\": says nowhere"),
-        ("severity", "snippet = \"a\\nb\"\nseverity", "mine.toml: rule acme, field snippet: "),
-        ("[[rule]]", &format!("{many_rules}[[rule]]"), "mine.toml: rule a128: more than 128 rules"),
+        ("vendors = [\"acme\"]", "vendors = [\"other\"]", "mine.toml line 16, column 1: vendors: number 1"),
+        ("name = \"acme\"", "name = \"openai\"", "mine.toml line 6, column 1: name: a vendor that there is already"),
+        ("api.acme.test", "*.acme.test", "mine.toml line 7, column 1: hosts: "),
+        ("api.acme.test", "API.acme.test", "mine.toml line 7, column 1: hosts: "),
+        ("headers", "variables = [\"acme_openai\"]\nheaders", "mine.toml line 8, column 1: variables: a word"),
+        ("headers", "variables = [\"\"]\nheaders", "mine.toml line 8, column 1: variables: expected words"),
+        ("\"authorization\"", "\"Authorization\"", "mine.toml line 8, column 1: headers: "),
+        ("headers = [\"authorization\"]\n", "", "mine.toml line 5, column 1: vendor: says nowhere"),
+        ("severity", "snippet = \"a\\nb\"\nseverity", "mine.toml line 12, column 1: snippet: "),
+        ("[[rule]]", &format!("{many_rules}[[rule]]"), "mine.toml line 1162, column 1: more than 128 rules"),
     ] {
         let broken = RULE.replacen(from, to, 1);
         assert_ne!(broken, RULE, "{from}");
@@ -123,19 +127,19 @@ fn a_file_that_cannot_be_used_is_refused_with_its_rule_and_field() {
 fn one_name_in_two_files_is_refused_and_parts_cannot_explode() {
     let files = ["a.toml", "b.toml"].map(|name| Source { name, text: RULE });
     let error = RuleSet::embedded().with_local(&files).err().unwrap().to_string();
-    assert!(error.starts_with("b.toml: field vendor: \"acme\" stands twice"), "{error}");
+    assert!(error.starts_with("b.toml line 6, column 1: name: a vendor that there is already"), "{error}");
     let no_vendor =
         RULE.replace("[[vendor]]\nname = \"acme\"\nhosts = [\"api.acme.test\"]\nheaders = [\"authorization\"]\n", "");
     let text = &no_vendor.replace("vendors = [\"acme\"]", "");
     let files = ["a.toml", "b.toml"].map(|name| Source { name, text });
     let error = RuleSet::embedded().with_local(&files).err().unwrap().to_string();
-    assert!(error.starts_with("b.toml: rule acme, field id: stands twice"), "{error}");
+    assert!(error.starts_with("b.toml line 7, column 1: id: stands twice"), "{error}");
 
     let doubled = |n: usize| if n == 0 { "(?&tail)".to_owned() } else { format!("(?&p{})", n - 1) }.repeat(40);
     let parts = (0..7).map(|n| format!("p{n} = \"{}\"\n", doubled(n))).collect::<Vec<_>>().concat();
     let bomb = RULE.replace("tail = \"[a-z0-9]{12}\"\n", &format!("tail = \"[a-z0-9]{{12}}\"\n{parts}"));
     let error = refused(&bomb.replace("acme_(?&tail)", "acme_(?&p6)"));
-    assert!(error.starts_with("mine.toml: rule acme, field regex: its parts make it longer"), "{error}");
+    assert!(error.starts_with("mine.toml line 22, column 1: regex: its parts make it longer"), "{error}");
 }
 
 #[test]
