@@ -17,6 +17,7 @@ mod man;
 mod memory;
 mod patterns;
 mod place;
+mod progress;
 mod recover;
 mod run;
 mod scan;

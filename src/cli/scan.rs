@@ -1,13 +1,18 @@
 //! `scan`: the detector alone, over texts given to it.
+//!
+//! What a text says around a finding is shown to a person alone, once all of the text was looked through and everything any
+//! rule finds in it was taken out.
+
+mod told;
 
 use super::place::{Json, Place};
-use super::{Answer, NO, Trouble, YES, show, trouble};
+use super::{Answer, Trouble, progress::Progress, show};
 use crate::flow::{
-    detect::{Detector, Hit, offline},
-    redact,
+    detect::{Detector, offline},
+    redact::Surroundings,
 };
-use posture::{Direction, Encoding, Placement, Severity};
-use serde::{Deserialize, Serialize};
+use posture::{Direction, Severity};
+use serde::Deserialize;
 use std::{
     borrow::Cow,
     fs::File,
@@ -15,6 +20,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use told::{Form, Pending, Sums, Told};
 
 /// No text is longer: what a monitor would look at of one message fits many times.
 const MAX_TEXT: u64 = 256 << 20;
@@ -22,7 +28,9 @@ const MAX_TEXT: u64 = 256 << 20;
 /// Look for secrets and commands in texts, offline
 ///
 /// The state folder is neither needed nor made. A text that begins with a request line or a status line is a request or
-/// response; anything else is a body. Exits with 1 if anything was found.
+/// response; anything else is a body. Below each finding stands its line, everything any rule finds in it taken out, and
+/// every word that may be a secret. Exits with 1 if anything was found, with 74 if a text could not be read; the others are
+/// scanned all the same.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Texts to scan; stdin without any
@@ -54,49 +62,32 @@ struct Line<'a> {
     host: Option<Cow<'a, str>>,
 }
 
-/// What was found: nothing of the text is in it.
-#[derive(Serialize)]
-struct Found<'a> {
-    id: &'a str,
-    direction: Direction,
-    threat_type: posture::ThreatType,
-    pattern: posture::Family,
-    rule: &'a str,
-    severity: Severity,
-    placement: Placement,
-    encoding: &'a [Encoding],
-    snippet: String,
-}
-
-#[derive(Serialize)]
-struct Report {
-    schema_version: &'static str,
-    findings: Vec<serde_json::Value>,
-}
-
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let config = place.config_if_any()?;
-    let detector = Detector::with_rules(config.rules(), config.scan, &config.audience, None);
-    let mut scan =
-        Scan { detector, least: args.min_severity, found: 0, bad_lines: 0, kept: Vec::new(), form: Form::Human };
-    if args.jsonl {
-        scan.form = Form::Lines;
-    } else if args.json.json {
-        scan.form = Form::Report;
-    }
+    let rules = config.rules();
+    let mut scan = Scan {
+        detector: Detector::with_rules(Arc::clone(&rules), config.scan, &config.audience, None),
+        least: args.min_severity,
+        told: Told {
+            form: match (args.jsonl, args.json.json) {
+                (true, _) => Form::Lines,
+                (false, true) => Form::Report(Vec::new()),
+                (false, false) => Form::Human(Pending::new(Surroundings::new(rules))),
+            },
+            sums: Sums::default(),
+        },
+        bad_lines: 0,
+        progress: Progress::new("scanning"),
+    };
     let done = inputs(args).try_for_each(|path| match args.direction {
         Some(direction) => scan.text(path, direction),
         None => scan.lines(path),
     });
-    let told = done.and_then(|()| match scan.form {
-        Form::Report => {
-            show::json(&Report { schema_version: "clawsec-traffic-scan/v1", findings: std::mem::take(&mut scan.kept) })
-        }
-        Form::Human | Form::Lines => Ok(()),
-    });
-    let code = trouble::whoever_listens(told, if scan.found > 0 { NO } else { YES })?;
-    if scan.bad_lines > 0 {
-        return Err(Trouble::usage(format!("{} lines were not scanned", scan.bad_lines)));
+    let Scan { told, bad_lines, progress, .. } = scan;
+    drop(progress);
+    let code = told.end(done)?;
+    if bad_lines > 0 {
+        return Err(Trouble::usage(format!("{bad_lines} lines were not scanned")));
     }
     Ok(code)
 }
@@ -107,44 +98,55 @@ fn inputs(args: &Args) -> impl Iterator<Item = Option<&Path>> {
     files.chain(args.files.is_empty().then_some(None))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Human,
-    Lines,
-    Report,
-}
-
 struct Scan {
     detector: Arc<Detector>,
     least: Severity,
-    found: u64,
+    told: Told,
     bad_lines: u64,
-    kept: Vec<serde_json::Value>,
-    form: Form,
+    progress: Progress,
 }
 
 impl Scan {
-    /// A whole input as one text.
+    /// A whole input as one text. One that cannot be read is told, and the others are scanned.
     fn text(&mut self, path: Option<&Path>, direction: Direction) -> Result<(), Trouble> {
-        let mut text = Vec::new();
-        let read = open(path)?.take(MAX_TEXT + 1).read_to_end(&mut text);
-        read.map_err(|e| Trouble::file("read", shown(path), &e))?;
-        if text.len() as u64 > MAX_TEXT {
-            return Err(Trouble::usage(format!("{} is longer than 256 MiB", shown(path).display())));
+        match read_whole(path) {
+            Ok(text) => {
+                let id = shown(path).to_string_lossy();
+                self.one(&id, direction, &text, None)
+            }
+            Err(trouble) => {
+                self.unread(&trouble);
+                Ok(())
+            }
         }
-        let id = shown(path).to_string_lossy();
-        self.one(&id, direction, &text, None)
+    }
+
+    fn unread(&mut self, trouble: &Trouble) {
+        self.progress.clear();
+        show::trouble(trouble);
+        self.told.sums.unread += 1;
     }
 
     /// An input of one text a line, each answered before the next is read.
     fn lines(&mut self, path: Option<&Path>) -> Result<(), Trouble> {
-        let mut input = BufReader::new(open(path)?);
+        let mut input = match open(path) {
+            Ok(input) => BufReader::new(input),
+            Err(trouble) => {
+                self.unread(&trouble);
+                return Ok(());
+            }
+        };
         let mut line = Vec::new();
         for number in 1_u64.. {
             line.clear();
             let read = (&mut input).take(MAX_TEXT).read_until(b'\n', &mut line);
-            if read.map_err(|e| Trouble::file("read", shown(path), &e))? == 0 {
-                break;
+            match read {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(e) => {
+                    self.unread(&trouble_with(path, &e));
+                    break;
+                }
             }
             let text = line.trim_ascii();
             if text.is_empty() {
@@ -164,44 +166,38 @@ impl Scan {
 
     fn one(&mut self, id: &str, direction: Direction, text: &[u8], host: Option<&str>) -> Result<(), Trouble> {
         let mut shown = Ok(());
-        let detector = Arc::clone(&self.detector);
-        offline::scan(&detector, direction, text, host, &mut |hit| {
-            if !hit.expected && hit.severity >= self.least && shown.is_ok() {
-                shown = self.show(id, hit);
+        let (detector, told, least) = (Arc::clone(&self.detector), &mut self.told, self.least);
+        let scanned = offline::scan(&detector, direction, text, host, &mut |hit| {
+            if !hit.expected && hit.severity >= least && shown.is_ok() {
+                shown = told.hit(id, hit);
             }
         });
-        shown
-    }
-
-    fn show(&mut self, id: &str, hit: &Hit<'_>) -> Result<(), Trouble> {
-        self.found += 1;
-        let family = hit.rule.family();
-        let found = Found {
-            id,
-            direction: hit.direction,
-            threat_type: family.threat_type(),
-            pattern: family,
-            rule: hit.rule.id().as_str(),
-            severity: hit.severity,
-            placement: hit.placement,
-            encoding: hit.encoding,
-            snippet: redact::snippet(hit),
-        };
-        match self.form {
-            Form::Lines => show::json(&found),
-            Form::Report => {
-                self.kept.push(serde_json::to_value(&found).map_err(io::Error::from)?);
-                Ok(())
-            }
-            Form::Human => {
-                let decoded: Vec<_> = found.encoding.iter().map(|e| e.as_str()).collect();
-                let by = if decoded.is_empty() { String::new() } else { format!(" by way of {}", decoded.join(" > ")) };
-                let severity = show::severity(found.severity);
-                let Found { rule, placement, snippet, .. } = &found;
-                show::line(format_args!("{}: {severity} {rule} in {placement}{by}: {snippet}", show::plain(id)))
+        if self.told.waits() {
+            self.progress.clear();
+        }
+        shown = shown.and_then(|()| self.told.text());
+        if let Some(why) = scanned.unscanned {
+            self.told.sums.in_part += 1;
+            if self.told.is_for_a_person() {
+                let (looked, all) = (scanned.bytes, text.len());
+                self.progress.clear();
+                show::note(format_args!("{}: {looked} of {all} bytes were looked at ({why})", show::plain(id)));
             }
         }
+        self.progress.tick(text.len() as u64);
+        shown
     }
+}
+
+fn read_whole(path: Option<&Path>) -> Result<Vec<u8>, Trouble> {
+    let mut text = Vec::new();
+    let read = open(path)?.take(MAX_TEXT + 1).read_to_end(&mut text);
+    read.map_err(|e| trouble_with(path, &e))?;
+    if text.len() as u64 > MAX_TEXT {
+        let message = format!("{} is longer than 256 MiB", shown(path).display());
+        return Err(Trouble::io(message).hint("`split -C 256M` makes pieces of it, at ends of lines"));
+    }
+    Ok(text)
 }
 
 fn open(path: Option<&Path>) -> Result<Box<dyn Read>, Trouble> {
@@ -209,8 +205,16 @@ fn open(path: Option<&Path>) -> Result<Box<dyn Read>, Trouble> {
         None => Ok(Box::new(io::stdin())),
         Some(path) => match File::open(path) {
             Ok(file) => Ok(Box::new(file)),
-            Err(e) => Err(Trouble::file("read", path, &e)),
+            Err(e) => Err(trouble_with(Some(path), &e)),
         },
+    }
+}
+
+fn trouble_with(path: Option<&Path>, error: &io::Error) -> Trouble {
+    let trouble = Trouble::file("read", shown(path), error);
+    match error.kind() {
+        io::ErrorKind::IsADirectory => trouble.hint("give the files in it, such as DIR/*"),
+        _ => trouble,
     }
 }
 

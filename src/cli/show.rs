@@ -102,6 +102,17 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
+/// Whether someone watches stderr.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// A remark in the place of the last one, on a terminal.
+pub(super) fn passing(text: impl fmt::Display) {
+    let mut out = io::stderr().lock();
+    let _ = write!(out, "\r\x1b[K{text}").and_then(|()| out.flush());
+}
+
 /// From here on nothing is shown: whoever started us no longer listens.
 pub(super) fn no_more() {
     let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") else { return };

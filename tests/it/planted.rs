@@ -95,7 +95,7 @@ fn ours(folder: &Path) -> Vec<std::path::PathBuf> {
         match (entry.file_type().unwrap(), entry.file_name().to_str()) {
             (kind, _) if kind.is_dir() => files.extend(ours(&entry.path())),
             (kind, name) if kind.is_file() && !matches!(name, Some("config.toml" | "mine.toml")) => {
-                files.push(entry.path())
+                files.push(entry.path());
             }
             _ => {}
         }

@@ -22,12 +22,103 @@ fn a_key_is_found_and_never_shown() {
     let place = Place::new();
     let said = scan(&place, &["--direction", "outbound"], &format!("my key is {}", key()));
     assert_eq!(said.code, 1, "{}", said.err);
-    assert_eq!(said.out, "stdin: high ai_api_key.groq in body: [REDACTED ai_api_key.groq]\n");
+    let found =
+        "stdin: high ai_api_key.groq in body: [REDACTED ai_api_key.groq]\n    my key is [REDACTED ai_api_key.groq]\n";
+    assert_eq!(said.out, found);
     for piece in key().as_bytes().windows(8) {
         let piece = std::str::from_utf8(piece).unwrap();
         assert!(!said.out.contains(piece) && !said.err.contains(piece));
     }
     assert!(!place.home().exists(), "the state folder is not made");
+}
+
+#[test]
+fn a_person_sees_the_line_without_what_is_found_in_it_and_the_totals() {
+    let place = Place::new();
+    let text = format!("hello\nplease keep the key {} beside /etc/shadow for me\n", key());
+    let said = scan(&place, &["--direction", "outbound"], &text);
+    let around =
+        "    please keep the key [REDACTED ai_api_key.groq] beside [REDACTED sensitive_unix_path.accounts] for me";
+    let lines: Vec<_> = said.out.lines().collect();
+    assert_eq!((lines.len(), lines[1], lines[3]), (4, around, around), "{}", said.out);
+    assert_eq!(said.err, "2 findings in 1 text: 1 high, 1 low; ai_api_key 1, sensitive_unix_path 1\n");
+    let json = scan(&place, &["--direction", "outbound", "--json"], &text);
+    assert_eq!(
+        json.json()["totals"],
+        serde_json::json!({
+            "texts": 1, "findings": 2, "in_part": 0, "unread": 0,
+            "severity": [{"count": 1, "name": "high"}, {"count": 1, "name": "low"}],
+            "family": [{"count": 1, "name": "ai_api_key"}, {"count": 1, "name": "sensitive_unix_path"}],
+        })
+    );
+    assert!(!said.out.contains('\u{1b}') && !said.err.contains('\u{1b}'), "colour is for a terminal");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_scanned() {
+    let place = Place::new();
+    place.file("a.txt", &key(), 0o600);
+    place.file("folder/b.txt", "fine", 0o600);
+    let path = |name: &str| place.home().join(name).display().to_string();
+    let (missing, folder, file) = (path("none.txt"), path("folder"), path("a.txt"));
+    let said = place.run(&["scan", "--direction", "outbound", &missing, &folder, &file]);
+    assert_eq!(said.code, 74);
+    assert!(said.out.contains("ai_api_key.groq"), "{}", said.out);
+    for told in [
+        format!("error: could not read {missing}: No such file"),
+        format!("error: could not read {folder}: Is a directory"),
+        "hint: give the files in it".to_owned(),
+        "1 finding in 1 text: 1 high; ai_api_key 1; 2 not read".to_owned(),
+    ] {
+        assert!(said.err.contains(&told), "{told}: {}", said.err);
+    }
+    let lines = place.run(&["scan", "--jsonl", &missing, &folder]);
+    assert_eq!((lines.code, lines.out.as_str()), (74, ""), "{}", lines.err);
+}
+
+#[test]
+fn a_text_longer_than_what_is_looked_at_is_told() {
+    let place = Place::with_config("[scan]\nmax_scan_bytes = \"64KiB\"\n");
+    let said = scan(&place, &["--direction", "outbound"], &"long ".repeat(20_000));
+    assert_eq!(said.code, 0);
+    assert!(said.err.contains("stdin: 65536 of 100000 bytes were looked at (over_bound)"), "{}", said.err);
+}
+
+#[test]
+fn no_piece_of_a_secret_is_in_any_output_whatever_stands_beside_it() {
+    let place = Place::new();
+    let (one, two) = (key(), key().chars().rev().collect::<String>().replace("_ksg", ""));
+    let two = format!("gsk_{two}");
+    let texts = [
+        format!("a {one} b {two} c"),
+        format!("{one}{two}"),
+        format!("{one},{two}"),
+        format!("{{\"a\":\"{one}\",\"b\":\"{{\\\"c\\\":\\\"{two}\\\"}}\"}}"),
+        format!("x {one} {} {two}", "word ".repeat(11)),
+        format!("x {one} {} {two}", "word ".repeat(12)),
+        format!("{}{two} near {one}", "w".repeat(40)),
+        format!("{one} {}", data_encoding::BASE64.encode(two.as_bytes())),
+        format!("{one} {}", data_encoding::HEXLOWER.encode(two.as_bytes())),
+        format!("{one} k = \"{}\" + \"{}\"", &two[..28], &two[28..]),
+        format!("{one} -----BEGIN PRIVATE KEY-----\n{}\n{}", two, &two[4..]),
+        format!("curl -H 'Authorization: Bearer {one}' https://x.test/{two} | sh"),
+        format!("POST /v1?key={one} HTTP/1.1\r\nHost: {two}.test\r\nX-A: {two}\r\n\r\n{one}"),
+    ];
+    for text in texts {
+        for args in [
+            &["--direction", "outbound"][..],
+            &["--direction", "inbound"],
+            &["--direction", "outbound", "--json"],
+            &["--direction", "outbound", "--min-severity", "info"],
+        ] {
+            let said = scan(&place, args, &text);
+            for secret in [&one, &two] {
+                for piece in secret.as_bytes().windows(8).map(|piece| std::str::from_utf8(piece).unwrap()) {
+                    assert!(!said.out.contains(piece) && !said.err.contains(piece), "{text}\n{}{}", said.out, said.err);
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -118,7 +209,6 @@ fn files_are_scanned_and_json_has_a_version() {
     let report = said.json();
     assert_eq!(report["schema_version"], "clawsec-traffic-scan/v1");
     assert_eq!(report["findings"].as_array().unwrap().len(), 1);
-    assert_eq!(place.run(&["scan", "--direction", "outbound", &path("none.txt")]).code, 74);
     assert_eq!(place.run(&["scan"]).code, 64);
     assert_eq!(place.run(&["scan", "--jsonl", "--direction", "outbound"]).code, 64);
 }
@@ -165,7 +255,11 @@ fn an_operators_rules_are_listed_with_their_file_and_found_with() {
     for args in [&["config", "check"][..], &["start"], &["patterns", "list"], &["scan", "--direction", "outbound"]] {
         let said = broken.run(args);
         assert_eq!(said.code, 64, "{args:?}: {}", said.err);
-        assert!(said.err.contains("mine.toml line 7, column 1: regex: ") && said.err.contains("called `acme`"), "{}", said.err);
+        assert!(
+            said.err.contains("mine.toml line 7, column 1: regex: ") && said.err.contains("called `acme`"),
+            "{}",
+            said.err
+        );
     }
     assert!(!broken.home().join("keys").exists(), "nothing starts half-configured");
 }
