@@ -1,7 +1,7 @@
 //! `export`: one signed export, now.
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, YES, run::ANSWER_WITHIN, show};
+use super::{Answer, Trouble, YES, run::ANSWER_WITHIN, show, stopped::how};
 use crate::{
     clock,
     config::Config,
@@ -10,6 +10,7 @@ use crate::{
     monitor,
 };
 use serde::Serialize;
+use std::path::Path;
 
 /// Export once, now
 ///
@@ -69,6 +70,13 @@ fn envelope(config: &Config, home: &Home) -> Answer {
     Ok(YES)
 }
 
+/// How the last run ended, as the posture says that was just signed.
+fn how_it_ended(folder: &Path) -> String {
+    let posture = attest::folder::read(&folder.join(attest::folder::POSTURE)).ok();
+    let posture = posture.and_then(|bytes| attest::canonical::read::<posture::Posture>(&bytes).ok());
+    posture.map_or_else(String::new, |posture| format!("; the last run ended {}", how(posture.ended)))
+}
+
 fn tell(home: &Home, exported: &Exported, monitor_running: bool, json: bool) -> Result<(), Trouble> {
     let Exported { sequence, generated_at } = *exported;
     let folder = home.export_dir().join(format!("{sequence:012}")).display().to_string();
@@ -77,7 +85,7 @@ fn tell(home: &Home, exported: &Exported, monitor_running: bool, json: bool) -> 
         return show::json(&Report { schema_version, monitor_running, sequence, generated_at, folder });
     }
     if !monitor_running {
-        show::note(SIGNED_AGAIN);
+        show::note(format_args!("{SIGNED_AGAIN}{}", how_it_ended(Path::new(&folder))));
     }
     show::line(format_args!("exported number {sequence} of {generated_at}: {folder}"))
 }

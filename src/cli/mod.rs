@@ -27,6 +27,7 @@ mod spawn;
 mod start;
 mod status;
 mod stop;
+mod stopped;
 mod threats;
 mod trouble;
 mod units;

@@ -1,15 +1,15 @@
 //! `status`: how the monitor is, on one screen.
 
 use super::place::{Json, Place};
-use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show, trouble};
+use super::{Answer, NO, Trouble, YES, run::ANSWER_WITHIN, show, stopped::Stopped, trouble};
 use crate::{
+    clock,
     config::Config,
     control::{self, ControlError, KnownValues, Status},
     home::Home,
     process::Hardening,
 };
 use posture::{Coverage, NamedCount};
-use serde::Serialize;
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
@@ -17,18 +17,12 @@ use std::{
 
 /// Show how the monitor is
 ///
-/// Exits with 0 if one runs.
+/// Exits with 0 if one runs. Without one, it says how the last run ended, when it was signed last, and what `verify`
+/// makes of it.
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     json: Json,
-}
-
-#[derive(Serialize)]
-struct Stopped {
-    schema_version: &'static str,
-    monitor_status: &'static str,
-    home: String,
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
@@ -38,12 +32,8 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         Ok(status) if args.json.json => show::json(&status)?,
         Ok(status) => screen(&status)?,
         Err(ControlError::NoMonitor) => {
-            let home = home.root().display().to_string();
-            let told = if args.json.json {
-                show::json(&Stopped { schema_version: control::STATUS_SCHEMA, monitor_status: "stopped", home })
-            } else {
-                show::line(format_args!("stopped: no monitor runs on {home}"))
-            };
+            let stopped = Stopped::of(&home, clock::now());
+            let told = if args.json.json { show::json(&stopped) } else { stopped.screen() };
             return trouble::whoever_listens(told, NO);
         }
         Err(e) => return Err(e.into()),
@@ -187,7 +177,7 @@ fn by_name(counts: &[NamedCount]) -> String {
     each.join(", ")
 }
 
-fn row(name: &str, value: impl std::fmt::Display) -> Result<(), Trouble> {
+pub(super) fn row(name: &str, value: impl std::fmt::Display) -> Result<(), Trouble> {
     let value = value.to_string();
     if value.is_empty() { Ok(()) } else { show::line(format_args!("{name:<12}  {value}")) }
 }
