@@ -1,6 +1,7 @@
 //! HTTPS through the proxy, opened: real TLS on both sides, over real sockets.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
+mod audience;
 mod became;
 mod certificates;
 mod fallback;

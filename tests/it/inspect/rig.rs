@@ -110,18 +110,28 @@ where
     listen(move |stream| {
         let (tls, answer) = (tls.clone(), answer.clone());
         async move {
-            let Ok(stream) = tls.accept(stream).await else { return };
-            let service = service_fn(move |request| {
-                let answer = answer(request);
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            let mut server = auto::Builder::new(TokioExecutor::new());
-            server.http1().auto_date_header(false).preserve_header_case(true);
-            server.http2().auto_date_header(false);
-            let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+            if let Ok(stream) = tls.accept(stream).await {
+                serve(stream, answer).await;
+            }
         }
     })
     .await
+}
+
+/// Answers the requests of one stream, of either version.
+pub(crate) async fn serve<S, F>(stream: S, answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().auto_date_header(false).preserve_header_case(true);
+    server.http2().auto_date_header(false);
+    let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
 }
 
 pub(crate) fn text(text: impl Into<Bytes>) -> Answer {
