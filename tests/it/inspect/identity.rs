@@ -1,9 +1,14 @@
-//! Generated exchanges: what arrives is what was sent, in both directions and both versions, and all of it is seen.
+//! Generated exchanges: what arrives is what was sent, in both directions, both versions and every way there is, and all of
+//! it is seen.
 
-use super::rig::{Answer, Inspecting, Speaker, bounded, origin};
+use super::rig::{Answer, Inspecting, Speaker, bounded, listen, origin, serve};
+use crate::proxy::rig::authenticated;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hudsucker::hyper::{HeaderMap, Method, Request, Response, body::Frame};
+use hudsucker::hyper::{
+    HeaderMap, Method, Request, Response,
+    body::{Frame, Incoming},
+};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -11,17 +16,38 @@ use proptest::{
 };
 use std::{
     convert::Infallible,
+    io::Read,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
+use tokio::net::TcpStream;
 
-/// Of each version, unless the variable `HTG_EXCHANGES` says otherwise.
+/// Of each way, unless the variable `HTG_EXCHANGES` says otherwise.
 const EXCHANGES: usize = 100;
 /// Fields the versions write themselves.
 const FRAMING: [&str; 4] = ["transfer-encoding", "content-length", "host", "trailer"];
 
 type Fields = Vec<(String, String)>;
+
+/// How an exchange goes to its origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// To the proxy itself, in clear text.
+    Plain,
+    /// In a tunnel, in clear text, in either version.
+    Tunnelled { http2: bool },
+    /// Within TLS, in either version.
+    Opened { http2: bool },
+}
+
+const WAYS: [Way; 5] = [
+    Way::Plain,
+    Way::Tunnelled { http2: false },
+    Way::Tunnelled { http2: true },
+    Way::Opened { http2: false },
+    Way::Opened { http2: true },
+];
 
 #[derive(Debug, Clone)]
 struct Message {
@@ -38,12 +64,30 @@ fn fields(prefix: &'static str) -> impl Strategy<Value = Fields> {
 
 fn message() -> impl Strategy<Value = Message> {
     let piece = proptest::collection::vec(any::<u8>(), 1..40_000);
-    (fields("x-h"), proptest::collection::vec(piece, 0..5), any::<bool>(), fields("x-t")).prop_map(
-        |(fields, pieces, sized, trailers)| {
+    // Two that are what they say, and two that are not: nobody on the way has to mind.
+    let coding = proptest::option::of(proptest::sample::select(&["gzip", "deflate", "br", "zstd"][..]));
+    (fields("x-h"), proptest::collection::vec(piece, 0..5), any::<bool>(), fields("x-t"), coding).prop_map(
+        |(mut fields, mut pieces, sized, trailers, coding)| {
+            if let Some(coding) = coding.filter(|_| !pieces.is_empty()) {
+                fields.push(("content-encoding".to_owned(), coding.to_owned()));
+                pieces = pieces.into_iter().map(|piece| coded(coding, piece)).collect();
+            }
             let trailers = if sized || pieces.is_empty() { Vec::new() } else { trailers };
             Message { fields, pieces, sized, trailers }
         },
     )
+}
+
+fn coded(coding: &str, piece: Vec<u8>) -> Vec<u8> {
+    let level = flate2::Compression::fast();
+    let mut coded = Vec::new();
+    let read = match coding {
+        "gzip" => flate2::read::GzEncoder::new(&piece[..], level).read_to_end(&mut coded),
+        "deflate" => flate2::read::ZlibEncoder::new(&piece[..], level).read_to_end(&mut coded),
+        _ => return piece,
+    };
+    read.unwrap();
+    coded
 }
 
 /// Frames as they stand, with a length told or not.
@@ -113,6 +157,44 @@ fn expected(fields: &Fields) -> Fields {
     sorted(&headers)
 }
 
+impl Way {
+    fn is_http2(self) -> bool {
+        matches!(self, Self::Tunnelled { http2: true } | Self::Opened { http2: true })
+    }
+
+    fn target(self, authority: &str, path: &str) -> String {
+        match self {
+            Self::Plain | Self::Tunnelled { http2: true } => format!("http://{authority}{path}"),
+            Self::Opened { http2: true } => format!("https://{authority}{path}"),
+            Self::Tunnelled { http2: false } | Self::Opened { http2: false } => path.to_owned(),
+        }
+    }
+
+    /// An origin that answers so, its name, and a client's connection to it.
+    async fn to<F>(
+        self,
+        proxy: &Inspecting,
+        answer: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    ) -> (String, Speaker<Frames>)
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        if let Self::Opened { http2 } = self {
+            let alpn = if http2 { "h2" } else { "http/1.1" };
+            let port = origin(proxy.world.server(&["localhost"], &[alpn], |_| {}), answer).await;
+            let authority = format!("localhost:{port}");
+            let tls = proxy.tls(&authority, "localhost", &[alpn]).await.unwrap();
+            return (authority, Speaker::new(tls, http2).await);
+        }
+        let authority = format!("127.0.0.1:{}", listen(move |stream| serve(stream, answer.clone())).await);
+        let stream = match self {
+            Self::Plain => TcpStream::connect(proxy.rig.address).await.unwrap(),
+            _ => proxy.tunnel(&authority).await,
+        };
+        (authority, Speaker::new(stream, self.is_http2()).await)
+    }
+}
+
 /// What the origin got, to be compared where a failure is shown.
 type Heard = (Method, String, Fields, Vec<u8>, Fields);
 
@@ -121,12 +203,12 @@ async fn what_arrives_is_what_was_sent() {
     let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD];
     let exchanges = std::env::var("HTG_EXCHANGES").map_or(EXCHANGES, |number| number.parse().unwrap());
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
-    for http2 in [false, true] {
+    for way in WAYS {
         let proxy = Inspecting::new();
         let heard: Arc<Mutex<Option<Heard>>> = Arc::default();
         let said: Arc<Mutex<Option<Message>>> = Arc::default();
         let (ears, mouth) = (Arc::clone(&heard), Arc::clone(&said));
-        let answer = move |request: Request<hudsucker::hyper::body::Incoming>| {
+        let answer = move |request: Request<Incoming>| {
             let (ears, mouth) = (Arc::clone(&ears), Arc::clone(&mouth));
             async move {
                 let (parts, body) = request.into_parts();
@@ -141,11 +223,7 @@ async fn what_arrives_is_what_was_sent() {
                 response
             }
         };
-        let alpn = if http2 { "h2" } else { "http/1.1" };
-        let port = origin(proxy.world.server(&["localhost"], &[alpn], |_| {}), answer).await;
-        let authority = format!("localhost:{port}");
-        let tls = proxy.tls(&authority, "localhost", &[alpn]).await.unwrap();
-        let mut speaker = Speaker::new(tls, http2).await;
+        let (authority, mut speaker) = way.to(&proxy, answer).await;
         for n in 0..exchanges {
             let method = methods[n % methods.len()].clone();
             let (mut sent, mut told) = (
@@ -161,11 +239,14 @@ async fn what_arrives_is_what_was_sent() {
             }
             *said.lock().unwrap() = Some(told.clone());
             let path = format!("/{n}?a=%20b&c");
-            let uri = if http2 { format!("https://{authority}{path}") } else { path.clone() };
-            let mut request = Request::builder().method(method.clone()).uri(uri);
-            if !http2 {
+            let mut request = Request::builder().method(method.clone()).uri(way.target(&authority, &path));
+            if !way.is_http2() {
                 // As a client that takes trailers says so.
                 request = request.header("host", &authority).header("te", "trailers");
+            }
+            if way == Way::Plain {
+                let credential = authenticated("AUTH");
+                request = request.header("proxy-authorization", credential.split_once(": ").unwrap().1);
             }
             let mut frames = sent.frames();
             if bodiless {
@@ -177,19 +258,19 @@ async fn what_arrives_is_what_was_sent() {
             let (parts, body) = response.into_parts();
             let body = bounded(body.collect()).await.unwrap();
             let trailers = body.trailers().map(sorted).unwrap_or_default();
-            assert_eq!(sorted(&parts.headers), expected(&told.fields), "exchange {n}");
-            assert!(body.to_bytes() == told.bytes(), "exchange {n}");
-            assert_eq!(trailers, expected(&told.trailers), "exchange {n}");
+            assert_eq!(sorted(&parts.headers), expected(&told.fields), "{way:?}, exchange {n}");
+            assert!(body.to_bytes() == told.bytes(), "{way:?}, exchange {n}");
+            assert_eq!(trailers, expected(&told.trailers), "{way:?}, exchange {n}");
             let (got_method, got_path, mut got_fields, got_body, got_trailers) = heard.lock().unwrap().take().unwrap();
             got_fields.retain(|(name, _)| name != "te");
-            assert_eq!((got_method, got_path), (method, path));
-            assert_eq!(got_fields, expected(&sent.fields), "exchange {n}");
-            assert!(got_body == sent.bytes(), "exchange {n}");
-            assert_eq!(got_trailers, expected(&sent.trailers), "exchange {n}");
+            assert_eq!((got_method, got_path), (method, path), "{way:?}, exchange {n}");
+            assert_eq!(got_fields, expected(&sent.fields), "{way:?}, exchange {n}");
+            assert!(got_body == sent.bytes(), "{way:?}, exchange {n}");
+            assert_eq!(got_trailers, expected(&sent.trailers), "{way:?}, exchange {n}");
             // Both directions were shown to the scanner, whole.
             let seen = proxy.rig.seen(2 * n + 2).await;
             let shown = |bytes: Vec<u8>| seen[2 * n..].iter().any(|m| m.body == bytes);
-            assert!(shown(sent.bytes()) && shown(told.bytes()), "exchange {n}");
+            assert!(shown(sent.bytes()) && shown(told.bytes()), "{way:?}, exchange {n}");
         }
         drop(speaker);
         let (meter, _) = proxy.rig.stop().await;
