@@ -168,7 +168,7 @@ impl Way {
         answer.starts_with("HTTP/1.1 200").then_some(stream).ok_or("a tunnel is refused")
     }
 
-    async fn tls(&self, protocol: &[u8]) -> Outcome<tokio_rustls::client::TlsStream<TcpStream>> {
+    pub(crate) async fn tls(&self, protocol: &[u8]) -> Outcome<tokio_rustls::client::TlsStream<TcpStream>> {
         let stream = self.tunnel(self.origin.secure).await?;
         let mut config = (*self.trust).clone();
         config.alpn_protocols = vec![protocol.to_vec()];

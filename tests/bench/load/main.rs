@@ -6,6 +6,9 @@
 //!   export, and memory stayed flat.
 //! * `cargo bench --bench load -- hostile [SECONDS]`: 5 s an attack by default, a minute in all. How long an honest client
 //!   waits without and with each attack, and what the monitor takes. It fails where an honest exchange does.
+//! * `cargo bench --bench load -- closes [TIMES]`: 20,000 by default, a minute or two; a million, `closes 1000000`, about an
+//!   hour. So many connections of each kind are opened and closed, 32 at a time. It fails unless each is counted once, and
+//!   neither memory nor descriptors are left.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's answer is its table")]
 
@@ -14,6 +17,7 @@ mod attack;
 #[expect(dead_code, reason = "shared with other benchmarks")]
 mod child;
 mod client;
+mod closes;
 mod origin;
 mod plant;
 mod report;
@@ -32,6 +36,7 @@ fn main() {
     runtime.block_on(async {
         match words.first().map(String::as_str) {
             Some("hostile") => attack::all(Duration::from_secs(number(1, 5))).await,
+            Some("closes") => closes::all(number(1, 20_000)).await,
             _ => run::load(Duration::from_secs(number(1, 60)), usize::try_from(number(2, 1000)).expect("a few")).await,
         }
     });
