@@ -1,7 +1,8 @@
 //! Text → where keywords stand: the one look at every byte.
 //!
-//! Three bytes, their case folded, are hashed at each place and looked up in a table that stays in the first cache. No
-//! place waits for the one before, as it would in an automaton of some thousand states.
+//! Four bytes, their case folded, are looked up at every second place, in a table that stays in the first cache. They tell
+//! of a keyword that begins there and of one beside it. No place waits for the one before, as it would in an automaton of
+//! some thousand states.
 
 use crate::flow::detect::rule::RuleSet;
 use posture::Direction;
@@ -12,14 +13,19 @@ const LEAST: usize = 3;
 const HASH_BITS: u32 = 15;
 /// The longest run of blanks that a keyword's blank stands for.
 const MAX_BLANKS: usize = 64;
-const WORD_BITS: usize = u64::BITS as usize;
+/// The bytes of a probe.
+const PROBE: usize = 4;
+/// Probes between two branches, one at every second byte.
+const PROBES: usize = 16;
+const STEP: usize = 2;
+const BLOCK: usize = PROBES * STEP + PROBE - STEP;
 /// The shortest keyword that is looked for backwards too: a shorter one stands in everyday words.
 const LEAST_BACKWARDS: usize = 4;
 
 /// The keywords of one direction's rules.
 pub(super) struct Gate {
-    /// One bit for each hash that a keyword's first bytes have.
-    known: Box<[u64]>,
+    /// By the hash of a probe's first three bytes: a bit for each value of the fourth's last three.
+    probes: Box<[u8; 1 << HASH_BITS]>,
     /// By hash: where its keywords begin in `keywords`.
     first: Box<[u16]>,
     /// In the order of their hashes.
@@ -58,28 +64,65 @@ impl Gate {
             })
             .collect();
         keywords.sort_by_key(|k| k.hash);
-        let mut known = vec![0; (1 << HASH_BITS) / WORD_BITS].into_boxed_slice();
+        let mut probes: Box<[u8; 1 << HASH_BITS]> = vec![0; 1 << HASH_BITS].try_into().expect("it is that long");
         let mut first = vec![0; 1 << HASH_BITS].into_boxed_slice();
         for (n, keyword) in keywords.iter().enumerate().rev() {
-            known[keyword.hash / WORD_BITS] |= 1 << (keyword.hash % WORD_BITS);
             first[keyword.hash] = u16::try_from(n).expect("a rule set has some hundred keywords");
+            keyword.probes(&mut |three, fourths| probes[hash(three)] |= fourths);
         }
-        Self { known, first, keywords }
+        Self { probes, first, keywords }
     }
 
     /// Reports each keyword in `text`, in order of position, with the rules it brings into play: none when it stands
     /// there backwards.
     pub(super) fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>, &[usize])) {
-        for (at, window) in text.windows(LEAST).enumerate() {
-            let hash = hash([window[0], window[1], window[2]]);
-            if self.known[hash / WORD_BITS] >> (hash % WORD_BITS) & 1 == 0 {
-                continue;
+        let mut at = 0;
+        while let Some(block) = text[at..].first_chunk::<BLOCK>() {
+            let mut hits = 0_u32;
+            for n in 0..PROBES {
+                let four = [block[STEP * n], block[STEP * n + 1], block[STEP * n + 2], block[STEP * n + 3]];
+                hits |= u32::from(self.probe(four)) << n;
             }
-            let alike = self.keywords[usize::from(self.first[hash])..].iter().take_while(|k| k.hash == hash);
-            for keyword in alike {
-                if let Some(len) = keyword.len_at(&text[at..]) {
-                    on(at..at + len, &keyword.rules);
-                }
+            while hits != 0 {
+                self.around(text, at + STEP * hits.trailing_zeros() as usize, on);
+                hits &= hits - 1;
+            }
+            at += PROBES * STEP;
+        }
+        while let Some(&four) = text[at..].first_chunk() {
+            if self.probe(four) {
+                self.around(text, at, on);
+            }
+            at += STEP;
+        }
+        // What ends with the text, too late for a probe.
+        self.keywords_at(text, at.wrapping_sub(1), false, on);
+        self.keywords_at(text, at, true, on);
+    }
+
+    /// Whether a keyword may begin with these bytes, or a byte before or after the first of them.
+    #[inline]
+    fn probe(&self, [a, b, c, fourth]: [u8; PROBE]) -> bool {
+        self.probes[hash([a, b, c])] & fourths(fourth) != 0
+    }
+
+    /// Reports the keywords that a probe at `at` tells of.
+    fn around(&self, text: &[u8], at: usize, on: &mut dyn FnMut(Range<usize>, &[usize])) {
+        self.keywords_at(text, at.wrapping_sub(1), false, on);
+        self.keywords_at(text, at, true, on);
+        self.keywords_at(text, at, false, on);
+        self.keywords_at(text, at + 1, true, on);
+    }
+
+    /// Reports the keywords at `at`, the shortest or the others.
+    fn keywords_at(&self, text: &[u8], at: usize, shortest: bool, on: &mut dyn FnMut(Range<usize>, &[usize])) {
+        let Some(three) = text.get(at..).and_then(<[u8]>::first_chunk) else { return };
+        let hash = hash(*three);
+        for keyword in self.keywords[usize::from(self.first[hash])..].iter().take_while(|k| k.hash == hash) {
+            if (keyword.text.len() == LEAST) == shortest
+                && let Some(len) = keyword.len_at(&text[at..])
+            {
+                on(at..at + len, &keyword.rules);
             }
         }
     }
@@ -93,6 +136,32 @@ impl Gate {
 }
 
 impl Keyword {
+    /// The probes that tell of the keyword: their first three bytes, and the [`fourths`] of those their fourth may be.
+    ///
+    /// A probe stands where the keyword begins, or a byte later; where the keyword is too short for that, a byte earlier.
+    /// Its first three bytes are as they are written: only after them may a blank be a run of blanks.
+    fn probes(&self, on: &mut dyn FnMut([u8; LEAST], u8)) {
+        let Some((&three, rest)) = self.text.split_first_chunk::<LEAST>() else { return };
+        let [first, second, third] = three;
+        let is_blank = |b: u8| matches!(b, b' ' | b'\t');
+        let blanks = fourths(b' ') | fourths(b'\t');
+        let Some(&fourth) = rest.first() else {
+            on(three, u8::MAX);
+            return (0..=u8::MAX).for_each(|before| on([before, first, second], fourths(third)));
+        };
+        let runs = is_blank(third) || is_blank(fourth);
+        on(three, fourths(fourth) | if runs { blanks } else { 0 });
+        let then = match rest.get(1) {
+            Some(&fifth) if !runs => fourths(fifth) | if is_blank(fifth) { blanks } else { 0 },
+            _ => u8::MAX,
+        };
+        on([second, third, fourth], then);
+        if runs {
+            on([second, third, b' '], then);
+            on([second, third, b'\t'], then);
+        }
+    }
+
     /// How long the keyword is at the start of `text`, if it stands there. Its blanks may be any run of them.
     fn len_at(&self, text: &[u8]) -> Option<usize> {
         let len = self.text.len();
@@ -122,6 +191,12 @@ impl Keyword {
     }
 }
 
+/// A bit for the last three bits of a byte, whatever its case.
+#[inline]
+const fn fourths(byte: u8) -> u8 {
+    1 << (byte & 7)
+}
+
 /// The bytes without their case, mixed (Knuth's multiplicative hashing).
 #[inline]
 fn hash(bytes: [u8; LEAST]) -> usize {
@@ -140,10 +215,17 @@ mod tests {
             let gate = Gate::new(&rules, direction);
             for (index, rule) in rules.rules().iter().enumerate().filter(|(_, r)| r.family().direction() == direction) {
                 for keyword in rule.keywords() {
-                    for text in [keyword.clone(), keyword.to_uppercase(), format!("ab {keyword} cd")] {
-                        let mut found = false;
-                        gate.each(text.as_bytes(), &mut |_, rules| found |= rules.contains(&index));
-                        assert!(found, "{text}");
+                    for before in 0..2 * BLOCK {
+                        for text in
+                            [keyword.clone(), keyword.to_uppercase(), format!("{keyword} "), format!("{keyword} cd")]
+                        {
+                            let text = ["-".repeat(before), text].concat();
+                            let mut found = false;
+                            gate.each(text.as_bytes(), &mut |at, rules| {
+                                found |= at.start == before && rules.contains(&index);
+                            });
+                            assert!(found, "{text}");
+                        }
                     }
                 }
             }
@@ -167,7 +249,40 @@ mod tests {
         assert_eq!(brings("words of no use"), None);
     }
 
+    #[test]
+    fn runs_of_blanks_are_found_wherever_they_stand() {
+        let gate = Gate::new(&RuleSet::embedded(), Direction::Inbound);
+        for (written, before) in
+            ["rd /s", "rd \t  /s", "sh.exe   -c", "sh  -c"].iter().flat_map(|w| (0..9).map(move |n| (w, n)))
+        {
+            let text = ["-".repeat(before), (*written).to_owned()].concat();
+            let mut found = false;
+            gate.each(text.as_bytes(), &mut |at, rules| found |= at.start == before && !rules.is_empty());
+            assert!(found, "{text}");
+        }
+    }
+
+    /// What a look at every keyword at every place finds.
+    fn everywhere(gate: &Gate, text: &[u8]) -> Vec<(usize, usize, usize)> {
+        let places = text.windows(LEAST).enumerate();
+        let at = places.flat_map(|(at, w)| gate.keywords.iter().map(move |k| (at, hash([w[0], w[1], w[2]]), k)));
+        let found = at.filter(|(_, hash, k)| k.hash == *hash);
+        found.filter_map(|(at, _, k)| Some((at, at + k.len_at(&text[at..])?, k.rules.len()))).collect()
+    }
+
     proptest::proptest! {
+        #[test]
+        fn every_keyword_is_found_once(text in "[ske_.\\- \trmnvpcu/]{0,120}", inbound in proptest::bool::ANY) {
+            let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
+            let gate = Gate::new(&RuleSet::embedded(), direction);
+            let mut found = Vec::new();
+            gate.each(text.as_bytes(), &mut |at, rules| found.push((at.start, at.end, rules.len())));
+            let mut want = everywhere(&gate, text.as_bytes());
+            found.sort_unstable();
+            want.sort_unstable();
+            proptest::prop_assert_eq!(found, want);
+        }
+
         #[test]
         fn what_is_found_is_there_and_in_order(text in "[ske_.a-d/p:-]{0,200}") {
             let rules = RuleSet::embedded();
