@@ -14,6 +14,10 @@ use data::{RuleData, RuleFile, VendorFile};
 use memchr::memmem::Finder;
 use posture::{Family, PatternSet, Severity, Sha256Hex, Word};
 use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::{
+    ParserBuilder,
+    hir::{Class as HirClass, Hir, HirKind},
+};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
@@ -106,6 +110,7 @@ pub struct Rule {
     except: Option<Regex>,
     needs: Vec<Finder<'static>>,
     groups: Groups,
+    least: usize,
 }
 
 /// The groups of a regex that mean something.
@@ -178,6 +183,11 @@ impl Rule {
     /// Whether `line` holds one of the literals the rule needs besides a keyword.
     pub(crate) fn may_match(&self, line: &[u8]) -> bool {
         self.needs.is_empty() || self.needs.iter().any(|n| n.find(line).is_some())
+    }
+
+    /// How many bytes of its alphabet a token begins with at least: the cheap test before the regex.
+    pub(crate) fn least(&self) -> usize {
+        self.least
     }
 
     pub(crate) fn at_start(&self) -> Option<&Regex> {
@@ -402,7 +412,30 @@ fn compile(
     let groups = Groups { secret: has("secret"), again: has("again") };
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
     let (family, file) = (file.family, local.cloned());
-    Ok(Rule { id, family, file, data: data.clone(), regex, at_start, except, needs, groups })
+    let least = least(&regex, data.alphabet);
+    Ok(Rule { id, family, file, data: data.clone(), regex, at_start, except, needs, groups, least })
+}
+
+/// The length of the shortest match, when nothing but bytes of `alphabet` can match; otherwise 0.
+fn least(regex: &Regex, alphabet: Alphabet) -> usize {
+    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex.as_str());
+    hir.ok().filter(|hir| holds(alphabet, hir)).and_then(|hir| hir.properties().minimum_len()).unwrap_or(0)
+}
+
+fn holds(alphabet: Alphabet, hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(text) => text.0.iter().all(|&b| alphabet.holds(b)),
+        HirKind::Class(HirClass::Bytes(class)) => {
+            class.iter().all(|range| (range.start()..=range.end()).all(|b| alphabet.holds(b)))
+        }
+        HirKind::Class(HirClass::Unicode(class)) => class
+            .to_byte_class()
+            .is_some_and(|class| class.iter().all(|range| (range.start()..=range.end()).all(|b| alphabet.holds(b)))),
+        HirKind::Repetition(repetition) => holds(alphabet, &repetition.sub),
+        HirKind::Capture(capture) => holds(alphabet, &capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(|part| holds(alphabet, part)),
+    }
 }
 
 /// SHA-256 over the canonical form (RFC 8785).

@@ -49,7 +49,7 @@ pub(super) fn find(
     report: &mut dyn FnMut(Found<'_>),
 ) {
     if !last.span.contains(&keyword.start) {
-        *last = Last::around(text, keyword);
+        last.around(text, keyword);
     }
     if last.tried.contains(&index) {
         return;
@@ -63,7 +63,11 @@ pub(super) fn find(
 }
 
 impl Last {
-    fn around(text: &[u8], keyword: Range<usize>) -> Self {
+    /// Looks at another path: no room is made anew for it.
+    fn around(&mut self, text: &[u8], keyword: Range<usize>) {
+        self.path.clear();
+        self.tried.clear();
+        self.whole = None;
         let floor = keyword.start.saturating_sub(REACH);
         let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
         let cap = text.len().min(keyword.end + REACH);
@@ -72,16 +76,23 @@ impl Last {
         if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', b'/' | b'~' | b'.' | b'$', ..]) {
             start += 2;
         }
-        let span = start..end;
+        self.span = start..end;
         // `context().env` is a member, not a file.
         if text[start..].starts_with(b".") && start.checked_sub(1).is_some_and(|n| text[n] == b')') {
-            return Self { span, ..Self::default() };
+            return;
         }
         let token = &text[start..end];
-        let whole = broken(text, start..end).map(|whole| resolve(trim(&whole)));
+        let resolved = |path: &[u8]| {
+            let mut out = Vec::new();
+            resolve(path, &mut out);
+            out
+        };
+        self.whole = broken(text, start..end).map(|whole| resolved(trim(&whole)));
         // A question mark may end the sentence, or stand for the last character of a name.
-        let whole = whole.or_else(|| (token.ends_with(b"?") && token.contains(&b'/')).then(|| resolve(token)));
-        Self { path: resolve(trim(token)), span, whole, tried: Vec::new() }
+        if self.whole.is_none() && token.ends_with(b"?") && token.contains(&b'/') {
+            self.whole = Some(resolved(token));
+        }
+        resolve(trim(token), &mut self.path);
     }
 }
 
@@ -138,30 +149,29 @@ fn trim(mut token: &[u8]) -> &[u8] {
     token
 }
 
-/// The path in lower case, its separators one kind, its dots and empty parts resolved.
-fn resolve(path: &[u8]) -> Vec<u8> {
-    let lower: Vec<u8> = path.iter().map(|b| if *b == b'\\' { b'/' } else { b.to_ascii_lowercase() }).collect();
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for (n, part) in lower.split(|b| *b == b'/').enumerate() {
+/// Appends the path to an empty `out`: in lower case, its separators one kind, its dots and empty parts resolved.
+fn resolve(path: &[u8], out: &mut Vec<u8>) {
+    let is_separator = |b: &u8| matches!(b, b'/' | b'\\');
+    let root = usize::from(path.first().is_some_and(is_separator));
+    out.extend_from_slice(&b"/"[..root]);
+    for (n, part) in path.split(is_separator).enumerate() {
         match part {
-            b"" => {}
-            b"." if n > 0 => {}
-            b".."
-                if parts
-                    .last()
-                    .is_some_and(|p| *p != b"." && *p != b".." && !p.starts_with(b"~") && !p.starts_with(b"$")) =>
-            {
-                parts.pop();
+            b"" => continue,
+            b"." if n > 0 => continue,
+            b".." => {
+                let last = memchr::memrchr(b'/', &out[root..]).map_or(root, |at| root + at + 1);
+                if !matches!(out[last..], [] | [b'.'] | [b'.', b'.'] | [b'~' | b'$', ..]) {
+                    out.truncate(last.saturating_sub(usize::from(last > root)));
+                    continue;
+                }
             }
-            _ => parts.push(part),
+            _ => {}
         }
+        if out.len() > root {
+            out.push(b'/');
+        }
+        out.extend(part.iter().map(u8::to_ascii_lowercase));
     }
-    let mut out = Vec::with_capacity(lower.len());
-    if lower.starts_with(b"/") {
-        out.push(b'/');
-    }
-    out.extend_from_slice(&parts.join(&b'/'));
-    out
 }
 
 /// Whether a path with wildcards can mean `target`, part by part from the end.
@@ -231,14 +241,29 @@ mod tests {
 
     #[test]
     fn spellings_of_one_path_resolve_to_it() {
+        let resolved = |path: &str| {
+            let mut out = Vec::new();
+            resolve(path.as_bytes(), &mut out);
+            String::from_utf8(out).unwrap()
+        };
         for spelt in
             ["/etc/shadow", "/etc//shadow", "/etc/./shadow", "/etc/ssh/../shadow", r"\etc\shadow", "/ETC/Shadow"]
         {
-            assert_eq!(resolve(spelt.as_bytes()), b"/etc/shadow", "{spelt}");
+            assert_eq!(resolved(spelt), "/etc/shadow", "{spelt}");
         }
-        assert_eq!(resolve(b"../../etc/passwd"), b"../../etc/passwd");
-        assert_eq!(resolve(b"~/../x"), b"~/../x");
-        assert_eq!(resolve(b"./x"), b"./x");
+        for (path, same) in [
+            ("../../etc/passwd", "../../etc/passwd"),
+            ("/../etc/passwd", "/../etc/passwd"),
+            ("~/../x", "~/../x"),
+            ("./x", "./x"),
+            ("a/../x", "x"),
+            ("/a/b/../../x/", "/x"),
+            ("$HOME/../x", "$HOME/../x"),
+            ("/", "/"),
+            ("", ""),
+        ] {
+            assert_eq!(resolved(path), same.to_ascii_lowercase(), "{path}");
+        }
     }
 
     #[test]

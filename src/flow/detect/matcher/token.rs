@@ -29,7 +29,9 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
         return;
     }
     let window = &text[start..text.len().min(start + MAX_TOKEN)];
-    if let Some(whole) = whole_token(rule, window) {
+    let run = window.iter().take(rule.least()).take_while(|b| alphabet.holds(**b)).count();
+    let whole = if run < rule.least() { None } else { whole_token(rule, window) };
+    if let Some(whole) = whole {
         judge(rule, text, start..start + whole, fixed, report);
     } else if let Some(token) = broken(rule, window) {
         let token = secret(rule, &token);
@@ -65,11 +67,15 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<Vec<u8>> {
         if !token.is_empty() && rule.regex().is_match(&token) {
             return None;
         }
+        let next = join::next_line(&rest[run..]);
+        if token.is_empty() && next.is_none() {
+            return None;
+        }
         token.extend_from_slice(&rest[..run]);
         if token.len() > run && whole_token(rule, &token) == Some(token.len()) {
             return Some(token);
         }
-        rest = join::next_line(&rest[run..])?;
+        rest = next?;
     }
 }
 

@@ -78,6 +78,9 @@ pub(crate) fn plain(text: &[u8]) -> Option<Vec<u8>> {
             assignments(whole, &mut variables);
         }
         if was_joined || spelt(whole, &variables) {
+            if out.bytes.is_empty() {
+                out.bytes.reserve(whole.len() + rest.len());
+            }
             out.braces = MAX_BRACES;
             rewrite(whole, &variables, MAX_DEPTH, &mut out);
             out.push(b'\n');
@@ -92,9 +95,9 @@ const fn in_word(b: u8) -> bool {
 }
 
 /// The bytes a shell reads as more than themselves, of those rewritten here.
-const SPECIAL: [bool; 256] = {
+static SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
-    let (mut n, bytes) = (0, b"\\'\"${^");
+    let (mut n, bytes) = (0, b"\\'\"${^`");
     while n < bytes.len() {
         table[bytes[n] as usize] = true;
         n += 1;
@@ -191,10 +194,13 @@ fn assignments(line: &[u8], variables: &mut Variables) {
 }
 
 fn rewrite(line: &[u8], variables: &Variables, depth: usize, out: &mut Plain) {
-    let mut at = 0;
-    while at < line.len() {
-        let rest = &line[at..];
-        let used = match rest[0] {
+    let mut rest = line;
+    while !rest.is_empty() {
+        let plain = rest.iter().position(|b| SPECIAL[usize::from(*b)]).unwrap_or(rest.len());
+        out.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+        let Some(&first) = rest.first() else { return };
+        let used = match first {
             b'\\' => backslash(rest, out),
             b'\'' | b'"' => quote(rest, variables, depth, out),
             b'$' => dollar(rest, variables, depth, out),
@@ -208,9 +214,9 @@ fn rewrite(line: &[u8], variables: &Variables, depth: usize, out: &mut Plain) {
             _ => 0,
         };
         if used == 0 {
-            out.push(rest[0]);
+            out.push(first);
         }
-        at += used.max(1);
+        rest = &rest[used.max(1)..];
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn reference(text: &[u8]) -> Option<(char, usize)> {
         [b'#', ..] => numeric(text, 1, 10),
         [a, ..] if a.is_ascii_alphabetic() => {
             let len = text.iter().take(16).position(|&b| b == b';')?;
-            let (_, c) = NAMED.iter().find(|(n, _)| *n == &text[..len])?;
+            let (_, c) = NAMED.iter().find(|(n, _)| n[0] == a && *n == &text[..len])?;
             Some((c.chars().next()?, len + 1))
         }
         _ => None,

@@ -13,8 +13,8 @@ const CONTEXT: usize = 256;
 const LONGEST: usize = 256;
 /// Elements that begin no new line or cell.
 const INLINE: &[&[u8]] = &[
-    b"a", b"abbr", b"b", b"code", b"em", b"font", b"i", b"kbd", b"mark", b"s", b"samp", b"small", b"span", b"strong",
-    b"sub", b"sup", b"tt", b"u", b"var", b"wbr",
+    b"a", b"b", b"i", b"s", b"u", b"em", b"tt", b"kbd", b"sub", b"sup", b"var", b"wbr", b"abbr", b"code", b"font",
+    b"mark", b"samp", b"span", b"small", b"strong",
 ];
 
 /// Shows `text` without the tags that begin no new line, and with its character references replaced.
@@ -52,7 +52,8 @@ fn inline_tag(text: &[u8]) -> Option<usize> {
     let rest = rest.strip_prefix(b"/").unwrap_or(rest);
     let name = rest.iter().take(8).take_while(|b| b.is_ascii_alphabetic()).count();
     matches!(rest.get(name), Some(b'>' | b' ' | b'/')).then_some(())?;
-    INLINE.iter().find(|n| n.len() == name && n.eq_ignore_ascii_case(&rest[..name]))?;
+    let first = rest[0] | 0x20;
+    INLINE.iter().find(|n| n.len() == name && n[0] == first && n.eq_ignore_ascii_case(&rest[..name]))?;
     memchr(b'>', &text[..text.len().min(LONGEST)]).map(|at| at + 1)
 }
 
