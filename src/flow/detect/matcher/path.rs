@@ -77,8 +77,11 @@ impl Last {
             start += 2;
         }
         self.span = start..end;
-        // `context().env` is a member, not a file.
-        if text[start..].starts_with(b".") && start.checked_sub(1).is_some_and(|n| text[n] == b')') {
+        // `context().env`, `target()?.env` and `.env("A", "b")` are members, not files.
+        let after_call = start.checked_sub(1).is_some_and(|n| text[n] == b')');
+        let name = text[start..end].strip_prefix(b"?").filter(|_| after_call).unwrap_or(&text[start..end]);
+        let is_called = text.get(end) == Some(&b'(') && !name.contains(&b'/');
+        if name.starts_with(b".") && (after_call || is_called) {
             return;
         }
         let token = &text[start..end];
