@@ -68,8 +68,8 @@ pub struct Match<'a> {
 /// The rules, compiled for search. Made once and shared.
 pub struct Matcher {
     rules: Arc<RuleSet>,
-    outbound: Gate,
-    inbound: Gate,
+    outbound: Arc<Gate>,
+    inbound: Arc<Gate>,
     hasher: RandomState,
 }
 
@@ -148,9 +148,21 @@ struct Seen {
 impl Matcher {
     /// Compiles the gates over `rules`.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        let gate = |direction| Gate::new(&rules, direction);
+        let gate = |direction| Arc::new(Gate::new(&rules, direction));
         let (outbound, inbound) = (gate(Direction::Outbound), gate(Direction::Inbound));
         Self { rules, outbound, inbound, hasher: RandomState::new() }
+    }
+
+    /// The same over a copy of the rules: what they need for a search goes with it, and the first one's keep nothing.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        let rules = Arc::new(RuleSet::clone(&self.rules));
+        Self {
+            rules,
+            outbound: Arc::clone(&self.outbound),
+            inbound: Arc::clone(&self.inbound),
+            hasher: self.hasher.clone(),
+        }
     }
 
     /// The rules searched.

@@ -6,14 +6,16 @@
 mod data;
 mod example;
 mod local;
+mod pattern;
 
 pub use data::{Alphabet, Class, Find, Vendor};
 pub(crate) use example::expand;
 
 use data::{RuleData, RuleFile, VendorFile};
 use memchr::memmem::Finder;
+use pattern::Pattern;
 use posture::{Family, PatternSet, Severity, Sha256Hex, Word};
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use regex_syntax::{
     ParserBuilder,
     hir::{Class as HirClass, Hir, HirKind},
@@ -23,7 +25,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     ops::Range,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 use toml::Spanned;
 
@@ -31,6 +33,7 @@ use toml::Spanned;
 const VERSION: &str = "1.0.0";
 /// A regex may not compile to more than this: a rule is short, and a large repetition is a slow one.
 const MAX_COMPILED_BYTES: usize = 1 << 21;
+const TESTED: &str = "the embedded rules are tested with every build";
 /// Under a family, an operator's rules have names of their own: no embedded rule, now or later, is called so.
 const LOCAL: &str = "local.";
 
@@ -96,28 +99,22 @@ pub fn position(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
-/// One rule: what to look for, and what finding it means. Cheap to clone.
+/// One rule: what to look for, and what finding it means. Cheap to clone, and a clone remembers nothing of what was
+/// searched.
 #[derive(Clone)]
 pub struct Rule {
     id: Word,
     family: Family,
     /// The operator's file it stands in; `None` for an embedded one.
     file: Option<Arc<str>>,
-    data: RuleData,
-    regex: Regex,
+    data: Arc<RuleData>,
+    regex: Pattern,
     /// The regex where it must begin, for a command.
-    at_start: Option<Regex>,
-    except: Option<Regex>,
-    needs: Vec<Finder<'static>>,
-    groups: Groups,
-    least: usize,
-}
-
-/// The groups of a regex that mean something.
-#[derive(Clone, Copy)]
-struct Groups {
-    secret: bool,
-    again: bool,
+    at_start: Option<Pattern>,
+    except: Option<Pattern>,
+    needs: Arc<[Finder<'static>]>,
+    /// See [`Rule::least`].
+    least: OnceLock<usize>,
 }
 
 impl Rule {
@@ -173,11 +170,11 @@ impl Rule {
 
     /// The exact rule.
     pub fn regex(&self) -> &Regex {
-        &self.regex
+        self.regex.regex()
     }
 
     pub(crate) fn except(&self) -> Option<&Regex> {
-        self.except.as_ref()
+        self.except.as_ref().map(Pattern::regex)
     }
 
     /// Whether `line` holds one of the literals the rule needs besides a keyword.
@@ -187,27 +184,27 @@ impl Rule {
 
     /// How many bytes of its alphabet a token begins with at least: the cheap test before the regex.
     pub(crate) fn least(&self) -> usize {
-        self.least
+        *self.least.get_or_init(|| least(self.regex.text(), self.data.alphabet))
     }
 
     pub(crate) fn at_start(&self) -> Option<&Regex> {
-        self.at_start.as_ref()
+        self.at_start.as_ref().map(Pattern::regex)
     }
 
     /// Whether the group `secret` is what matters of a token.
     pub(crate) fn names_secret(&self) -> bool {
-        self.groups.secret
+        self.regex.groups().secret
     }
 
     /// Whether what the group `again` names must stand earlier in the match too: a file that is fetched, then run.
     pub(crate) fn names_again(&self) -> bool {
-        self.groups.again
+        self.regex.groups().again
     }
 
     /// Whether it finds what `other` finds, with the same severity, for the same vendors.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
-        let exact = |rule: &Self| (rule.regex.as_str().to_owned(), rule.except.as_ref().map(|e| e.as_str().to_owned()));
-        self.data == other.data && exact(self) == exact(other)
+        let except = |rule: &Self| rule.except.as_ref().map(|e| e.text().to_owned());
+        self.data == other.data && self.regex.text() == other.regex.text() && except(self) == except(other)
     }
 
     pub(crate) fn data(&self) -> &RuleData {
@@ -215,7 +212,18 @@ impl Rule {
     }
 }
 
+/// Whose a rule is: says how much it may be, and when its regexes are compiled.
+enum Whose {
+    /// The build's, and tested with it: when they are wanted.
+    BuiltIn,
+    /// Anyone's: at once, to see that they can be.
+    Given,
+    /// The operator's, with the file it stands in: at once as well.
+    Local(Arc<str>),
+}
+
 /// Every rule in force, and the table of vendors they refer to.
+#[derive(Clone)]
 pub struct RuleSet {
     version: String,
     rules: Vec<Rule>,
@@ -227,9 +235,8 @@ pub struct RuleSet {
 impl RuleSet {
     /// The rules this build carries.
     pub fn embedded() -> Arc<Self> {
-        static EMBEDDED: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
-            Arc::new(RuleSet::load(VERSION, FILES, VENDORS).expect("the embedded rules are tested with every build"))
-        });
+        static EMBEDDED: LazyLock<Arc<RuleSet>> =
+            LazyLock::new(|| Arc::new(RuleSet::read(VERSION, FILES, VENDORS, &Whose::BuiltIn).expect(TESTED)));
         Arc::clone(&EMBEDDED)
     }
 
@@ -238,6 +245,10 @@ impl RuleSet {
     /// # Errors
     /// Where a file is no TOML, has a field we do not know, or a rule cannot work: see [`RuleError`].
     pub fn load(version: &str, files: &[Source<'_>], vendors: Source<'_>) -> Result<Self, RuleError> {
+        Self::read(version, files, vendors, &Whose::Given)
+    }
+
+    fn read(version: &str, files: &[Source<'_>], vendors: Source<'_>, whose: &Whose) -> Result<Self, RuleError> {
         let vendors: Vec<Vendor> = parse::<VendorFile>(vendors)?.vendor;
         let names: BTreeSet<&str> = vendors.iter().map(|v| v.name.as_str()).collect();
         let mut parsed = Vec::with_capacity(files.len());
@@ -245,7 +256,7 @@ impl RuleSet {
         for source in files {
             let file: RuleFile = parse(*source)?;
             for data in &file.rule {
-                let rule = compile(*source, &file, data, &names, None)?;
+                let rule = compile(*source, &file, data, &names, whose)?;
                 if rules.iter().any(|r| r.id == rule.id) {
                     let id = &data.get_ref().id;
                     return Err(error(*source, data.span(), Some(id), Some("id"), "stands twice"));
@@ -362,17 +373,20 @@ fn field_at(text: &str, start: usize, field: &str) -> Option<usize> {
     None
 }
 
-/// Checks a rule and compiles it: an embedded one, or an operator's, with the file it stands in.
+/// Checks a rule.
 fn compile(
     source: Source<'_>,
     file: &RuleFile,
     data: &Spanned<RuleData>,
     vendors: &BTreeSet<&str>,
-    local: Option<&Arc<str>>,
+    whose: &Whose,
 ) -> Result<Rule, RuleError> {
     let (span, data) = (data.span(), data.get_ref());
     let wrong = |field, problem: String| error(source, span.clone(), Some(&data.id), Some(field), problem);
-    let (under, most_bytes) = local.map_or(("", MAX_COMPILED_BYTES), |_| (LOCAL, local::MAX_COMPILED_BYTES));
+    let (under, most_bytes, file_of) = match whose {
+        Whose::BuiltIn | Whose::Given => ("", MAX_COMPILED_BYTES, None),
+        Whose::Local(file) => (LOCAL, local::MAX_COMPILED_BYTES, Some(Arc::clone(file))),
+    };
     let id = format!("{}.{under}{}", file.family, data.id).parse().map_err(|_| wrong("id", "is not a word".into()))?;
     if data.keywords.is_empty() {
         return Err(wrong("keywords", "none given: nothing would ever bring the rule into play".into()));
@@ -395,30 +409,26 @@ fn compile(
         Find::Command | Find::Line | Find::Block | Find::Pem => text.to_owned(),
     };
     let build = |field, text: &str| {
-        let text = file.with_parts(text).map_err(|p| wrong(field, p))?;
-        RegexBuilder::new(&text)
-            .unicode(false)
-            .size_limit(most_bytes)
-            .dfa_size_limit(most_bytes)
-            .build()
+        let pattern = Pattern::new(file.with_parts(text).map_err(|p| wrong(field, p))?, most_bytes);
+        if !matches!(whose, Whose::BuiltIn) {
             // Its last line says what is wrong; those before show the pattern, and an operator's may be a secret.
-            .map_err(|e| wrong(field, e.to_string().lines().last().unwrap_or_default().to_owned()))
+            let last_line = |e: regex::Error| e.to_string().lines().last().unwrap_or_default().to_owned();
+            pattern.check().map_err(|e| wrong(field, last_line(e)))?;
+        }
+        Ok(pattern)
     };
     let regex = build("regex", &anchored(&data.regex))?;
     let at_start =
         (data.find == Find::Command).then(|| build("regex", &format!(r"\A(?:{})", data.regex))).transpose()?;
-    let needs = data.needs.iter().map(|n| Finder::new(n).into_owned()).collect();
-    let has = |group| regex.capture_names().flatten().any(|name| name == group);
-    let groups = Groups { secret: has("secret"), again: has("again") };
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
-    let (family, file) = (file.family, local.cloned());
-    let least = least(&regex, data.alphabet);
-    Ok(Rule { id, family, file, data: data.clone(), regex, at_start, except, needs, groups, least })
+    let needs = data.needs.iter().map(|n| Finder::new(n).into_owned()).collect();
+    let (family, data) = (file.family, Arc::new(data.clone()));
+    Ok(Rule { id, family, file: file_of, data, regex, at_start, except, needs, least: OnceLock::new() })
 }
 
 /// The length of the shortest match, when nothing but bytes of `alphabet` can match; otherwise 0.
-fn least(regex: &Regex, alphabet: Alphabet) -> usize {
-    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex.as_str());
+fn least(regex: &str, alphabet: Alphabet) -> usize {
+    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
     hir.ok().filter(|hir| holds(alphabet, hir)).and_then(|hir| hir.properties().minimum_len()).unwrap_or(0)
 }
 

@@ -1,6 +1,6 @@
 //! An operator's rule files beside the embedded rules: the same schema, closer bounds, and names of their own.
 
-use super::{Rule, RuleError, RuleSet, Source, compile, data, error, hash, parse};
+use super::{Rule, RuleError, RuleSet, Source, Whose, compile, data, error, hash, parse};
 use crate::flow::detect::{
     matcher::Matcher,
     selftest::{self, FailureKind},
@@ -9,7 +9,7 @@ use data::{RuleData, RuleFile, Vendor};
 use posture::Family;
 use std::{collections::BTreeSet, sync::Arc};
 
-/// What one regex of an operator may compile to, and the cache of its automaton.
+/// What one regex of an operator may compile to.
 pub(super) const MAX_COMPILED_BYTES: usize = 256 << 10;
 /// Rules of all the operator's files together.
 const MAX_RULES: usize = 128;
@@ -50,12 +50,12 @@ pub(super) fn join(base: &RuleSet, files: &[Source<'_>]) -> Result<RuleSet, Rule
             let problem = "is of values, not of patterns: no rule can be of it";
             return Err(error(*source, 0..0, None, Some("family"), problem));
         }
-        let name: Arc<str> = source.name.into();
+        let whose = Whose::Local(source.name.into());
         for data in &file.rule {
             let id = &data.get_ref().id;
             let wrong = |field, problem: String| error(*source, data.span(), Some(id), field, problem);
             check_bounds(data.get_ref()).map_err(|(field, problem)| wrong(Some(field), problem))?;
-            let rule = compile(*source, file, data, &names, Some(&name))?;
+            let rule = compile(*source, file, data, &names, &whose)?;
             if rules.iter().any(|r| r.id == rule.id) {
                 return Err(wrong(Some("id"), "stands twice".into()));
             }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::flow::detect::{matcher::Matcher, selftest};
 
 const VENDOR: &str = "[[vendor]]\nname = \"acme\"\nhosts = [\"api.acme.test\"]\n";
 const RULE: &str = r#"family = "ai_api_key"
@@ -74,4 +75,21 @@ fn the_embedded_set_covers_every_family_the_design_names() {
     for family in Family::ALL.iter().filter(|f| !matches!(f, Family::KnownSecret | Family::Canary)) {
         assert!(set.rules().iter().any(|r| r.family() == *family && r.severity() > Severity::Info), "{family}");
     }
+}
+
+#[test]
+fn what_is_built_in_is_compiled_when_it_is_wanted_and_not_by_the_self_test() {
+    let set = Arc::new(RuleSet::read(VERSION, FILES, VENDORS, &Whose::BuiltIn).unwrap());
+    let compiled = || set.rules.iter().filter(|r| r.regex.is_compiled()).count();
+    assert!(selftest::run(&Matcher::new(Arc::clone(&set))).passed());
+    assert_eq!(compiled(), 0);
+    for rule in set.rules() {
+        let _ = (rule.regex(), rule.except(), rule.at_start());
+    }
+    assert_eq!(compiled(), set.rules.len());
+}
+
+#[test]
+fn what_is_given_is_compiled_at_once() {
+    assert!(load(RULE).unwrap().rules[0].regex.is_compiled());
 }
