@@ -1,4 +1,4 @@
-//! This process → closed to others of its user, and with as many files as it may have.
+//! This process → closed to others of its user, with as many files as it may have, its memory and threads put to use.
 //!
 //! What it can do about itself, it does; what only its supervisor can ([`Hardening`] says which), `units` prints.
 
@@ -10,6 +10,11 @@ use std::{fs, path::Path};
 const FILES_APART: u64 = 256;
 /// Each connection has two ends.
 const FILES_PER_CONNECTION: u64 = 2;
+/// See [`keep_memory_warm`].
+const KEPT: usize = 4 << 20;
+/// A nice value: a third of the weight of what is not nice.
+#[cfg(target_os = "linux")]
+const GIVES_WAY: i32 = 5;
 
 /// How far the process of a monitor is closed and bounded, as it finds itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +66,24 @@ pub fn connections(wanted: usize) -> usize {
 /// Files that so many connections take, with everything beside them.
 pub fn files_for(connections: usize) -> u64 {
     (connections as u64).saturating_mul(FILES_PER_CONNECTION).saturating_add(FILES_APART)
+}
+
+/// What the allocator keeps for the next message instead of giving it back to the system: [`KEPT`] and as much again.
+///
+/// A read buffer comes from a proxy's thread and goes with a scanner's, hundreds of times a second, and each of its pages
+/// given back costs a fault when it is taken again. glibc learns how much to keep from the largest block it was given
+/// back (`M_MMAP_THRESHOLD` in mallopt(3)): this is that block, never touched. Other allocators are not impressed.
+pub fn keep_memory_warm() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT)));
+}
+
+/// Lets others go first: what this thread does can wait a moment, and what it waits for is waited for by none.
+///
+/// On Linux a thread has a priority of its own (setpriority(2), "C library/kernel differences").
+pub fn give_way() {
+    // As things are is well enough.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), GIVES_WAY);
 }
 
 impl Hardening {

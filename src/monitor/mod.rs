@@ -73,8 +73,7 @@ use zeroize::Zeroizing;
 const MAX_WORKERS: usize = 2;
 /// Threads that scan, at most.
 const MAX_SCANNERS: usize = 4;
-/// See [`keep_memory_warm`].
-const KEPT: usize = 4 << 20;
+
 /// How to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
@@ -300,7 +299,6 @@ pub fn run_with(
 
 /// Prepares this process, and says how many connections it can serve.
 fn prepared(config: Config) -> Config {
-    keep_memory_warm();
     process::prepare(config.max_connections);
     let max_connections = process::connections(config.max_connections);
     if max_connections < config.max_connections {
@@ -320,15 +318,6 @@ fn proxy_threads() -> io::Result<runtime::Runtime> {
 /// As many as there are cores, and no more than `most`.
 fn threads(most: usize) -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(most)
-}
-
-/// What the allocator keeps for the next message instead of giving it back to the system: [`KEPT`] and as much again.
-///
-/// A read buffer comes from a proxy's thread and goes with a scanner's, hundreds of times a second, and each of its pages
-/// given back costs a fault when it is taken again. glibc learns how much to keep from the largest block it was given
-/// back (`M_MMAP_THRESHOLD` in mallopt(3)): this is that block, never touched. Other allocators are not impressed.
-fn keep_memory_warm() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT)));
 }
 
 fn proxy_settings(config: &Config, token: Zeroizing<String>, inspecting: Option<&Inspecting>) -> ProxySettings {

@@ -11,6 +11,7 @@ use crate::{
         detect::{Detector, Hit, Scanner},
         redact::{Finding, Redactor},
     },
+    process,
 };
 use posture::UnscannedReason;
 use std::{
@@ -96,6 +97,8 @@ impl Shard {
     }
 
     fn scan(&self, turn: u64) {
+        // A message on its way never waits for one that has passed.
+        process::give_way();
         let _over = Over { shard: self, turn };
         while let Some((fed, holding)) = self.next() {
             let message = fed.message;

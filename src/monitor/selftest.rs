@@ -12,6 +12,7 @@ use crate::{
             rule::{RuleSet, expand},
         },
     },
+    process,
 };
 use posture::{SelfTest, SelfTestResult, Word};
 use std::{io, sync::Arc, thread, time::Duration};
@@ -44,6 +45,8 @@ impl Tests {
     fn attend(&self, runtime: &runtime::Runtime) {
         let mut detector = self.detector.now();
         let mut rules_hold = detector.selftest().passed();
+        // Not before: what the vectors took goes back.
+        process::keep_memory_warm();
         loop {
             // The rules change with a reload alone.
             let now = self.detector.now();
