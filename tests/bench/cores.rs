@@ -14,6 +14,26 @@ pub(crate) fn cpu(program: &Program) -> (Duration, Duration) {
     (threads(program, |name| !scans(name)), threads(program, scans))
 }
 
+/// Moves a program's scanner threads to the first core: what they do is then no part of what its proxy waits for.
+pub(crate) fn scan_apart(program: &Program) {
+    for (thread, name) in names(program) {
+        if name.contains("scan") {
+            let done = Command::new("taskset").args(["-c", "-p", "0", &thread]).output().expect("taskset is there");
+            assert!(done.status.success(), "taskset could not move a scanner");
+        }
+    }
+}
+
+/// Numbers and names of a program's threads.
+fn names(program: &Program) -> Vec<(String, String)> {
+    let threads = fs::read_dir(format!("/proc/{}/task", program.pid())).expect("it runs").flatten();
+    let named = |thread: fs::DirEntry| {
+        let name = fs::read_to_string(thread.path().join("comm")).ok()?;
+        Some((thread.file_name().into_string().ok()?, name.trim().to_owned()))
+    };
+    threads.filter_map(named).collect()
+}
+
 /// Waits until a program's threads rest: what it does behind the traffic belongs to the requests before.
 pub(crate) fn settle(program: &Program) {
     for _ in 0..200 {
@@ -27,13 +47,12 @@ pub(crate) fn settle(program: &Program) {
 
 /// CPU time of a program's threads whose name `counts`, as the scheduler accounts it.
 fn threads(program: &Program, counts: impl Fn(&str) -> bool) -> Duration {
-    let threads = fs::read_dir(format!("/proc/{}/task", program.pid())).expect("it runs");
-    let used = |thread: fs::DirEntry| {
-        let read = |name| fs::read_to_string(thread.path().join(name)).ok();
-        read("comm").filter(|name| counts(name.trim()))?;
-        read("schedstat")?.split_whitespace().next()?.parse::<u64>().ok()
+    let used = |(thread, name): (String, String)| {
+        let path = format!("/proc/{}/task/{thread}/schedstat", program.pid());
+        let text = fs::read_to_string(path).ok().filter(|_| counts(&name))?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
     };
-    Duration::from_nanos(threads.flatten().filter_map(used).sum())
+    Duration::from_nanos(names(program).into_iter().filter_map(used).sum())
 }
 
 /// The command, on the second core if `pin`.

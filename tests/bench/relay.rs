@@ -1,8 +1,13 @@
 //! What passing through costs: ours, the bare engine (hudsucker with a handler that does nothing), and no proxy at all.
 //!
 //! One client, keep-alive, HTTP/1.1, JSON answers: `h` for plain HTTP, `s` for inspected HTTPS. Each proxy is a process of
-//! its own, pinned to one core where `taskset` is there, client and origin to another. Rounds alternate, so that a
-//! change of the machine meets all alike, and a ratio is the median of its rounds' ratios.
+//! its own, pinned to one core where `taskset` is there, client and origin to another; "ours, scanner apart" has its
+//! scanners there too, so that what is left of the added latency is forwarding's. Rounds alternate, so that a change of
+//! the machine meets all alike, and a ratio is the median of its rounds' ratios.
+//!
+//! CPU is measured twice. Back to back is overload: a core relays a megabyte in a fraction of what scanning it takes, so
+//! what waits for the scanner grows by the whole of what passed, into memory no one has used yet, to the bound of the
+//! queue. Paced is what an agent does: the scanner keeps up, and memory is used again.
 //! `cargo bench --bench relay [-- quick] [NAME…]`: with `quick` a tenth of the requests; of the rows and tables named
 //! (a case, `new`, `events`, `open`, `memory`) only those.
 
@@ -16,7 +21,7 @@ mod wire;
 mod world;
 
 use child::{Program, median};
-use cores::{can_pin, cpu, pin_ourselves, pinned, settle};
+use cores::{can_pin, cpu, pin_ourselves, pinned, scan_apart, settle};
 use std::{
     env, fs,
     io::Write,
@@ -79,19 +84,32 @@ fn main() {
     let home = child::home();
     let start = || (monitor(pin, &world, home.path()), bare(pin, &world));
     let (ours, engine) = start();
+    // Its first export and self-test belong to being idle.
+    thread::sleep(Duration::from_secs(2));
     let idle = [engine.memory("VmRSS"), ours.memory("VmRSS")];
+    let own = [engine.memory("RssAnon"), ours.memory("RssAnon")];
     let ready = ours.ready;
-    let ways = ways(&engine, &ours, home.path());
+    let mut ways = ways(&engine, &ours, home.path());
+    let other = child::home();
+    let apart = pin.then(|| monitor(pin, &world, other.path()));
+    if let Some(apart) = &apart {
+        scan_apart(apart);
+        ways.push(Way {
+            name: "ours, scanner apart",
+            through: Some(apart),
+            credential: child::credential(other.path()),
+        });
+    }
 
     println!("\nrelay: medians of {ROUNDS} alternating rounds; CPU of the proxy per request, its scanner's apart");
     println!("load of the machine before: {}\n", load());
-    println!("| answer | way | p50 | added p50 | CPU | of the engine | scanner CPU |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("| answer | way | p50 | added p50 | CPU | of the engine | CPU paced | of the engine | scanner CPU |");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for case in CASES.iter().filter(|case| wanted(case.name)) {
-        report(case.name, &alternate(&ways, |way| exchanges(case, way, &origin, tenth)));
+        report(case.name, &ways, &alternate(&ways, |way| exchanges(case, way, &origin, tenth)));
     }
     if wanted("new") {
-        report("new s1k", &alternate(&ways, |way| connections(way, &origin, 300 / tenth)));
+        report("new s1k", &ways, &alternate(&ways, |way| connections(way, &origin, 300 / tenth)));
     }
     if wanted("events") {
         println!("\n| events | way | p50 | p99 | p50 of the engine |\n|---|---|---|---|---|");
@@ -104,10 +122,11 @@ fn main() {
     }
     let peak = [engine.memory("VmHWM"), ours.memory("VmHWM")];
     drop(ways);
-    drop((ours, engine));
+    drop((ours, engine, apart));
     if wanted("memory") {
         println!("\n| resident, MiB | engine | ours |\n|---|---|---|");
         println!("| idle, nothing yet | {} | {} |", mib(idle[0]), mib(idle[1]));
+        println!("| of which no part of a file | {} | {} |", mib(own[0]), mib(own[1]));
         println!("| peak of the above | {} | {} |", mib(peak[0]), mib(peak[1]));
         let both = |hold: &dyn Fn(&Way<'_>) -> u64| {
             let (ours, engine) = start();
@@ -132,8 +151,8 @@ fn bare(pin: bool, world: &World) -> Program {
     Program::start(pinned(pin, command.arg("engine").arg(world.folder())))
 }
 
-fn ways<'p>(engine: &'p Program, ours: &'p Program, home: &Path) -> [Way<'p>; 3] {
-    [
+fn ways<'p>(engine: &'p Program, ours: &'p Program, home: &Path) -> Vec<Way<'p>> {
+    vec![
         Way { name: "direct", through: None, credential: String::new() },
         Way { name: "engine", through: Some(engine), credential: String::new() },
         Way { name: "ours", through: Some(ours), credential: child::credential(home) },
@@ -145,19 +164,26 @@ fn ways<'p>(engine: &'p Program, ours: &'p Program, home: &Path) -> [Way<'p>; 3]
 struct Figures {
     p50: Vec<Duration>,
     cpu: Vec<Duration>,
+    paced: Vec<Duration>,
     scanner: Vec<Duration>,
 }
 
-/// What one round measured: p50, and the CPU of forwarding and scanning.
-type Round = (Duration, (Duration, Duration));
+/// What one round measured, of a request: p50, and the CPU of forwarding, of forwarding paced, and of scanning.
+struct Round {
+    p50: Duration,
+    cpu: Duration,
+    paced: Option<Duration>,
+    scanner: Duration,
+}
 
-fn alternate(ways: &[Way<'_>; 3], mut round: impl FnMut(&Way<'_>) -> Round) -> [Figures; 3] {
-    let mut figures: [Figures; 3] = Default::default();
+fn alternate(ways: &[Way<'_>], mut round: impl FnMut(&Way<'_>) -> Round) -> Vec<Figures> {
+    let mut figures: Vec<Figures> = ways.iter().map(|_| Figures::default()).collect();
     for _ in 0..ROUNDS {
         for (way, figures) in ways.iter().zip(&mut figures) {
-            let (p50, (cpu, scanner)) = round(way);
+            let Round { p50, cpu, paced, scanner } = round(way);
             figures.p50.push(p50);
             figures.cpu.push(cpu);
+            figures.paced.extend(paced);
             figures.scanner.push(scanner);
         }
     }
@@ -170,21 +196,23 @@ fn exchanges(case: &Case, way: &Way<'_>, origin: &Origin, tenth: usize) -> Round
     let target = format!("/bytes/{}", case.size);
     client.repeat(&target, case.back_to_back / 50, Duration::ZERO);
     let requests = case.back_to_back / tenth;
-    let cpu = per(way, requests, || drop(client.repeat(&target, requests, Duration::ZERO)));
-    (median(&mut client.repeat(&target, case.paced / tenth, case.pause)), cpu)
+    let (cpu, _) = per(way, requests, || drop(client.repeat(&target, requests, Duration::ZERO)));
+    let (mut took, requests) = (Vec::new(), case.paced / tenth);
+    let (paced, scanner) = per(way, requests, || took = client.repeat(&target, requests, case.pause));
+    Round { p50: median(&mut took), cpu, paced: Some(paced), scanner }
 }
 
 /// New connections, one exchange each: a CONNECT and both handshakes, none of the client's resumed.
 fn connections(way: &Way<'_>, origin: &Origin, times: usize) -> Round {
     let mut took = Vec::with_capacity(times);
-    let cpu = per(way, times, || {
+    let (cpu, scanner) = per(way, times, || {
         for _ in 0..times {
             let began = Instant::now();
             Client::new(way, origin, true).get("/bytes/1024");
             took.push(began.elapsed());
         }
     });
-    (median(&mut took), cpu)
+    Round { p50: median(&mut took), cpu, paced: None, scanner }
 }
 
 /// CPU of a proxy for each of `times` things done.
@@ -202,21 +230,25 @@ fn per(way: &Way<'_>, times: usize, work: impl FnOnce()) -> (Duration, Duration)
     ((after.0.saturating_sub(before.0)) / each, (after.1.saturating_sub(before.1)) / each)
 }
 
-fn report(case: &str, figures: &[Figures; 3]) {
+fn report(case: &str, ways: &[Way<'_>], figures: &[Figures]) {
     let middle = |values: &[Duration]| median(&mut values.to_vec());
-    let [direct, engine, ours] = figures;
-    println!("| {case} | direct | {} | – | – | – | – |", micros(middle(&direct.p50)));
-    for (name, figures) in [("engine", engine), ("ours", ours)] {
+    let of = |values: &[Duration], base: &[Duration]| match values {
+        [] => "– | –".to_owned(),
+        _ => format!("{} | {:.2}", micros(middle(values)), median(&mut ratios(values, base))),
+    };
+    let [direct, engine, ..] = figures else { return };
+    println!("| {case} | direct | {} | – | – | – | – | – | – |", micros(middle(&direct.p50)));
+    for (way, figures) in ways.iter().zip(figures).skip(1) {
         let p50 = middle(&figures.p50);
         let added = p50.saturating_sub(middle(&direct.p50));
-        let ratio = median(&mut ratios(&figures.cpu, &engine.cpu));
-        let (cpu, scanner) = (micros(middle(&figures.cpu)), micros(middle(&figures.scanner)));
-        println!("| {case} | {name} | {} | {} | {cpu} | {ratio:.2} | {scanner} |", micros(p50), micros(added));
+        let (cpu, paced) = (of(&figures.cpu, &engine.cpu), of(&figures.paced, &engine.paced));
+        let (p50, added, scanner) = (micros(p50), micros(added), micros(middle(&figures.scanner)));
+        println!("| {case} | {} | {p50} | {added} | {cpu} | {paced} | {scanner} |", way.name);
     }
 }
 
-fn events(name: &str, secure: bool, ways: &[Way<'_>; 3], origin: &Origin) {
-    let mut figures: [(Vec<Duration>, Vec<Duration>); 3] = Default::default();
+fn events(name: &str, secure: bool, ways: &[Way<'_>], origin: &Origin) {
+    let mut figures: Vec<(Vec<Duration>, Vec<Duration>)> = vec![Default::default(); ways.len()];
     for _ in 0..ROUNDS {
         for (way, (p50, p99)) in ways.iter().zip(&mut figures) {
             let mut late = Client::new(way, origin, secure).events(&origin.sent);
