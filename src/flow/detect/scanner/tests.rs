@@ -156,9 +156,16 @@ fn bombs_stop_at_the_limit() {
     let nested = gzip(&gzip(&zeros));
     let limits = Limits { max_scan_bytes: 1 << 20, ..Limits::default() };
     let detector = Detector::new(limits, &[], None);
-    for (name, coded) in
-        [("gzip", gzip(&zeros)), ("deflate", deflate(&zeros)), ("gzip, gzip", nested), ("zstd", zstd(&zeros))]
-    {
+    // A gigabyte of blanks in less than a kilobyte.
+    let brotli = include_bytes!("../../../../tests/vectors/bomb.br").to_vec();
+    for (name, coded) in [
+        ("gzip", gzip(&zeros)),
+        ("deflate", deflate(&zeros)),
+        ("gzip, gzip", nested),
+        ("br, gzip", gzip(&brotli)),
+        ("br", brotli),
+        ("zstd", zstd(&zeros)),
+    ] {
         let mut feed =
             Scanner::new(Arc::clone(&detector), head(Direction::Inbound, &[("content-encoding", name)]), &mut |_| {});
         for piece in coded.chunks(1 << 10) {
@@ -168,6 +175,31 @@ fn bombs_stop_at_the_limit() {
         let scanned = feed.end(&mut |_| {});
         assert_eq!(scanned.unscanned, Some(UnscannedReason::OverBound), "{name}");
         assert!(scanned.bytes < coded.len() as u64, "{name}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_hide_nothing_beside_them_and_count_as_looked_at() {
+    for stray in [
+        &b"\xff"[..],
+        b"\xc3(",
+        b"\xe2\x82",
+        b"\xf0\x9f\x98",
+        // A lone surrogate: raw, as some encoders write it, and escaped.
+        b"\xed\xa0\xbd",
+        br"\ud83d",
+        br"\ude00",
+        br"\ud83d\n",
+        br"\ude00\ud83d",
+    ] {
+        for (before, after) in
+            [(&b""[..], &b""[..]), (b"{\"a\":\"", b"\"}"), (b"[{\"a\":\"{\\\"b\\\":\\\"", b"\\\"}\"}]")]
+        {
+            let body = [before, stray, b" ", COMMAND.as_bytes(), b" ", stray, after].concat();
+            let (hits, scanned) = scan(Direction::Inbound, &[], &body);
+            assert_eq!(hits.len(), 1, "{} {hits:?}", body.escape_ascii());
+            assert_eq!(scanned, Scanned { bytes: body.len() as u64, unscanned: None }, "{}", body.escape_ascii());
+        }
     }
 }
 
