@@ -441,10 +441,12 @@ impl Recorder {
         match published {
             Ok(published) => {
                 let was_silent = ended == Ended::Running && self.valid_until.is_some_and(|until| at > until);
-                if was_silent {
-                    self.store.report_silence(now, at);
-                }
+                let silence = was_silent.then(|| self.store.silence(now));
                 self.store.signed(signed(&published));
+                if let Some(silence) = silence {
+                    // Behind what was signed: to write it, the log may have to be read again, and held against that.
+                    self.store.event(silence, now, at);
+                }
                 // A segment that ends before the next second must not give this number away again.
                 self.store.totals(self.totals());
                 if degraded.contains(&DegradedReason::WriterStalled) {

@@ -183,9 +183,9 @@ impl Store {
         }
     }
 
-    /// Says that the posture before was not current any more when this one came, in a run that went on.
-    pub fn report_silence(&mut self, now: Timestamp, at: Instant) {
-        self.event(self.gap(Damage::default(), false, now), now, at);
+    /// What says that the posture before was not current any more when this one came, in a run that went on.
+    pub fn silence(&self, now: Timestamp) -> EventBody {
+        self.gap(Damage::default(), false, now)
     }
 
     fn gap(&self, damage: Damage, unclean: bool, now: Timestamp) -> EventBody {

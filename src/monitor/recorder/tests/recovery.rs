@@ -259,3 +259,18 @@ fn a_recovery_somebody_else_prepared_is_not_carried_out() {
         }
     }
 }
+
+#[test]
+fn a_log_cut_before_a_late_export_is_held_against_that_export() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    rig.put(&mut recorder, 0);
+    // Signed all the same: that it is gone shows when the next line is written.
+    let file = fs::File::options().write(true).open(rig.log()).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 9).unwrap();
+    rig.pass(181);
+    rig.export(&mut recorder);
+    assert_eq!(rig.export(&mut recorder).degraded_reasons, [DegradedReason::LogDamaged.into()]);
+    assert_eq!(rig.result(false), VerdictResult::NotAuthentic);
+}
