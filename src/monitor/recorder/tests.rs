@@ -6,6 +6,7 @@ use std::{fs, io, path::PathBuf, time::Duration};
 
 mod faults;
 mod forged;
+mod model;
 mod recovery;
 mod retention;
 mod rotation;
