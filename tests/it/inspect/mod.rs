@@ -4,6 +4,7 @@
 mod audience;
 mod became;
 mod certificates;
+mod closes;
 mod fallback;
 mod identity;
 mod names;

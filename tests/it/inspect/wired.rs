@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::task::spawn_blocking;
 
 /// A home whose monitor picks a port and trusts `world` upstream.
-fn home(world: &World, more: &str) -> Place {
+pub(super) fn home(world: &World, more: &str) -> Place {
     let place = Place::with_config(&format!("listen = \"127.0.0.1:0\"\nca_bundle = \"world.pem\"\n{more}"));
     place.file("world.pem", &world.pem, 0o600);
     place
