@@ -29,6 +29,14 @@ pub(super) fn json(answer: &impl Serialize) -> Result<(), Trouble> {
     raw(&text)
 }
 
+/// An answer of many lines, written in pieces.
+pub(super) type Stream = io::BufWriter<io::StdoutLock<'static>>;
+
+/// The answer, for who writes all of it.
+pub(super) fn stream() -> Stream {
+    io::BufWriter::with_capacity(64 << 10, io::stdout().lock())
+}
+
 /// A remark beside the answer. Nobody reading it is no error.
 pub(super) fn note(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -1,5 +1,8 @@
 //! `threats`: the findings in the log, as they were written.
 
+mod ocsf;
+mod sarif;
+
 use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, show};
 use crate::{
@@ -9,11 +12,12 @@ use crate::{
 use attest::chain::{MAX_LINE_BYTES, Record, read_line};
 use clap::ValueEnum;
 use posture::{Direction, EventBody, Family, FindingRecord, Severity, Timestamp};
+use sarif::Sarif;
 use serde::Serialize;
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -44,7 +48,7 @@ pub(super) struct Args {
     /// The newest so many [default: 100 in a table, else all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// How to show them; jsonl gives the records of the log
+    /// How to show them; jsonl gives the records of the log, sarif one SARIF 2.1.0 log, ocsf a Detection Finding a line
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Goes on with what is found from here on
@@ -58,6 +62,8 @@ pub(super) struct Args {
 enum Format {
     Table,
     Jsonl,
+    Sarif,
+    Ocsf,
 }
 
 #[derive(Clone, Copy)]
@@ -88,13 +94,21 @@ struct Found {
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let home = Home::of(&place.config()?);
     let filter = Filter::new(args);
-    let table = args.format == Format::Table && !args.json.json;
-    let keep = args.limit.unwrap_or(if table { TABLE_LIMIT } else { usize::MAX });
-
-    let mut found = Shelf { keep, ..Shelf::default() };
-    let tail = found.fill(home.log_dir(), &filter)?;
-    let unreadable = found.unreadable;
-    show_all(args, &found, table)?;
+    if args.json.json && args.format != Format::Table {
+        return Err(Trouble::usage("--json is a form of its own: it takes no --format"));
+    }
+    if args.follow && args.format == Format::Sarif {
+        return Err(Trouble::usage("a SARIF log ends: --follow takes jsonl, ocsf or table"));
+    }
+    let (unreadable, tail) = if args.format == Format::Table {
+        let keep = args.limit.unwrap_or(if args.json.json { usize::MAX } else { TABLE_LIMIT });
+        let mut found = Shelf { keep, ..Shelf::default() };
+        let tail = found.fill(home.log_dir(), &filter)?;
+        show_all(args, &found)?;
+        (found.unreadable, tail)
+    } else {
+        stream(home.log_dir(), &filter, args.format, args.limit)?
+    };
     if args.follow {
         follow(home.log_dir(), tail, &filter, args.format)?;
     }
@@ -112,7 +126,102 @@ pub(super) fn of_family(folder: &Path, family: Family) -> Result<Vec<(FindingRec
     Ok(found.kept.into_iter().map(|Found { finding, folded }| (finding, folded)).collect())
 }
 
-fn show_all(args: &Args, found: &Shelf, table: bool) -> Result<(), Trouble> {
+/// Shows findings as they are read: first it is counted what there is and what was seen again, then each is shown and
+/// forgotten. Answers how many lines were not readable, and the last file.
+fn stream(
+    folder: &Path,
+    filter: &Filter,
+    format: Format,
+    limit: Option<usize>,
+) -> Result<(u64, Option<Tail>), Trouble> {
+    let (mut all, mut unreadable, mut folds) = (0_usize, 0, HashMap::new());
+    let seen_again = format != Format::Jsonl;
+    each_record(folder, |record| {
+        match record {
+            None => unreadable += 1,
+            Some(Record::Finding(finding)) => all += usize::from(filter.takes(&finding)),
+            Some(Record::Event(event)) => {
+                if let EventBody::Fold { count, finding_seq } = event.event
+                    && seen_again
+                {
+                    *folds.entry(finding_seq).or_insert(0) += count;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let mut out = Out::begin(format)?;
+    let before = all.saturating_sub(limit.unwrap_or(usize::MAX));
+    let mut at = 0;
+    let tail = each_record(folder, |record| {
+        let Some(Record::Finding(finding)) = record else { return Ok(()) };
+        if filter.takes(&finding) {
+            at += 1;
+            if at > before {
+                return out.finding(&finding, folds.get(&finding.seq).copied().unwrap_or(0));
+            }
+        }
+        Ok(())
+    })?;
+    out.end()?;
+    Ok((unreadable, tail))
+}
+
+/// Findings on their way to stdout.
+enum Out {
+    Lines(Format, show::Stream),
+    Sarif(Sarif<show::Stream>),
+}
+
+impl Out {
+    fn begin(format: Format) -> Result<Self, Trouble> {
+        let out = show::stream();
+        Ok(if format == Format::Sarif { Self::Sarif(Sarif::begin(out)?) } else { Self::Lines(format, out) })
+    }
+
+    fn finding(&mut self, finding: &FindingRecord, folded: u64) -> Result<(), Trouble> {
+        match self {
+            Self::Sarif(log) => log.result(finding, folded)?,
+            Self::Lines(format, out) => {
+                let written = match format {
+                    Format::Ocsf => serde_json::to_writer(&mut *out, &ocsf::event(finding, folded)),
+                    _ => serde_json::to_writer(&mut *out, finding),
+                };
+                written.map_err(io::Error::from)?;
+                out.write_all(b"\n")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Trouble> {
+        match self {
+            Self::Sarif(log) => log.end()?,
+            Self::Lines(_, mut out) => out.flush()?,
+        }
+        Ok(())
+    }
+}
+
+/// Every line of every segment of the log in `folder`, oldest first; answers the last file read.
+fn each_record(
+    folder: &Path,
+    mut on: impl FnMut(Option<Record>) -> Result<(), Trouble>,
+) -> Result<Option<Tail>, Trouble> {
+    let mut tail = None;
+    for path in segments(folder)? {
+        // A sealed segment that was pruned since it was listed.
+        let mut reader = match Tail::open(&path) {
+            Err(_) if !path.exists() => continue,
+            opened => opened?,
+        };
+        reader.read(&mut on)?;
+        tail = Some(reader);
+    }
+    Ok(tail)
+}
+
+fn show_all(args: &Args, found: &Shelf) -> Result<(), Trouble> {
     if args.json.json {
         let findings = found.kept.iter().map(|f| Shown { finding: &f.finding, folded: f.folded }).collect();
         return show::json(&Report {
@@ -121,9 +230,6 @@ fn show_all(args: &Args, found: &Shelf, table: bool) -> Result<(), Trouble> {
             not_shown: found.not_shown,
             unreadable_lines: found.unreadable,
         });
-    }
-    if !table {
-        return found.kept.iter().try_for_each(|f| show::json(&f.finding));
     }
     if found.kept.is_empty() {
         show::note("no findings");
@@ -162,20 +268,10 @@ struct Shelf {
 impl Shelf {
     /// Takes every segment of the log in `folder`; answers the last one read.
     fn fill(&mut self, folder: &Path, filter: &Filter) -> Result<Option<Tail>, Trouble> {
-        let mut tail = None;
-        for path in segments(folder)? {
-            // A sealed segment that was pruned since it was listed.
-            let mut reader = match Tail::open(&path) {
-                Err(_) if !path.exists() => continue,
-                opened => opened?,
-            };
-            reader.read(|record| {
-                self.add(record, filter);
-                Ok(())
-            })?;
-            tail = Some(reader);
-        }
-        Ok(tail)
+        each_record(folder, |record| {
+            self.add(record, filter);
+            Ok(())
+        })
     }
 
     fn add(&mut self, record: Option<Record>, filter: &Filter) {
@@ -309,8 +405,10 @@ fn show_one(record: Option<Record>, filter: &Filter, format: Format) -> Result<(
     if !filter.takes(&finding) {
         return Ok(());
     }
-    if format == Format::Jsonl {
-        return show::json(&finding);
+    match format {
+        Format::Jsonl => return show::json(&finding),
+        Format::Ocsf => return show::json(&ocsf::event(&finding, 0)),
+        Format::Table | Format::Sarif => {}
     }
     show::line(format_args!(
         "{}  {:8}  {}  {}  {}  {}  {}",

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # What a real monitor writes, in the hands of programs that are not ours: the in-toto envelope by securesystemslib and
-# in-toto-attestation, every document by PyPI's jsonschema, the whole folder by attest/verify.sh and by a Node verifier.
+# in-toto-attestation, every document by PyPI's jsonschema, findings as SARIF and OCSF by the schemas that @microsoft/jest-sarif,
+# ocsf-json-schema and py-ocsf-models carry, the whole folder by attest/verify.sh and by a Node verifier.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 begin formats
-venv formats 'securesystemslib[crypto]' in-toto-attestation jsonschema
+venv formats 'securesystemslib[crypto]' in-toto-attestation jsonschema ocsf-json-schema py-ocsf-models
 
 a_finding() { through -o /dev/null --data "note=$(a_key)" "http://$origin/echo"; }
 by_hand() { sh "$root/attest/verify.sh" "$home" "$home/signing.pub.pem"; }
@@ -31,6 +32,23 @@ check "securesystemslib and in-toto-attestation" judged live
 ok "$(cat "$work/check.out")"
 exits "an envelope is JSON already" 64 htg export --format dsse --json
 exits "no such format" 64 htg export --format intoto
+
+# === SARIF and OCSF ===
+
+sarif_schema() {
+    (cd "$work" && npm pack --silent @microsoft/jest-sarif@1.0.0-beta.0 </dev/null >/dev/null)
+    tar -xzf "$work"/microsoft-jest-sarif-*.tgz -C "$work" package/lib/schemas/sarif-2.1.0-rtm.5.json
+}
+foreign() { "$python" "$cmd/foreign.py" "$work/threats.$1" "$1" "$work/package/lib/schemas/sarif-2.1.0-rtm.5.json"; }
+two_findings() { [[ $(findings pattern=ai_api_key) -ge 2 ]]; }
+a_finding
+check "another finding in the log" until_true 10 two_findings
+check "the SARIF schema" sarif_schema
+for each in sarif ocsf; do
+    htg threats --format "$each" >"$work/threats.$each" || bad "threats --format $each"
+    check "findings as $each fit its schema" foreign "$each"
+    ok "$(cat "$work/check.out")"
+done
 
 # === by hand and by Node, at work ===
 

@@ -3,7 +3,10 @@
 use crate::place::{BIN, Place};
 use attest::chain::{Chain, Record};
 use posture::{Direction, EventBody, Family, FindingRecord, Placement, Platform, Protocol, Severity, Timestamp};
-use std::io::{BufRead, BufReader, Write};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+};
 
 struct Log {
     chain: Chain,
@@ -88,6 +91,53 @@ fn jsonl_gives_the_records_of_the_log_byte_for_byte() {
     place.file("findings.jsonl", log.text(), 0o600);
     let records: String = log.text().lines().filter(|l| !l.contains("\"event\"")).flat_map(|l| [l, "\n"]).collect();
     assert_eq!(place.run(&["threats", "--format", "jsonl"]).out, records);
+}
+
+#[test]
+fn a_sarif_log_is_one_document_with_each_rule_described_once() {
+    let place = Place::new();
+    let empty = place.run(&["threats", "--format", "sarif"]).json();
+    assert_eq!(empty["runs"][0]["results"], serde_json::json!([]));
+    place.file("findings.jsonl", three().finding(Severity::Info, Family::AiApiKey, 4).text(), 0o600);
+    let said = place.run(&["threats", "--format", "sarif"]);
+    let log = said.json();
+    assert_eq!((said.code, log["version"].as_str(), said.err.as_str()), (0, Some("2.1.0"), ""));
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let of = |name: &str| results.iter().map(|r| r[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("level"), ["error", "note", "error", "note"]);
+    assert_eq!(of("ruleIndex"), [0, 1, 2, 0]);
+    assert_eq!(of("occurrenceCount"), [14, 1, 1, 1]);
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), 3);
+    assert!(
+        results.iter().all(|r| rules[usize::try_from(r["ruleIndex"].as_u64().unwrap()).unwrap()]["id"] == r["ruleId"])
+    );
+    let newest = place.run(&["threats", "--format", "sarif", "--limit", "1"]).json();
+    assert_eq!(newest["runs"][0]["results"].as_array().unwrap()[..], results[3..]);
+    for args in [&["--format", "sarif", "--follow"][..], &["--format", "sarif", "--json"], &["--format", "xml"]] {
+        assert_eq!(place.run(&[&["threats"], args].concat()).code, 64, "{args:?}");
+    }
+}
+
+#[test]
+fn an_ocsf_event_says_what_was_found_and_how_often() {
+    let place = Place::new();
+    place.file("findings.jsonl", three().text(), 0o600);
+    let said = place.run(&["threats", "--format", "ocsf"]);
+    let events: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |pointer: &str| events.iter().map(|e| e.pointer(pointer).unwrap().clone()).collect::<Vec<_>>();
+    assert_eq!(of("/class_uid"), [2004; 3]);
+    assert_eq!(of("/count"), [14, 1, 1]);
+    assert_eq!(of("/severity_id"), [4, 2, 5]);
+    assert_eq!(of("/evidences/0/connection_info/direction_id"), [2, 2, 1]);
+    let mut ids = of("/finding_info/uid");
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "each has an identifier of its own");
+    let forged = three().text().replacen("\"severity\":\"low\"", "\"severity\":\"dire\"", 1);
+    fs::remove_file(place.home().join("findings.jsonl")).unwrap();
+    place.file("findings.jsonl", &forged, 0o600);
+    let said = place.run(&["threats", "--format", "ocsf"]);
+    assert_eq!((said.code, said.out.lines().count()), (74, 2), "{}", said.err);
 }
 
 #[test]
