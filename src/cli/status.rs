@@ -98,6 +98,9 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     if !status.refusals.is_empty() {
         row("refused", by_name(&status.refusals))?;
     }
+    if status.informational_dropped > 0 {
+        row("not passed", format_args!("{} informational responses", status.informational_dropped))?;
+    }
     Ok(())
 }
 

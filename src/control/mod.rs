@@ -158,6 +158,9 @@ pub struct Status {
     /// Requests the proxy answered itself, by why, without zeros: `proxy_authentication_required` are those without our
     /// token (407).
     pub refusals: Vec<NamedCount>,
+    /// Informational responses of this run other than 100 and 101: not passed on (HTTP/1; of HTTP/2 they are not seen).
+    #[serde(default)]
+    pub informational_dropped: u64,
     /// This run.
     pub run_id: RunId,
     /// [`STATUS_SCHEMA`].

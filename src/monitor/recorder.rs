@@ -349,6 +349,7 @@ impl Recorder {
             fallbacks: self.meter.fallbacks().iter().map(|f| self.redactor.destination(&f.host, f.port)).collect(),
             hardening: Hardening::of_this_process(),
             https_inspection: self.settings.https_inspection,
+            informational_dropped: self.meter.informational_dropped(),
             key_id: self.vouch.key_id().clone(),
             in_flight: InFlight {
                 connections: self.load.connections() as u64,

@@ -208,9 +208,10 @@ impl Tunnel {
         };
         let secure = unwrapped.map(|unwrapped| unwrapped.secure);
         let dial = shared.dial.starting_with(leg, secure);
+        let idle = shared.timeouts.keep_alive_idle;
         let upstream = match begins {
             Begins::Http2 => Upstream::http2(dial, self.authority.clone(), &shared.upstreams),
-            _ => Upstream::http1(dial, &shared.upstreams, shared.timeouts.keep_alive_idle, shared.max_fields),
+            _ => Upstream::http1(dial, &shared.upstreams, idle, shared.max_fields, &shared.meter),
         };
         self.serve_via(begins, Replay::new(first, client), scheme, upstream, (verified_tls, names_agree))
     }

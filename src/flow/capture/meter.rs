@@ -48,6 +48,7 @@ struct Books {
     scanned: Totals,
     unscanned: [Totals; UnscannedReason::ALL.len()],
     refused: [u64; Refusal::WORDS.len()],
+    informational: u64,
     fallbacks: Vec<Fallback>,
     untold: Vec<Fallback>,
     clients: BTreeMap<&'static str, Arrived>,
@@ -145,6 +146,11 @@ impl Meter {
         Refusal::WORDS.iter().copied().zip(refused).filter(|(_, times)| *times > 0).collect()
     }
 
+    /// Informational responses that were not passed on: the engine has no way to send them.
+    pub fn informational_dropped(&self) -> u64 {
+        self.open().informational
+    }
+
     /// What came from which kind of client since this process began, by a closed word each.
     pub fn clients(&self) -> BTreeMap<&'static str, Arrived> {
         self.open().clients.clone()
@@ -185,6 +191,10 @@ impl Meter {
 
     pub(super) fn refused(&self, why: Refusal) {
         self.open().refused[why.index()] += 1;
+    }
+
+    pub(super) fn informational(&self) {
+        self.open().informational += 1;
     }
 
     // A panic while the books are open leaves every number where it was or where it belongs: they stay readable.

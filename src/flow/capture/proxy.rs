@@ -163,7 +163,7 @@ impl Proxy {
         socket.bind(address)?;
         let listener = socket.listen(4096)?;
         let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial).through(settings.parent.clone());
-        let upstreams = Tasks::default();
+        let (upstreams, idle) = (Tasks::default(), settings.timeouts.keep_alive_idle);
         let shared = Shared {
             credential: credential(&settings.token),
             timeouts: settings.timeouts,
@@ -171,8 +171,8 @@ impl Proxy {
             max_fields: settings.max_fields,
             max_head_bytes: settings.max_head_bytes.clamp(8 << 10, MAX_HEAD),
             tap,
+            upstream: Upstream::http1(dial.clone(), &upstreams, idle, settings.max_fields, &meter),
             meter,
-            upstream: Upstream::http1(dial.clone(), &upstreams, settings.timeouts.keep_alive_idle, settings.max_fields),
             dial,
             inspector: settings.inspection.as_ref().map(Inspector::new),
             probes: Arc::default(),
@@ -216,6 +216,7 @@ impl Shared {
     /// What the connection of a probe shares with all others: everything but the books, the credential and the ways out.
     pub(super) fn with(&self, probe: Probe) -> Self {
         let (meter, dial) = (Meter::default(), self.dial.to_nothing_but(probe.sink));
+        let idle = self.timeouts.keep_alive_idle;
         Self {
             credential: credential(&probe.nonce),
             timeouts: self.timeouts,
@@ -224,8 +225,8 @@ impl Shared {
             max_fields: self.max_fields,
             max_head_bytes: self.max_head_bytes,
             tap: self.tap.watched(probe.sightings, meter.clone()),
+            upstream: Upstream::http1(dial.clone(), &self.upstreams, idle, self.max_fields, &meter),
             meter,
-            upstream: Upstream::http1(dial.clone(), &self.upstreams, self.timeouts.keep_alive_idle, self.max_fields),
             dial,
             inspector: probe.inspector,
             probes: Arc::default(),

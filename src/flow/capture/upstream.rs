@@ -3,6 +3,7 @@
 use super::{
     authority::Authority,
     dial::{Dial, DialError},
+    meter::Meter,
     proxy::{ENGINE_FIELDS, MAX_HEAD},
     reply::Refusal,
     tap::READ_BUFFER,
@@ -11,7 +12,7 @@ use super::{
 use hudsucker::{
     Body,
     hyper::{
-        self, Request, Response, Version,
+        self, Request, Response, StatusCode, Version,
         body::Incoming,
         client::conn::http2::{self, SendRequest},
     },
@@ -25,8 +26,9 @@ use tokio::sync::Mutex;
 
 /// Where requests go out.
 pub(super) enum Upstream {
-    /// Connections of HTTP/1.1, dialled where a request's URI says, and used again.
-    Http1(Box<Client<Dial, Body>>),
+    /// Connections of HTTP/1.1, dialled where a request's URI says, and used again; what they say that goes no further is
+    /// counted.
+    Http1(Box<Client<Dial, Body>>, Meter),
     /// One connection of HTTP/2, to one place.
     Http2(Box<Http2>),
     /// None: every request is refused so.
@@ -46,7 +48,7 @@ impl Upstream {
     ///
     /// It reads what clients read: a folded field, or a space before its colon, are an origin's old ways, not ours to
     /// judge.
-    pub(super) fn http1(dial: Dial, tasks: &Tasks, idle: Duration, max_fields: usize) -> Self {
+    pub(super) fn http1(dial: Dial, tasks: &Tasks, idle: Duration, max_fields: usize, meter: &Meter) -> Self {
         let mut client = Client::builder(tasks.clone());
         if max_fields != ENGINE_FIELDS {
             client.http1_max_headers(max_fields);
@@ -59,7 +61,7 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(idle)
             .build(dial);
-        Self::Http1(Box::new(client))
+        Self::Http1(Box::new(client), meter.clone())
     }
 
     /// One connection of HTTP/2.
@@ -73,8 +75,15 @@ impl Upstream {
     /// Sends one request.
     pub(super) async fn request(&self, mut request: Request<Body>) -> Result<Response<Incoming>, Refusal> {
         match self {
-            Self::Http1(client) => {
+            Self::Http1(client, meter) => {
                 *request.version_mut() = Version::HTTP_11;
+                let meter = meter.clone();
+                // Whoever expects a 100 has it from us.
+                hyper::ext::on_informational(&mut request, move |response| {
+                    if response.status() != StatusCode::CONTINUE {
+                        meter.informational();
+                    }
+                });
                 client.request(request).await.map_err(|error| refusal(&error))
             }
             Self::Http2(connection) => {

@@ -40,6 +40,18 @@ async fn an_answer_whose_head_cannot_be_read_in_one_way_is_a_502() {
 }
 
 #[tokio::test]
+async fn an_informational_answer_goes_no_further_and_is_counted() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let (mut client, mut upstream) = asked(&rig, &origin).await;
+    let hint = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
+    let going_on = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n";
+    upstream.send(format!("{hint}{going_on}{hint}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").as_bytes()).await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(client.exactly(2).await, b"ok");
+    assert_eq!(rig.meter.informational_dropped(), 3, "a 100 is nobody's loss: none was waited for");
+}
+
+#[tokio::test]
 async fn what_follows_an_answer_is_nobodys_answer() {
     let (rig, origin) = (Rig::new(), Origin::new().await);
     let (mut client, mut upstream) = asked(&rig, &origin).await;
