@@ -3,6 +3,8 @@
 use crate::place::{BIN, Place};
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpStream,
     os::unix::{
         fs::{MetadataExt, PermissionsExt},
         net::UnixDatagram,
@@ -64,6 +66,50 @@ fn a_monitor_has_files_for_the_connections_it_says_and_no_more_than_configured()
     assert_eq!(status["hardening"]["open_files"], 1024, "the soft limit was raised");
     let doctor = place.0.run(&["doctor"]);
     assert!(doctor.out.contains("its files allow 384 connections of the 16384 configured"), "{}", doctor.out);
+}
+
+/// Only root may change the limits of a process that is closed to its own user.
+#[test]
+fn out_of_descriptors_it_waits_makes_room_and_serves_again() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root: nothing to show");
+        return;
+    }
+    let place = Started::with("");
+    let status = place.status();
+    let (pid, listen) = (status["pid"].to_string(), status["listen"].as_str().unwrap().to_owned());
+    let process = std::path::PathBuf::from(format!("/proc/{pid}"));
+    let files = || fs::read_dir(process.join("fd")).unwrap().count();
+    // Clock ticks of processor time, user's and system's (proc(5)): a hundred a second.
+    let ticks = || {
+        let stat = fs::read_to_string(process.join("stat")).unwrap();
+        let fields: Vec<u64> = stat.rsplit(')').next().unwrap().split(' ').map(|f| f.parse().unwrap_or(0)).collect();
+        fields[12] + fields[13]
+    };
+    let limit = |soft: &str| {
+        let set = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={soft}:")]).status().unwrap();
+        assert!(set.success());
+    };
+    let before = status["hardening"]["open_files"].to_string();
+    limit(&(files() + 4).to_string());
+    let strangers: Vec<_> = (0..40).map(|_| TcpStream::connect(&listen).unwrap()).collect();
+    let begun = ticks();
+    std::thread::sleep(Duration::from_secs(2));
+    let spent = ticks() - begun;
+    assert!(spent < 100, "{spent} ticks in two seconds in which nothing could be done: it spins");
+    // Strangers make room, oldest first: one who comes behind them all is answered.
+    let mut late = TcpStream::connect(&listen).unwrap();
+    late.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    late.write_all(b"GET http://x.invalid/ HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    late.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 407");
+    drop((strangers, late));
+    limit(&before);
+    let behind = place.0.run(&["run", "--", "/bin/sh", "-c", "exit 3"]);
+    assert_eq!(behind.code, 3, "{}", behind.err);
+    let seen = &place.status()["coverage"]["seen"]["connections"];
+    assert!(seen.as_u64().unwrap() >= 41, "each of them is counted: {seen}");
 }
 
 #[test]
