@@ -254,8 +254,10 @@ impl Anew {
             Record::Event(event) => match event.event {
                 EventBody::ExportsMissing { .. }
                 | EventBody::Prune(_)
+                | EventBody::Recovery(_)
                 | EventBody::Rotate { .. }
-                | EventBody::Seal { .. } => return Ok(false),
+                | EventBody::Seal { .. }
+                | EventBody::SetAside { .. } => return Ok(false),
                 EventBody::Fold { count, finding_seq } if finding_seq >= first => {
                     self.chain.event(event.timestamp, EventBody::Fold { count, finding_seq: finding_seq + moved })
                 }

@@ -274,3 +274,23 @@ fn a_log_cut_before_a_late_export_is_held_against_that_export() {
     assert_eq!(rig.export(&mut recorder).degraded_reasons, [DegradedReason::LogDamaged.into()]);
     assert_eq!(rig.result(false), VerdictResult::NotAuthentic);
 }
+
+#[test]
+fn a_recovery_whose_export_is_taken_away_is_asked_for_again_and_carries_over_what_it_carried() {
+    let mut rig = Rig::damaged();
+    let mut recorder = rig.begin();
+    rig.put(&mut recorder, 10);
+    recorder.recover(rig.now, rig.at).unwrap();
+    drop(recorder);
+    let number = rig.posture().sequence;
+    fs::remove_dir_all(rig.config.export_dir.join(format!("{number:012}"))).unwrap();
+    rig.new_process();
+    let mut recorder = rig.begin();
+    rig.put(&mut recorder, 11);
+    recorder.recover(rig.now, rig.at).unwrap();
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+    assert_eq!(rig.posture().counts.findings, 6);
+    let found =
+        |n| rig.records().iter().any(|r| matches!(r, Record::Finding(f) if f.fingerprint == high(n).fingerprint));
+    assert!(found(10) && found(11));
+}
