@@ -244,7 +244,7 @@ impl Monitor {
         ledger: &mut Ledger,
         disk: &Disk,
         (now, at): (Timestamp, Instant),
-    ) -> Result<Self, String> {
+    ) -> Self {
         let newest = disk.rotations.last().map(|s| &s.new_key_id).or(disk.anchor.as_ref());
         let ring = newest.and_then(|key| Ring::of(disk, key));
         let mut this = Self {
@@ -274,7 +274,7 @@ impl Monitor {
             clock: (now, at),
         };
         this.held = Held::now(this.signed.as_ref().map(|(last, _)| &**last), disk);
-        let run = this.read(archive, ledger, disk, now)?;
+        let run = this.read(archive, ledger, disk, now);
         let signed_seq = this.held.as_ref().map_or(0, |held| held.chain.next_seq());
         let begun = run.is_some_and(|(seq, open)| open && (this.is_quarantined || seq >= signed_seq));
         this.unclean = begun || this.held.as_ref().is_some_and(|held| held.unfinished);
@@ -284,7 +284,7 @@ impl Monitor {
             (None, None) => Tally::default(),
         };
         this.told = this.tally;
-        Ok(this)
+        this
     }
 
     /// What a run begins with.
@@ -336,27 +336,20 @@ impl Monitor {
     // === the log, as it is found ===
 
     /// Before it writes: is what it writes to still what it left?
-    pub(super) fn notice(
-        &mut self,
-        archive: &Archive,
-        ledger: &mut Ledger,
-        disk: &Disk,
-        now: Timestamp,
-    ) -> Result<(), String> {
+    pub(super) fn notice(&mut self, archive: &Archive, ledger: &mut Ledger, disk: &Disk, now: Timestamp) {
         if self.looked {
-            return Ok(());
+            return;
         }
         let target = if self.is_quarantined { disk.quarantine.as_ref() } else { disk.newest() };
         match target {
-            None if self.is_shorter => drop(self.read(archive, ledger, disk, now)?),
-            Some(target) if target.bytes != self.left_bytes() => drop(self.read(archive, ledger, disk, now)?),
+            None if self.is_shorter => drop(self.read(archive, ledger, disk, now)),
+            Some(target) if target.bytes != self.left_bytes() => drop(self.read(archive, ledger, disk, now)),
             Some(_) => self.base = self.as_it_lies(disk),
             // Its name is given back to it.
             None if self.is_quarantined => self.base = self.left.clone(),
             None => self.base = [disk.lines(), self.left.clone()].concat(),
         }
         self.looked = true;
-        Ok(())
     }
 
     /// What it writes to, whether it knows of it or not.
@@ -374,11 +367,11 @@ impl Monitor {
         ledger: &mut Ledger,
         disk: &Disk,
         now: Timestamp,
-    ) -> Result<Option<(u64, bool)>, String> {
-        let mut walk = self.walk(archive, ledger, disk, false, &disk.lines(), self.held.as_ref(), now)?;
+    ) -> Option<(u64, bool)> {
+        let mut walk = self.walk(archive, ledger, disk, false, &disk.lines(), self.held.as_ref(), now);
         let mut all = disk.lines();
         if let Some(held) = self.held.as_ref().filter(|_| !walk.reaches && !disk.pending.is_empty()) {
-            let anew = self.walk(archive, ledger, disk, true, &disk.pending, Some(held), now)?;
+            let anew = self.walk(archive, ledger, disk, true, &disk.pending, Some(held), now);
             let begins = disk.pending[0].before().is_some_and(|before| before.next_seq() == held.first_seq);
             let quarantine = disk.quarantine.as_ref().filter(|q| q.bytes > 0);
             let hash = quarantine.map(|q| sha256(q.lines.iter().flat_map(|l| l.bytes.clone()).collect::<Vec<_>>()));
@@ -390,7 +383,7 @@ impl Monitor {
         let was_quarantined = std::mem::replace(&mut self.is_quarantined, !walk.reaches);
         if self.is_quarantined {
             all = disk.quarantine.as_ref().map_or_else(Lines::new, |q| q.lines.clone());
-            walk = self.walk(archive, ledger, disk, true, &all, None, now)?;
+            walk = self.walk(archive, ledger, disk, true, &all, None, now);
         }
         let same_file = was_quarantined == self.is_quarantined;
         let set_aside = format!("damaged-{:012}", walk.end.next_seq());
@@ -406,7 +399,7 @@ impl Monitor {
         let kept = |segment: &Sealed| !walk.valid.is_empty() && segment.end.next_seq() <= walk.end.next_seq();
         self.sealed = sealed(disk).filter(kept).map(|segment| (segment.begin.next_seq(), segment)).collect();
         (self.end, self.checkpoint, self.base, self.refused) = (walk.end, walk.checkpoint, walk.valid, false);
-        Ok(walk.run)
+        walk.run
     }
 
     #[expect(clippy::too_many_arguments, reason = "a log, and what it is held against")]
@@ -419,7 +412,7 @@ impl Monitor {
         lines: &Lines,
         held: Option<&Held>,
         now: Timestamp,
-    ) -> Result<Walk, String> {
+    ) -> Walk {
         let through = held.map(|held| held.chain.clone());
         let exported = held.is_some_and(|held| held.exported);
         let begin = lines.first().and_then(|line| line.before()).unwrap_or_else(Chain::genesis);
@@ -469,7 +462,8 @@ impl Monitor {
                 _ => {}
             }
             if !ledger.contains_key(&line.sha256) && ledger.contains_key(before.head()) {
-                enter(ledger, archive, line)?;
+                // What nobody wrote may say anything; what was written is checked when it is.
+                let _ = enter(ledger, archive, line);
             }
             walk.valid.push(Rc::clone(line));
             walk.end = behind;
@@ -481,7 +475,7 @@ impl Monitor {
             let (valid, end) = (Lines::new(), Chain::genesis());
             walk = Walk { valid, end, reaches, exports_missing: false, checkpoint: None, run: None, set_aside: None };
         }
-        Ok(walk)
+        walk
     }
 
     // === what goes ===
@@ -611,8 +605,12 @@ impl Monitor {
         let newest = if self.is_quarantined { disk.quarantine.as_ref() } else { disk.newest() };
         let Some(newest) = newest else { return };
         match newest.bytes.cmp(&self.left_bytes()) {
-            Ordering::Equal => self.left.clone_from(&newest.lines),
-            of => self.is_shorter = of.is_lt(),
+            Ordering::Less => self.is_shorter = true,
+            // What others wrote behind its own lines is not among them.
+            Ordering::Equal | Ordering::Greater => {
+                self.is_shorter = false;
+                self.left = newest.lines[..self.left.len().min(newest.lines.len())].to_vec();
+            }
         }
     }
 
@@ -672,8 +670,9 @@ impl Monitor {
                     break;
                 }
                 end = behind;
-                let of_the_old =
-                    |what: &What| matches!(what, What::ExportsMissing { .. } | What::Prune { .. } | What::Rotate);
+                let of_the_old = |what: &What| {
+                    matches!(what, What::ExportsMissing { .. } | What::Prune { .. } | What::Recovery | What::Rotate)
+                };
                 whats.extend(What::of(line).filter(|what| !of_the_old(what)));
             }
         }

@@ -125,7 +125,9 @@ impl Tamper {
                 let Ok(mut bytes) = fs::read(&path) else { return };
                 // A signature stays one line of base64.
                 let at = usize::from(at % 80);
-                bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+                // One that a crash cut in half may be shorter.
+                let Some(byte) = bytes.get_mut(at) else { return };
+                *byte = if *byte == b'A' { b'B' } else { b'A' };
                 overwrite(&path, &bytes);
             }
             Self::RollBack(n) => drop(choose(&numbers, *n).map(|number| lead_to(rig, *number))),
@@ -140,6 +142,9 @@ impl Tamper {
                 }
             }
             Self::DropExports => drop(fs::remove_dir_all(home.export_dir())),
+            // Half-way through a rotation nothing is left to say which of two keys is ours, and a person has to.
+            Self::DropRotations
+                if disk.rotations.last().is_some_and(|s| Some(&s.new_key_id) != disk.anchor.as_ref()) => {}
             Self::DropRotations => drop(fs::remove_file(home.rotations())),
         }
     }
