@@ -105,8 +105,7 @@ pub fn destination(host: &str, port: u16) -> String {
 
 /// A host as it may be shown where there is no [`Redactor`]: by the embedded rules.
 pub fn host(host: &str) -> String {
-    let dest = destination(host, 0);
-    dest.rsplit_once(':').map_or(dest.clone(), |(host, _)| host.to_owned())
+    dest::host(dest::embedded(), host)
 }
 
 /// The snippet of a hit: from its rule alone, such as `[REDACTED ai_api_key.openai]`.

@@ -26,20 +26,25 @@ const HEX_RUN: usize = 12;
 /// The least of a key's shape that is worth hiding: its prefix and a little more.
 const KEY_SHAPE: usize = 12;
 
-/// The destination as a finding may show it: an IPv6 address in brackets, `[redacted]` for what may be a secret.
+/// The destination as a finding may show it.
 pub(super) fn of(matcher: &Matcher, host: &str, port: u16) -> String {
+    format!("{}:{port}", self::host(matcher, host))
+}
+
+/// A host as it may be shown: an IPv6 address in brackets, `[redacted]` for what may be a secret.
+pub(super) fn host(matcher: &Matcher, host: &str) -> String {
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         return match address {
-            IpAddr::V4(v4) => format!("{v4}:{port}"),
-            IpAddr::V6(v6) => format!("[{v6}]:{port}"),
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("[{v6}]"),
         };
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     if name.is_empty() || name.len() > MAX_HOST || holds_a_match(matcher, &name.replace('.', "")) {
-        return hidden(port);
+        return REDACTED.to_owned();
     }
     let labels: Vec<&str> = name.split('.').map(|label| if shown(matcher, label) { label } else { REDACTED }).collect();
-    format!("{}:{port}", labels.join("."))
+    labels.join(".")
 }
 
 /// A destination of which nothing but the port is shown.
