@@ -242,22 +242,17 @@ impl Anew {
         Ok(carried)
     }
 
-    /// False for a record that speaks of the log as it was, or that no log of ours has.
+    /// False for a record that is not carried over.
     fn carry_one(&mut self, record: Record, first: u64, moved: u64) -> io::Result<bool> {
-        let mut counts = self.counts.clone();
-        record.count(&mut counts);
+        if speaks_of_another_log(&record) {
+            return Ok(false);
+        }
+        record.count(&mut self.counts);
         let framed = match record {
-            Record::Finding(finding) if !is_known(&finding) => return Ok(false),
             Record::Finding(finding) => {
                 self.chain.finding(|seq, prev_sha256| FindingRecord { seq, prev_sha256, ..*finding })
             }
             Record::Event(event) => match event.event {
-                EventBody::ExportsMissing { .. }
-                | EventBody::Prune(_)
-                | EventBody::Recovery(_)
-                | EventBody::Rotate { .. }
-                | EventBody::Seal { .. }
-                | EventBody::SetAside { .. } => return Ok(false),
                 EventBody::Fold { count, finding_seq } if finding_seq >= first => {
                     self.chain.event(event.timestamp, EventBody::Fold { count, finding_seq: finding_seq + moved })
                 }
@@ -267,8 +262,23 @@ impl Anew {
         let framed = framed.map_err(|_| io::ErrorKind::InvalidData)?;
         self.draft.write_all(&framed.line)?;
         self.chain.advance(&framed);
-        self.counts = counts;
         Ok(true)
+    }
+}
+
+/// Whether a record speaks of the log as it was, or is one that no log of ours has.
+fn speaks_of_another_log(record: &Record) -> bool {
+    match record {
+        Record::Finding(finding) => !is_known(finding),
+        Record::Event(event) => matches!(
+            event.event,
+            EventBody::ExportsMissing { .. }
+                | EventBody::Prune(_)
+                | EventBody::Recovery(_)
+                | EventBody::Rotate { .. }
+                | EventBody::Seal { .. }
+                | EventBody::SetAside { .. }
+        ),
     }
 }
 
