@@ -87,12 +87,12 @@ pub(super) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Res
 /// What a file holds from byte `from` on.
 fn remainder(mut file: &File, from: u64) -> io::Result<Damage> {
     let bytes = file.metadata()?.len().saturating_sub(from);
-    let (mut damage, mut piece) = (Damage { bytes, records: 0 }, vec![0; 64 << 10]);
+    let mut damage = Damage { bytes, records: 0 };
     if bytes == 0 {
         return Ok(damage);
     }
     file.seek(SeekFrom::Start(from))?;
-    let mut counted = file.take(COUNTED);
+    let (mut counted, mut piece) = (file.take(COUNTED), vec![0; 64 << 10]);
     loop {
         let read = counted.read(&mut piece)?;
         if read == 0 {
