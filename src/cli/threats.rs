@@ -126,8 +126,8 @@ pub(super) fn of_family(folder: &Path, family: Family) -> Result<Vec<(FindingRec
     Ok(found.kept.into_iter().map(|Found { finding, folded }| (finding, folded)).collect())
 }
 
-/// Shows findings as they are read: first it is counted what there is and what was seen again, then each is shown and
-/// forgotten. Answers how many lines were not readable, and the last file.
+/// Shows findings as they are read: each is shown and forgotten. What was seen again, and which are the newest, is counted
+/// before, where it is asked for. Answers how many lines were not readable, and the last file.
 fn stream(
     folder: &Path,
     filter: &Filter,
@@ -136,25 +136,31 @@ fn stream(
 ) -> Result<(u64, Option<Tail>), Trouble> {
     let (mut all, mut unreadable, mut folds) = (0_usize, 0, HashMap::new());
     let seen_again = format != Format::Jsonl;
-    each_record(folder, |record| {
-        match record {
-            None => unreadable += 1,
-            Some(Record::Finding(finding)) => all += usize::from(filter.takes(&finding)),
-            Some(Record::Event(event)) => {
-                if let EventBody::Fold { count, finding_seq } = event.event
-                    && seen_again
-                {
-                    *folds.entry(finding_seq).or_insert(0) += count;
+    if seen_again || limit.is_some() {
+        each_record(folder, |record| {
+            match record {
+                None => {}
+                Some(Record::Finding(finding)) => all += usize::from(filter.takes(&finding)),
+                Some(Record::Event(event)) => {
+                    if let EventBody::Fold { count, finding_seq } = event.event
+                        && seen_again
+                    {
+                        *folds.entry(finding_seq).or_insert(0) += count;
+                    }
                 }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        })?;
+    }
     let mut out = Out::begin(format)?;
     let before = all.saturating_sub(limit.unwrap_or(usize::MAX));
     let mut at = 0;
     let tail = each_record(folder, |record| {
-        let Some(Record::Finding(finding)) = record else { return Ok(()) };
+        let Some(record) = record else {
+            unreadable += 1;
+            return Ok(());
+        };
+        let Record::Finding(finding) = record else { return Ok(()) };
         if filter.takes(&finding) {
             at += 1;
             if at > before {
