@@ -43,6 +43,13 @@ impl Rig {
         self.signs = Arc::new(Signs::new(1, Duration::from_secs(60), || 0));
     }
 
+    /// A run that makes one export.
+    fn next_run(&mut self) {
+        self.new_process();
+        let mut recorder = self.begin();
+        self.export(&mut recorder);
+    }
+
     fn pass(&mut self, seconds: u64) {
         self.at += Duration::from_secs(seconds);
         self.now = self.now.plus(chrono::Duration::seconds(seconds.cast_signed()));
@@ -194,8 +201,7 @@ fn after_a_crash_an_export_tells_the_truth_and_the_state_stays() {
         assert_eq!(rig.current("state.json"), state);
         assert_eq!(rig.result(true), VerdictResult::NotCurrent);
     }
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     assert!(rig.events().iter().any(|e| matches!(e, EventBody::Gap { unclean: true, damaged_bytes: 0, .. })));
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
@@ -317,8 +323,7 @@ fn without_any_export_nothing_holds_the_log_to_what_was_signed_and_that_is_said_
     assert_eq!(report.result, VerdictResult::Verified);
     assert!(report.limits.contains(&attest::Limit::BegunAnew { first_seq: recovered.first_seq }));
     drop(recorder);
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
 
@@ -333,12 +338,10 @@ fn exports_fewer_than_the_log_knows_of_are_said() {
     for number in 4..=6 {
         fs::remove_dir_all(rig.config.export_dir.join(format!("{number:012}"))).unwrap();
     }
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     assert!(rig.events().contains(&EventBody::ExportsMissing { last_sequence: Some(3), next_sequence: Some(6) }));
     let again = rig.events().len();
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     let events = rig.events();
     assert!(!events[again..].iter().any(|e| matches!(e, EventBody::ExportsMissing { .. })), "once");
 }
@@ -347,8 +350,7 @@ fn exports_fewer_than_the_log_knows_of_are_said() {
 fn a_first_run_that_broke_off_before_its_first_export_misses_none() {
     let mut rig = Rig::new();
     drop(rig.begin());
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
 

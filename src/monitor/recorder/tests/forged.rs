@@ -204,8 +204,7 @@ fn what_is_no_file_under_the_name_of_one_is_set_aside_and_recovery_goes_on() {
             recorder.recover(rig.now, rig.at).unwrap();
             assert_eq!((rig.posture().counts.findings, rig.result(false)), (5, VerdictResult::Verified));
             drop(recorder);
-            rig.new_process();
-            rig.export(&mut rig.begin());
+            rig.next_run();
             assert_eq!(rig.result(false), VerdictResult::Verified);
         }
     }
@@ -255,8 +254,7 @@ fn a_file_longer_than_the_disk_costs_no_more_than_what_is_in_it() {
     for n in ["", "-2", "-3"] {
         sparse(&rig.file(&format!("damaged-{next_seq:012}{n}.jsonl")), 4096 * GIB);
     }
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     let told =
         |event: &EventBody| matches!(event, EventBody::Gap { damaged_bytes, .. } if *damaged_bytes == 3 * 4096 * GIB);
     assert!(rig.events().iter().any(told));
@@ -316,8 +314,7 @@ fn a_log_lost_with_its_exports_behind_a_rotation_is_held_to_what_both_keys_signe
     }
     assert_eq!((rig.posture().counts.findings, rig.posture().degraded_reasons), (1, vec![]), "what came since");
     drop(recorder);
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
 

@@ -216,8 +216,7 @@ fn many_segments_are_named_in_more_than_one_event() {
     assert_eq!(named, 602);
     assert!(recovered.set_aside.iter().all(|file| rig.file(&file.name).exists()));
     drop(recorder);
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
 

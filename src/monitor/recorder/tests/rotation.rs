@@ -84,8 +84,7 @@ fn without_a_monitor_the_key_rotates_all_the_same() {
     for key in [old, rig.anchor()] {
         assert_eq!(rig.pinned(&key).result, VerdictResult::Verified);
     }
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     assert_eq!(rig.result(false), VerdictResult::Verified);
     assert!(!rig.events().iter().any(|e| matches!(e, EventBody::Gap { .. })), "a rotation is no crash");
     let lock = Home::of(&rig.config).lock().unwrap();
@@ -283,8 +282,7 @@ fn keys_that_another_provides_are_not_replaced_and_what_to_do_is_said() {
     let stale = identity::open(&Home::of(&rig.config)).map(|_| ());
     assert!(matches!(stale, Err(MonitorError::Keys(KeyError::Mismatch { .. }))), "{stale:?}");
     put(&rig.private(), &fs::read(copy.join("signing.key.pem")).unwrap());
-    rig.new_process();
-    rig.export(&mut rig.begin());
+    rig.next_run();
     assert_eq!(rig.pinned(&old).result, VerdictResult::Verified);
 }
 
