@@ -18,13 +18,7 @@ fi
 
 # === an origin over TLS ===
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=world \
-    -keyout "$work/ca.key" -out "$work/tls.pem" 2>/dev/null
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=loopback -keyout "$work/tls.key" \
-    -out "$work/tls.csr" 2>/dev/null
-openssl x509 -req -in "$work/tls.csr" -CA "$work/tls.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
-    -extfile <(printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=critical,CA:FALSE\n') \
-    -out "$work/leaf.pem" 2>/dev/null
+tls_origin "$work" localhost
 mkdir "$work/git"
 git init -q --bare "$work/git/repo"
 git -C "$work/git/repo" config http.receivepack true
@@ -35,7 +29,7 @@ git -C "$work/tree" -c user.name=a -c user.email=a@localhost commit -qm first
 git -C "$work/tree" push -q "$work/git/repo" main
 git -C "$work/git/repo" symbolic-ref HEAD refs/heads/main
 start_helper secure env MODULES="$modules" node "$cmd/secure.mjs" \
-    --cert "$work/leaf.pem" --key "$work/tls.key" --git "$work/git"
+    --cert "$work/tls.pem" --key "$work/tls.key" --git "$work/git"
 origin=$address
 
 # === the clients: each prints what it got, and says a text nobody should send ===
@@ -105,8 +99,8 @@ print("note AK" + "IA" + "".join(secrets.choice(string.ascii_uppercase + "234567
 
 # What trusts the origin as it is: directly, and through a tunnel. An inspecting monitor's commands get its bundle instead.
 common=(PATH="$PATH" MODULES="$modules" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0)
-trust=(SSL_CERT_FILE="$work/tls.pem" REQUESTS_CA_BUNDLE="$work/tls.pem" CURL_CA_BUNDLE="$work/tls.pem"
-    GIT_SSL_CAINFO="$work/tls.pem" NODE_EXTRA_CA_CERTS="$work/tls.pem")
+trust=(SSL_CERT_FILE="$work/ca.pem" REQUESTS_CA_BUNDLE="$work/ca.pem" CURL_CA_BUNDLE="$work/ca.pem"
+    GIT_SSL_CAINFO="$work/ca.pem" NODE_EXTRA_CA_CERTS="$work/ca.pem")
 reach=$origin
 # One for each, so that each is a finding of its own.
 declare -A texts
@@ -156,7 +150,7 @@ stop_monitor
 HTG_ENV=("${common[@]}")
 home=$work/inspected
 mkdir -m 700 "$home"
-echo "ca_bundle = \"$work/tls.pem\"" >"$home/config.toml"
+echo "ca_bundle = \"$work/ca.pem\"" >"$home/config.toml"
 exits "ca init" 0 htg ca init
 start_monitor --inspect-https --export-every 1h
 through_monitor inspected --inspect-https

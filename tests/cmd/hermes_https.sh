@@ -8,12 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/hermes_lib.sh"
 
 keys=$(mktemp -d "${TMPDIR:-/tmp}/htg-provider-XXXXXX")
 at_end() { rm -rf "$keys"; }
-new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
-openssl req -x509 "${new_key[@]}" -days 2 -subj /CN=throw-away -addext keyUsage=critical,keyCertSign \
-    -keyout "$keys/ca.key" -out "$keys/ca.pem" 2>/dev/null
-openssl req "${new_key[@]}" -subj /CN=provider -keyout "$keys/tls.key" -out "$keys/tls.csr" 2>/dev/null
-openssl x509 -req -in "$keys/tls.csr" -CA "$keys/ca.pem" -CAkey "$keys/ca.key" -CAcreateserial -days 2 \
-    -extfile <(echo subjectAltName=IP:127.0.0.1) -out "$keys/tls.pem" 2>/dev/null
+tls_origin "$keys"
 
 begin_hermes hermes_https https --cert "$keys/tls.pem" --key "$keys/tls.key"
 sed -i "1i ca_bundle = \"$keys/ca.pem\"" "$home/config.toml"

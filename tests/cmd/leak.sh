@@ -14,12 +14,7 @@ phrase=$(python3 -c 'import secrets; print("-".join("".join(secrets.choice(c) fo
 said=$work/said
 mkdir "$said"
 mkdir -m 700 "$home" "$work/hermes"
-new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
-openssl req -x509 "${new_key[@]}" -days 2 -subj /CN=throw-away -addext keyUsage=critical,keyCertSign \
-    -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
-openssl req "${new_key[@]}" -subj /CN=origin -keyout "$work/tls.key" -out "$work/tls.csr" 2>/dev/null
-openssl x509 -req -in "$work/tls.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
-    -extfile <(echo subjectAltName=IP:127.0.0.1) -out "$work/tls.pem" 2>/dev/null
+tls_origin "$work"
 printf 'ca_bundle = "%s"\n[known_secrets]\nenabled = true\n' "$work/ca.pem" >"$home/config.toml"
 printf 'DEPLOY_TOKEN=%s\nexport DB_PASSWORD="%s"\n' "$known" "$phrase" >"$work/hermes/.env"
 canary=none-yet

@@ -267,6 +267,18 @@ print(n)' "$home" "$@"
 # some_finding NAME=VALUE…: for until_true, since a scan runs behind the traffic.
 some_finding() { [[ $(findings "$@") -gt 0 ]]; }
 
+# tls_origin FOLDER [NAME]: makes an authority nobody trusts yet, ca.pem, and from it tls.pem and tls.key for an origin on
+# loopback; NAME is a DNS name of it beside its address.
+tls_origin() {
+    local folder=$1 names=IP:127.0.0.1${2:+,DNS:$2} new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+    openssl req -x509 "${new_key[@]}" -days 2 -subj /CN=throw-away -addext keyUsage=critical,keyCertSign \
+        -keyout "$folder/ca.key" -out "$folder/ca.pem" 2>/dev/null
+    openssl req "${new_key[@]}" -subj /CN=origin -keyout "$folder/tls.key" -out "$folder/tls.csr" 2>/dev/null
+    openssl x509 -req -in "$folder/tls.csr" -CA "$folder/ca.pem" -CAkey "$folder/ca.key" -CAcreateserial -days 2 \
+        -extfile <(printf 'subjectAltName=%s\nbasicConstraints=critical,CA:FALSE\n' "$names") \
+        -out "$folder/tls.pem" 2>/dev/null
+}
+
 # leaks FOLDER_OR_FILE… <SECRETS: prints where any 8 characters in a row of a secret appear, and fails if they do.
 leaks() { python3 "$cmd/leaks.py" "$@"; }
 
