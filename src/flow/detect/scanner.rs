@@ -5,7 +5,7 @@ mod judge;
 use super::{
     Hit,
     audience::{self, Audience},
-    decode::{self, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View},
+    decode::{self, Blocks, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View},
     known::{self, Known},
     matcher::Matcher,
     rule::RuleSet,
@@ -148,6 +148,8 @@ pub struct Scanner {
     content_type: Vec<u8>,
     placement: Placement,
     coding: Coding,
+    /// The coded body, cut evenly; `None` of a plain one.
+    blocks: Option<Blocks>,
     /// A coding nobody here knows: what is looked at is not what the receiver sees.
     unknown_coding: bool,
     /// The last bytes of a coded body as relayed: where it breaks, they are what was lost.
@@ -196,6 +198,7 @@ impl Scanner {
                 _ => Placement::Body,
             },
             unknown_coding: known.is_none(),
+            blocks: known.as_ref().filter(|c| !c.encodings().is_empty()).map(|_| Blocks::default()),
             coding: known.unwrap_or_default(),
             recent: Vec::new(),
             content: Content::Unshaped(Vec::new()),
@@ -220,36 +223,42 @@ impl Scanner {
 
     /// The next piece of the body.
     pub fn body(&mut self, chunk: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
+        let Some(mut blocks) = self.blocks.take() else {
+            self.relayed += chunk.len() as u64;
+            self.budget.earn(chunk.len());
+            return self.content(chunk, on);
+        };
+        blocks.push(chunk, &mut |block| self.coded(block, on));
+        self.blocks = Some(blocks);
+    }
+
+    /// The next block of a coded body.
+    fn coded(&mut self, block: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
         let before = self.relayed;
-        self.relayed += chunk.len() as u64;
+        self.relayed += block.len() as u64;
         match self.stopped {
             Some(Stopped { reason: UnscannedReason::Undecodable, .. }) => {
-                self.budget.earn(chunk.len());
-                return self.content(chunk, on);
+                self.budget.earn(block.len());
+                return self.content(block, on);
             }
             Some(_) => return,
-            None => self.budget.earn(chunk.len()),
-        }
-        if self.coding.encodings().is_empty() {
-            self.content(chunk, on);
-            return;
+            None => self.budget.earn(block.len()),
         }
         let mut coding = std::mem::take(&mut self.coding);
-        let done = coding.push(chunk, &mut |piece| self.content(piece, on));
+        let done = coding.push(block, &mut |piece| self.content(piece, on));
         self.coding = coding;
         self.stop(done, before);
         if done == Err(Stop::Broken) {
-            self.as_written(chunk, on);
+            self.as_written(block, on);
         } else {
-            let chunk = &chunk[chunk.len().saturating_sub(RECENT)..];
-            self.recent.drain(..(self.recent.len() + chunk.len()).saturating_sub(RECENT));
-            self.recent.extend_from_slice(chunk);
+            self.recent.drain(..(self.recent.len() + block.len()).saturating_sub(RECENT));
+            self.recent.extend_from_slice(block);
         }
     }
 
     /// Looks at what does not decode as it stands: a sender may lie about its coding to a receiver that knows. It counts
     /// as undecodable all the same.
-    fn as_written(&mut self, chunk: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
+    fn as_written(&mut self, block: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
         if self.coding.has_made() {
             // What came out is no part of what follows.
             self.content(b"\n", on);
@@ -258,7 +267,7 @@ impl Scanner {
         }
         let recent = std::mem::take(&mut self.recent);
         self.content(&recent, on);
-        self.content(chunk, on);
+        self.content(block, on);
     }
 
     /// The trailer section.
@@ -273,6 +282,9 @@ impl Scanner {
 
     /// As [`Scanner::end`], with what [`Scanner::token_seen`] is by then: most bodies are judged at their end.
     pub fn conclude(mut self, on: &mut dyn FnMut(&Hit<'_>)) -> (Scanned, u64) {
+        if let Some(blocks) = self.blocks.take() {
+            self.coded(&blocks.last(), on);
+        }
         if self.stopped.is_none() && !self.coding.encodings().is_empty() {
             let mut coding = std::mem::take(&mut self.coding);
             let done = coding.end(&mut |piece| self.content(piece, on));
@@ -309,6 +321,7 @@ impl Scanner {
     /// Bytes held until the end or the next event.
     pub fn held(&self) -> usize {
         self.coding.held()
+            + self.blocks.as_ref().map_or(0, Blocks::held)
             + self.content_type.len()
             + self.recent.len()
             + self.judge.held()

@@ -1,7 +1,10 @@
 //! Content-Encoding → the body inside, as it arrives (RFC 9110, section 8.4).
 
+mod blocks;
 mod pipe;
 mod zstd;
+
+pub(in crate::flow::detect) use blocks::Blocks;
 
 use crate::flow::detect::Limits;
 use brotli_decompressor::Decompressor;
@@ -138,8 +141,8 @@ fn run(
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => break,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            // Cut short, which decoders call by several names; or never begun.
-            Err(_) if over && stage.held() == 0 && (stage.made || !stage.begun) => break,
+            // Cut short, or never begun.
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof && (stage.made || !stage.begun) => break,
             Err(_) => return Err(Stop::Broken),
         }
     }
@@ -231,7 +234,13 @@ impl Stage {
                 let before = d.total_out();
                 d.read(block).or_else(|e| made_before(e, d.total_out() - before))
             }
-            Decoder::Br(d) => d.read(block),
+            Decoder::Br(d) => match d.read(block) {
+                // Asked again, it says whether more came than it has use for.
+                Ok(0) => d.read(block),
+                // What is wrong it says while there is input.
+                Err(_) if d.get_ref().over => Err(ErrorKind::UnexpectedEof.into()),
+                done => done,
+            },
             Decoder::Zstd(d) => d.read(block),
         }
     }

@@ -25,7 +25,7 @@ mod tests;
 mod unwrap;
 mod voice;
 
-pub(super) use coding::{Coding, Stop};
+pub(super) use coding::{Blocks, Coding, Stop};
 use delta::Deltas;
 pub(super) use head::{fields, host, method, target};
 pub(super) use kept::Kept;

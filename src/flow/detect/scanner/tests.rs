@@ -1,5 +1,7 @@
 //! Whole messages → their hits, however they were cut into pieces.
 
+mod coded;
+
 use super::*;
 use bytes::Bytes;
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder, write::ZlibEncoder};

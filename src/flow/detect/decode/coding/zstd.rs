@@ -44,13 +44,14 @@ impl Zstd {
                         self.skip = 8 + u32::from_le_bytes([l0, l1, l2, l3]) as usize;
                         continue;
                     }
+                    [a, 0x2a, 0x4d, 0x18, ..] if a & 0xf0 == 0x50 => return self.wait(),
                     _ => frame_header(held),
                 },
             };
-            let input = match needed {
-                Some(needed) if needed <= left => needed,
+            let (input, problem) = match needed {
+                Some(needed) if needed <= left => (needed, ErrorKind::InvalidData),
                 // Cut short: the library may still make something of it.
-                _ if self.pipe.over && left > 0 => left,
+                _ if self.pipe.over && left > 0 => (left, ErrorKind::UnexpectedEof),
                 _ => return self.wait(),
             };
             let frame = self.frame.get_or_insert_with(|| {
@@ -59,8 +60,7 @@ impl Zstd {
                 frame.set_max_window_size(WINDOW);
                 frame
             });
-            let (read, made) =
-                frame.decode_from_to(&held[..input], block).map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
+            let (read, made) = frame.decode_from_to(&held[..input], block).map_err(|_| io::Error::from(problem))?;
             // It claims four bytes of a checksum that is not there.
             self.pipe.consume(read.min(left));
             if made > 0 {
@@ -74,7 +74,7 @@ impl Zstd {
 
     fn wait(&mut self) -> io::Result<usize> {
         if self.pipe.over {
-            return Ok(0);
+            return if self.pipe.left() > 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(0) };
         }
         self.pipe.held.drain(..std::mem::take(&mut self.pipe.at));
         Err(ErrorKind::WouldBlock.into())
