@@ -34,10 +34,11 @@ impl Timestamp {
 
     /// This time and a span more.
     ///
-    /// Saturates at the last time chrono can express.
+    /// Saturates at the last time chrono can express, or of a negative span at the first.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
-        Self(self.0.checked_add_signed(span).unwrap_or(DateTime::<Utc>::MAX_UTC))
+        let end = if span < Duration::zero() { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        Self(self.0.checked_add_signed(span).unwrap_or(end))
     }
 
     /// `self − earlier`; negative when `earlier` is later.
@@ -161,5 +162,12 @@ mod tests {
         }
         let never = Timestamp::new(DateTime::<Utc>::MAX_UTC).to_string();
         assert!(never.parse::<Timestamp>().is_err(), "{never}");
+    }
+
+    #[test]
+    fn a_span_beyond_all_time_ends_where_time_does_on_its_own_side() {
+        let now: Timestamp = "2026-04-26T00:00:00.000Z".parse().unwrap();
+        assert!(now.plus(-Duration::MAX) < now && now.plus(Duration::MAX) > now);
+        assert_eq!(now.plus(Duration::milliseconds(1)).since(now), Duration::milliseconds(1));
     }
 }
