@@ -2,6 +2,8 @@
 
 mod address;
 mod client;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 pub(crate) mod server;
 
 pub use client::{ControlError, Lease, ask, lease, status};

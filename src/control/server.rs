@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// No request comes near it.
-const MAX_REQUEST_BYTES: u64 = 4096;
+pub(super) const MAX_REQUEST_BYTES: u64 = 4096;
 /// A client that connected asks within this time.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 /// Clients at once, leases included.
@@ -89,7 +89,7 @@ impl Server {
                     let ears = ears.clone();
                     tokio::spawn(async move {
                         // A client that goes away, or says nothing sensible, is its own trouble.
-                        let _ = serve(client, &ears).await;
+                        let _ = answer(client, &ears).await;
                         drop(place);
                     });
                 }
@@ -111,7 +111,8 @@ pub(crate) fn unlink(home: &Home) {
     let _ = fs::remove_file(home.control_socket());
 }
 
-async fn serve(mut client: UnixStream, ears: &Ears) -> io::Result<()> {
+/// Answers one client.
+pub(super) async fn answer(mut client: UnixStream, ears: &Ears) -> io::Result<()> {
     let peer = client.peer_cred()?.uid();
     if peer != rustix::process::geteuid().as_raw() && peer != 0 {
         return Err(io::ErrorKind::PermissionDenied.into());

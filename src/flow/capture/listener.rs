@@ -43,7 +43,7 @@ pub(super) struct Connection {
     pub(super) source: IpAddr,
     pub(super) ticket: ConnectionTicket,
     /// A probe takes nobody's.
-    place: Option<Place>,
+    pub(super) place: Option<Place>,
 }
 
 impl Connection {

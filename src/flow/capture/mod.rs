@@ -40,6 +40,8 @@ mod connect;
 mod dial;
 mod forward;
 mod hop;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod inspect;
 mod leg;
 mod listener;

@@ -14,17 +14,17 @@ const MAX_BYTES: usize = 64 << 10;
 static SHAPES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// What a client asks for.
-pub(super) struct Hello {
+pub(in super::super) struct Hello {
     /// The host it names (SNI): lower case, no trailing dot.
-    pub(super) name: Option<String>,
+    pub(in super::super) name: Option<String>,
     /// The protocols it offers, in its order.
-    pub(super) alpn: Vec<Vec<u8>>,
+    pub(in super::super) alpn: Vec<Vec<u8>>,
     /// What kind of client it is: the same for equal programs with equal settings, whatever they connect to.
-    pub(super) shape: u64,
+    pub(in super::super) shape: u64,
 }
 
 /// Why there is none.
-pub(super) enum Unread {
+pub(in super::super) enum Unread {
     /// It is no `ClientHello`; the alert to answer with.
     Malformed(Vec<u8>),
     /// The client went away.
@@ -32,7 +32,10 @@ pub(super) enum Unread {
 }
 
 /// Reads from `client` until what is in `first` is a whole `ClientHello`.
-pub(super) async fn read(client: &mut (impl AsyncRead + Unpin), first: &mut Vec<u8>) -> Result<Hello, Unread> {
+pub(in super::super) async fn read(
+    client: &mut (impl AsyncRead + Unpin),
+    first: &mut Vec<u8>,
+) -> Result<Hello, Unread> {
     let mut acceptor = Acceptor::default();
     let mut fed = 0;
     loop {

@@ -5,7 +5,7 @@
 //! narrow way of [`fallback`].
 
 mod fallback;
-mod hello;
+pub(super) mod hello;
 
 use super::{
     ca::{Ca, CaError, Leaves, Roots, provider},
