@@ -1,7 +1,7 @@
 //! What a reader remembers, against what a folder says now.
 //!
 //! An old folder is as authentic as it ever was. Only who has seen a later one can tell: by its number, by the hash of
-//! the posture with the same number, and by the record of the log that was its head.
+//! the posture with the same number, also as the next posture names it, and by the record of the log that was its head.
 
 use crate::{
     canonical::{self, CanonicalError},
@@ -96,7 +96,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) posture: &'a Posture,
     pub(crate) posture_sha256: &'a Sha256Hex,
     pub(crate) ring: &'a Keyring,
-    /// The retained posture of the number that was asked about.
+    /// The posture of the number that was asked about, as far as anything here still tells.
     pub(crate) then_sha256: Option<&'a Sha256Hex>,
     /// The head of the log at the record that was asked about; `None` when it is pruned.
     pub(crate) then_head: Option<&'a Sha256Hex>,
@@ -132,8 +132,7 @@ impl Seen<'_> {
         if let Some(key_id) = [&then.anchor_key_id, &then.newest_key_id].into_iter().find(|id| !ring.has(id)) {
             return Err(MemoryError::MemoryKey { key_id: key_id.clone() });
         }
-        let same = if sequence == remembered { Some(self.posture_sha256) } else { self.then_sha256 };
-        if same.is_some_and(|sha256| *sha256 != then.posture_sha256) {
+        if self.then_sha256.is_some_and(|sha256| *sha256 != then.posture_sha256) {
             return Err(MemoryError::MemoryForked { sequence: remembered });
         }
         let shorter = posture.finding_log.next_seq < then.next_seq;

@@ -207,8 +207,8 @@ fn recall(
     report: &mut Report,
 ) -> Result<Option<Limit>, Reason> {
     let Authentic { posture, posture_sha256, ring, log, .. } = authentic;
-    let kept = options.remembered.as_ref().and_then(|then| retained(folder, then.sequence, ring));
-    let (then_sha256, then_head) = (kept.as_ref().map(|(_, sha256)| sha256), log.then_head.as_ref());
+    let then_sha256 = options.remembered.as_ref().and_then(|then| posture_of(folder, then.sequence, authentic));
+    let (then_sha256, then_head) = (then_sha256.as_ref(), log.then_head.as_ref());
     let seen = Seen { posture, posture_sha256, ring, then_sha256, then_head };
     let mut continuity = None;
     if let Some(then) = &options.remembered {
@@ -221,6 +221,20 @@ fn recall(
     }
     report.memory = Some(seen.memory(anchor.key_id()));
     Ok(continuity)
+}
+
+/// The hash of the posture numbered `sequence`: of its bytes if they are there, or else what the next one says it follows on.
+fn posture_of(folder: &Folder, sequence: u64, authentic: &Authentic) -> Option<Sha256Hex> {
+    let Authentic { posture, posture_sha256, ring, .. } = authentic;
+    if posture.sequence == sequence {
+        return Some(posture_sha256.clone());
+    }
+    let lies = retained(folder, sequence, ring).map(|(_, sha256)| sha256);
+    let next = sequence.saturating_add(1);
+    if posture.sequence == next {
+        return lies.or_else(|| posture.previous_sha256.clone());
+    }
+    lies.or_else(|| retained(folder, next, ring)?.0.previous_sha256)
 }
 
 /// Whether `current` moves on to the generation `newer`, or past it: then what was read was the last word when it was read.

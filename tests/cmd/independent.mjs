@@ -473,7 +473,11 @@ function authentic(asked, folder) {
   }
   require(ring.statements.every((s) => s.log_seq < posture.finding_log.next_seq), "a rotation no posture signs");
   if (then && !asked.accept_restore) {
-    const before = then.sequence === number ? sha256(bytes) : retained(exports, then.sequence, ring)?.sha256;
+    const next = then.sequence + 1 === number ? posture : retained(exports, then.sequence + 1, ring)?.value;
+    const before =
+      then.sequence === number
+        ? sha256(bytes)
+        : (retained(exports, then.sequence, ring)?.sha256 ?? next?.previous_sha256 ?? undefined);
     const follows =
       posture.install_id === then.install_id &&
       [then.anchor_key_id, then.newest_key_id].every((id) => ring.keys.some((key) => key.id === id)) &&

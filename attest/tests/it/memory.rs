@@ -129,11 +129,17 @@ fn two_postures_with_one_number_are_a_fork() {
     home.sequence = 3;
     home.chain = attest::Chain::resume(8, last_hash(&home));
     home.counts = home.verify().posture.unwrap().counts.clone();
+    home.previous = Some(digest::sha256(fs::read(home.exported("posture.json")).unwrap()));
     home.export(settled);
     expect(&home.verify(), 0, "none");
     expect(&remembering(&home, &then), 3, "memory_forked");
-    // And then by the log.
+    // And without it by the one that follows on it.
     fs::remove_dir_all(home.at("export/000000000003")).unwrap();
+    expect(&remembering(&home, &then), 3, "memory_forked");
+    home.export(settled);
+    expect(&remembering(&home, &then), 3, "memory_forked");
+    // And then by the log.
+    fs::remove_dir_all(home.at("export/000000000004")).unwrap();
     expect(&remembering(&home, &then), 3, "memory_log");
     own.restore(&home);
     expect(&remembering(&home, &then), 0, "none");
@@ -141,6 +147,36 @@ fn two_postures_with_one_number_are_a_fork() {
 
 fn last_hash(home: &Home) -> posture::Sha256Hex {
     digest::sha256(fs::read_to_string(home.log()).unwrap().lines().last().unwrap())
+}
+
+/// Nothing was found in between: the logs of both are the same.
+#[test]
+fn a_fork_that_only_the_next_posture_tells_of_is_seen() {
+    let mut home = Home::new();
+    let before = Backup::of(&home);
+    let previous = home.previous.clone();
+    home.export(|p| p.self_test.last_run_at = Some(time("2026-04-26T00:00:01.000Z")));
+    let then = learnt(&home.verify());
+    let own = Backup::of(&home);
+    let (own_previous, own_sequence) = (home.previous.clone(), home.sequence);
+    before.restore(&home);
+    (home.previous, home.sequence) = (previous, 2);
+    home.export(settled);
+    home.export(settled);
+    fs::remove_dir_all(home.at("export/000000000003")).unwrap();
+    expect(&home.verify(), 0, "none");
+    expect(&remembering(&home, &then), 3, "memory_forked");
+    // One that says nothing of what was before is no proof of a fork, and one that goes on is none.
+    own.restore(&home);
+    (home.previous, home.sequence) = (None, own_sequence);
+    home.export(settled);
+    fs::remove_dir_all(home.at("export/000000000003")).unwrap();
+    expect(&remembering(&home, &then), 0, "none");
+    own.restore(&home);
+    (home.previous, home.sequence) = (own_previous, own_sequence);
+    home.export(settled);
+    fs::remove_dir_all(home.at("export/000000000003")).unwrap();
+    expect(&remembering(&home, &then), 0, "none");
 }
 
 #[test]

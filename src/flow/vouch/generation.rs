@@ -68,22 +68,23 @@ impl Exports {
         whole.then_some(Last { posture, posture_sha256, state })
     }
 
-    /// Writes a generation and lets `current` lead to it.
-    pub(super) fn publish(&self, generation: &Generation<'_>) -> io::Result<()> {
+    /// Writes a generation, or nothing that anybody takes for one.
+    pub(super) fn write(&self, generation: &Generation<'_>) -> io::Result<()> {
         file::make_folders(&self.folder)?;
         // Who may read is what the operator gave the folder of the exports.
         let mode = fs::metadata(&self.folder)?.mode();
         let folder = self.folder.join(name(generation.number));
         file::make_folder(&folder, mode & 0o755)?;
-        if let Err(error) = write(&folder, mode & 0o644, generation) {
+        let written = write(&folder, mode & 0o644, generation);
+        if written.is_err() {
             // Its last file is missing, so that nobody takes it for complete.
             let _ = file::remove_folder(&folder);
-            return Err(error);
         }
-        self.lead_to(generation.number)
+        written
     }
 
-    fn lead_to(&self, number: u64) -> io::Result<()> {
+    /// Lets `current` lead to a generation that was written.
+    pub(super) fn lead_to(&self, number: u64) -> io::Result<()> {
         // A link that outlives a power loss must not lead to a folder that does not.
         file::sync_folder(&self.folder)?;
         let link = self.folder.join(".current.new");

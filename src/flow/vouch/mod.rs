@@ -222,10 +222,12 @@ impl Vouch {
         let posture = self.posture(settings, statement, sequence, sealed_state.sha256())?;
         let sealed = attest::seal(&self.key, &posture)?;
         self.next_sequence += 1;
-        self.exports.publish(&Generation { number: sequence, state: &sealed_state, posture: &sealed })?;
-        self.published = Some(sealed.bytes().to_vec());
+        self.exports.write(&Generation { number: sequence, state: &sealed_state, posture: &sealed })?;
+        // From here on a reader may have seen it, whatever fails: it is what the next one follows on.
         let posture_sha256 = sealed.sha256();
         self.previous_sha256 = Some(posture_sha256.clone());
+        self.exports.lead_to(sequence)?;
+        self.published = Some(sealed.bytes().to_vec());
         self.succession.signed(&self.key.public());
         if let Err(error) = self.exports.prune(sequence) {
             tracing::warn!(error = %error.kind(), "could not remove old exports");
