@@ -104,11 +104,11 @@ trust=(SSL_CERT_FILE="$work/ca.pem" REQUESTS_CA_BUNDLE="$work/ca.pem" CURL_CA_BU
 reach=$origin
 # One for each, so that each is a finding of its own.
 declare -A texts
-for name in "${clients[@]}"; do
-    texts[$name]=$(a_text)
-    client "$name" "${texts[$name]}" env -i HOME="$work" "${common[@]}" "${trust[@]}" timeout 120 \
-        >"$work/$name.direct" 2>"$work/$name.err" </dev/null || bad "$name directly: $(head -c 300 "$work/$name.err")"
-    check "$name works directly" nonempty "$work/$name.direct"
+for who in "${clients[@]}"; do
+    texts[$who]=$(a_text)
+    client "$who" "${texts[$who]}" env -i HOME="$work" "${common[@]}" "${trust[@]}" timeout 120 \
+        >"$work/$who.direct" 2>"$work/$who.err" </dev/null || bad "$who directly: $(head -c 300 "$work/$who.err")"
+    check "$who works directly" nonempty "$work/$who.direct"
 done
 
 # === through the monitor ===
