@@ -101,9 +101,9 @@ pub enum EventBody {
     /// The run before did not end cleanly, a torn end of the log was set aside, or a posture expired before the next one:
     /// the monitor stood still, or could not export.
     Gap {
-        /// Bytes set aside as `damaged-<seq>.jsonl`.
+        /// Bytes set aside as `damaged-<seq>.jsonl`, or gone from under the monitor that wrote them.
         damaged_bytes: u64,
-        /// Lines among them, counted in the first 16 MiB of each file.
+        /// Lines among them, counted in the first 16 MiB of each file; at least as many where a stranger's took their place.
         damaged_records: u64,
         /// Seconds since the last signed posture; null when there was none.
         seconds: Option<u64>,

@@ -4,12 +4,12 @@ use super::{
     Signed, Store,
     admit::Admission,
     log::{self, Log, Standing},
-    recover::QUARANTINE,
+    recover::{PENDING, QUARANTINE},
     segments::{Authority, Segments},
     walk::{self, Damage, Walker},
 };
 use attest::{Chain, Record};
-use posture::{Checkpoint, EventBody, Family, FindingRecord, Retention, SetAside, Sha256Hex, Timestamp};
+use posture::{Checkpoint, EventBody, Family, FindingRecord, Prune, Retention, SetAside, Sha256Hex, Timestamp};
 use std::{
     fs::File,
     io::{self, BufReader},
@@ -79,11 +79,14 @@ impl Store {
                 break;
             }
         }
-        let held = Held { signed, keys: &self.stated.keys, retention: self.bounds.retention, now };
-        let mut walker = Walker::new(begin.clone(), signed.map(|s| &s.chain));
+        let known_first_seq = self.is_known.then(|| self.segments.first_seq());
+        let held = Held { signed, known_first_seq, keys: &self.stated.keys, retention: self.bounds.retention, now };
+        let marks = [signed.map(|s| &s.chain), self.is_known.then_some(&self.end)];
+        let mut walker = Walker::new(begin.clone(), marks);
         let mut found = Found {
             end: walker.end.clone(),
             reaches: false,
+            goes_on: false,
             seen: Seen::new(held.retention.max_bytes, begin),
             last: 0,
             valid_bytes: 0,
@@ -101,10 +104,11 @@ impl Store {
                 found.seen.segments.seal(read.valid_bytes, &walker.end);
             }
         }
-        (found.end, found.reaches) = (walker.end, walker.reaches);
+        let [reaches, goes_on] = walker.met();
+        (found.end, found.reaches, found.goes_on) = (walker.end, reaches, goes_on);
         if found.seen.segments.is_torn_off() {
             // What is missing is the beginning, and nothing says that it may be. With nothing signed, nothing is kept.
-            found.reaches = signed.is_none();
+            (found.reaches, found.goes_on) = (signed.is_none(), !self.is_known);
             found.seen = Seen::new(held.retention.max_bytes, Chain::genesis());
             (found.end, found.last, found.valid_bytes) = (Chain::genesis(), 0, 0);
             found.damage = walk::damage_in(&found.files[0])?;
@@ -133,15 +137,19 @@ impl Store {
             }
         }
         let same_file = quarantined == self.quarantined;
-        let gone = self.end.next_seq().saturating_sub(seq);
-        let bytes = found.seen.segments.sealed_bytes() + log.len();
-        if same_file && gone > 0 {
-            self.unreported += Damage { bytes: self.bytes().saturating_sub(bytes), records: gone };
+        if same_file && self.is_known && !found.goes_on {
+            // Cut off, or given way to a stranger's: at least the last record this process wrote is in the log no more.
+            let bytes = found.seen.segments.sealed_bytes() + log.len() + found.damage.bytes;
+            let gone = self.end.next_seq().saturating_sub(seq).max(1);
+            let records = gone.saturating_sub(found.damage.records);
+            self.unreported += Damage { bytes: self.bytes().saturating_sub(bytes), records };
         }
         if !same_file || found.end != self.end {
             self.folds.forget();
         }
         self.quarantined = quarantined;
+        // A log anew is given up if nobody signs it.
+        self.is_known = name != PENDING;
         self.exports_missing = found.seen.exports_missing;
         self.end = found.end;
         self.counts = found.seen.segments.counts();
@@ -172,12 +180,14 @@ impl Store {
     }
 
     /// Says, at the beginning of a run, that exports are gone that the log knows of: the newest one left is number
-    /// `last`. Without any, nothing holds the log to what was signed.
+    /// `last`. Without any, nothing holds the log to what was signed; and one that begins later was signed when it was cut.
     pub fn report_missing_exports(&mut self, last: Option<u64>, now: Timestamp, at: Instant) {
         let next_sequence = self.last_checkpoint.as_ref().map(|checkpoint| checkpoint.next_sequence);
         let fewer = next_sequence.is_some_and(|next| next > last.unwrap_or(0) + 1);
         // A first run that broke off before its first export leaves its start, and nothing that somebody could want gone.
-        if fewer || last.is_none() && (self.counts.findings > 0 || self.counts.folded > 0) {
+        let begins_later = self.segments.first_seq() > attest::chain::FIRST_SEQ;
+        let holds = begins_later || self.counts.findings > 0 || self.counts.folded > 0;
+        if fewer || last.is_none() && holds {
             self.exports_missing |= last.is_none();
             self.event(EventBody::ExportsMissing { last_sequence: last, next_sequence }, now, at);
         }
@@ -206,6 +216,8 @@ pub(super) struct Found {
     end: Chain,
     /// It goes through the signed head, and begins where it should.
     pub(super) reaches: bool,
+    /// It goes through what this process wrote last.
+    goes_on: bool,
     pub(super) seen: Seen,
     /// The segments, oldest first.
     files: Vec<PathBuf>,
@@ -238,6 +250,8 @@ pub(super) struct Seen {
 /// What a walk holds the records against.
 struct Held<'s> {
     signed: Option<&'s Signed>,
+    /// The first record retained, as this process knows it.
+    known_first_seq: Option<u64>,
     /// Of every key that signs or signed.
     keys: &'s [Sha256Hex],
     retention: Retention,
@@ -248,6 +262,12 @@ impl Held<'_> {
     /// Whether the record of this number was signed.
     fn covers(&self, seq: u64) -> bool {
         self.signed.is_some_and(|signed| seq < signed.chain.next_seq())
+    }
+
+    /// Whether a prune that nobody signed would drop records a posture or this process knows of.
+    fn knows_better_than(&self, prune: &Prune) -> bool {
+        let exported = self.signed.is_some_and(|signed| signed.at.is_some());
+        exported || self.known_first_seq.is_some_and(|first_seq| prune.last_seq >= first_seq)
     }
 
     /// Whether this monitor may have written a record that nobody signed: what it signs of a stranger's is its own word.
@@ -296,7 +316,7 @@ impl Seen {
                 EventBody::Prune(prune) => {
                     let authority = match held.signed {
                         _ if held.covers(event.seq) => Authority::Signed,
-                        Some(Signed { at: Some(_), .. }) => Authority::Unsigned(held.retention, held.now),
+                        _ if held.knows_better_than(prune) => Authority::Unsigned(held.retention, held.now),
                         _ => Authority::Alone(held.retention, held.now),
                     };
                     if !self.segments.announce(event.seq, prune, authority) {

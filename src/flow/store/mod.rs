@@ -96,7 +96,7 @@ impl Stated {
 }
 
 /// The one writer of the log. Its caller holds the lock of the state folder.
-#[expect(clippy::struct_excessive_bools, reason = "five facts that do not depend on each other")]
+#[expect(clippy::struct_excessive_bools, reason = "six facts that do not depend on each other")]
 pub struct Store {
     folder: PathBuf,
     bounds: Bounds,
@@ -115,6 +115,8 @@ pub struct Store {
     /// The log holds an event that says so, and no recovery since.
     exports_missing: bool,
     end: Chain,
+    /// `end` is what this process left in the log, and is to be found there again.
+    is_known: bool,
     counts: Counts,
     last_checkpoint: Option<Checkpoint>,
     unclean: bool,
@@ -153,6 +155,7 @@ impl Store {
             quarantined: false,
             exports_missing: false,
             end: Chain::genesis(),
+            is_known: false,
             counts: Counts::default(),
             last_checkpoint: None,
             unclean: false,

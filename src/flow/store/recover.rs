@@ -27,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const PENDING: &str = "recovery.jsonl";
+pub(super) const PENDING: &str = "recovery.jsonl";
 pub(super) const QUARANTINE: &str = "quarantine.jsonl";
 
 /// Why the log cannot be begun anew.

@@ -70,7 +70,7 @@ pub(super) enum Authority {
     Signed,
     /// Nobody's yet: it must be what this monitor would have written by now.
     Unsigned(Retention, Timestamp),
-    /// Nobody's, and nothing was ever signed.
+    /// Nobody's, and nothing signed is left to hold it against.
     Alone(Retention, Timestamp),
 }
 

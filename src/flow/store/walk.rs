@@ -28,10 +28,21 @@ impl std::ops::AddAssign for Damage {
 pub(super) struct Walker<'a> {
     /// Where the valid chain ends.
     pub(super) end: Chain,
-    /// The chain goes through the mark that was asked about.
-    pub(super) reaches: bool,
-    through: Option<&'a Chain>,
+    /// Where it is asked whether it goes through.
+    marks: [Mark<'a>; 2],
     line: Vec<u8>,
+}
+
+struct Mark<'a> {
+    /// Any chain does where there is none.
+    at: Option<&'a Chain>,
+    is_met: bool,
+}
+
+impl<'a> Mark<'a> {
+    fn new(at: Option<&'a Chain>, begin: &Chain) -> Self {
+        Self { at, is_met: at.is_none_or(|at| at == begin) }
+    }
 }
 
 /// What one segment turned out to be.
@@ -44,9 +55,14 @@ pub(super) struct Walked {
 }
 
 impl<'a> Walker<'a> {
-    pub(super) fn new(begin: Chain, through: Option<&'a Chain>) -> Self {
-        let reaches = through.is_none_or(|chain| *chain == begin);
-        Self { end: begin, reaches, through, line: Vec::with_capacity(1024) }
+    pub(super) fn new(begin: Chain, marks: [Option<&'a Chain>; 2]) -> Self {
+        let marks = marks.map(|at| Mark::new(at, &begin));
+        Self { end: begin, marks, line: Vec::with_capacity(1024) }
+    }
+
+    /// Whether the chain goes through each of the marks.
+    pub(super) fn met(&self) -> [bool; 2] {
+        [self.marks[0].is_met, self.marks[1].is_met]
     }
 
     /// Reads a segment to its end, showing each valid record that follows on the one before, up to one that is not
@@ -66,7 +82,9 @@ impl<'a> Walker<'a> {
                 break;
             }
             valid_bytes += self.line.len() as u64;
-            self.reaches |= self.through == Some(&self.end);
+            for mark in &mut self.marks {
+                mark.is_met |= mark.at == Some(&self.end);
+            }
         }
         Ok(Walked { valid_bytes, damage: remainder(input.get_ref(), valid_bytes)? })
     }

@@ -145,10 +145,14 @@ fn a_stranger_who_cuts_the_log_while_we_write_is_noticed() {
     let signed = sign(&mut store);
     home.put(&mut store, high(1));
     let file = fs::OpenOptions::new().write(true).open(home.log()).unwrap();
-    file.set_len(file.metadata().unwrap().len() - 7).unwrap();
+    let (len, line) = (file.metadata().unwrap().len(), fs::read_to_string(home.log()).unwrap().find('\n').unwrap() + 1);
+    file.set_len(len - 7).unwrap();
     home.tick(&mut store, 1);
     let gaps = home.events("findings.jsonl");
-    assert!(matches!(gaps[..], [EventBody::Gap { damaged_records: 2, unclean: false, .. }]), "{gaps:?}");
+    // What is torn, and what is gone of it.
+    let all = len - line as u64;
+    let gap = EventBody::Gap { damaged_bytes: all, damaged_records: 1, seconds: Some(0), unclean: false };
+    assert_eq!(gaps, [gap]);
     assert_eq!(store.standing().2.findings, 1);
 
     file.set_len(0).unwrap();
@@ -156,4 +160,34 @@ fn a_stranger_who_cuts_the_log_while_we_write_is_noticed() {
     assert_eq!(trouble(&store), [DegradedReason::LogDamaged]);
     assert_eq!(store.standing().1, &signed.chain);
     assert_eq!(home.records("quarantine.jsonl").len(), 1);
+}
+
+#[test]
+fn records_a_stranger_puts_in_the_place_of_ours_hide_no_loss() {
+    // In the place of the last one, and behind that another.
+    for number in [1, 2] {
+        let home = Home::new();
+        let mut store = home.open(None);
+        home.put(&mut store, high(0));
+        let (kept, mut chain) = (fs::read(home.log()).unwrap(), store.standing().1.clone());
+        home.put(&mut store, high(1));
+        fs::write_for_test(&home.log(), &kept);
+        for n in 0..number {
+            let dest = "elsewhere.example.com:443".to_owned();
+            let framed = chain.finding(|seq, prev_sha256| FindingRecord { seq, prev_sha256, dest, ..high(7 + n) });
+            let framed = framed.unwrap();
+            chain.advance(&framed);
+            fs::append_for_test(&home.log(), &framed.line);
+        }
+        home.tick(&mut store, 1);
+        let gap = EventBody::Gap { damaged_bytes: 0, damaged_records: 1, seconds: None, unclean: false };
+        assert_eq!(home.events("findings.jsonl"), [gap], "{number}");
+        // Once, and not of what only came behind ours.
+        let chain = store.standing().1.clone();
+        let framed = chain.finding(|seq, prev_sha256| FindingRecord { seq, prev_sha256, ..high(9) }).unwrap();
+        fs::append_for_test(&home.log(), &framed.line);
+        home.tick(&mut store, 2);
+        home.put(&mut store, high(1));
+        assert_eq!(home.events("findings.jsonl").len(), 1, "{number}");
+    }
 }

@@ -122,6 +122,57 @@ fn a_rotation_that_was_given_up_takes_nothing_away_that_follows_it() {
     assert_eq!((posture.counts.findings, set_aside(&rig), rig.result(false)), (1, 0, VerdictResult::Verified));
 }
 
+/// A log of two segments that nobody signed yet, and a prune of the first one behind it, which somebody wrote who took
+/// the first record away.
+fn pruned_by_a_stranger(rig: &mut Rig) -> Recorder {
+    rig.config.retention = posture::Retention { max_age_days: 30, max_bytes: 1 << 20, segment_bytes: 16 << 10 };
+    let mut recorder = rig.begin();
+    for n in 0..40 {
+        rig.put(&mut recorder, n);
+    }
+    let [first, newest] = &crate::flow::store::tests::segments(&rig.config.log_dir)[..] else { panic!("two") };
+    let mut chain = Chain::genesis();
+    for line in fs::read_to_string(first).unwrap().lines() {
+        chain.follow(line.as_bytes()).unwrap();
+    }
+    let (last_seq, last_sha256) = (chain.next_seq() - 1, chain.head().clone());
+    for line in fs::read_to_string(newest).unwrap().lines() {
+        chain.follow(line.as_bytes()).unwrap();
+    }
+    let reason = posture::PruneReason::Age;
+    let prune = posture::Prune { counts: posture::Counts::default(), last_seq, last_sha256, reason };
+    Forger { chain, text: Vec::new() }.event(rig, EventBody::Prune(Box::new(prune))).append(newest);
+    let text = fs::read_to_string(first).unwrap();
+    overwrite(first, text.split_once('\n').unwrap().1.as_bytes());
+    recorder
+}
+
+#[test]
+fn a_prune_forged_before_anything_was_signed_is_no_word_of_a_monitor_that_knows_its_log() {
+    let mut rig = Rig::new();
+    let mut recorder = pruned_by_a_stranger(&mut rig);
+    rig.put(&mut recorder, 99);
+    recorder.tick(rig.now, rig.at);
+    let aside = fs::read_to_string(rig.file("damaged-000000000001.jsonl")).unwrap();
+    assert_eq!(aside.matches("\"severity\":\"high\"").count(), 40, "each is somewhere");
+    let posture = rig.export(&mut recorder);
+    assert_eq!((posture.finding_log.first_seq, posture.counts.findings), (1, 1));
+    assert!(matches!(rig.events()[..], [EventBody::Gap { damaged_records: 43.., .. }, ..]), "{:?}", rig.events());
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+}
+
+#[test]
+fn a_log_that_begins_later_with_nothing_signed_misses_its_exports() {
+    let mut rig = Rig::new();
+    drop(pruned_by_a_stranger(&mut rig));
+    rig.new_process();
+    let mut recorder = rig.begin();
+    let posture = rig.export(&mut recorder);
+    assert_eq!(posture.degraded_reasons, [DegradedReason::ExportsMissing.into()]);
+    recorder.recover(rig.now, rig.at).unwrap();
+    assert_eq!(rig.result(false), VerdictResult::Verified);
+}
+
 #[test]
 fn exports_are_missing_only_where_they_are() {
     let mut rig = Rig::new();
