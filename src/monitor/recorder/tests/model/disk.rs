@@ -31,6 +31,18 @@ pub(super) struct Line {
 }
 
 impl Line {
+    fn of(bytes: &[u8]) -> Self {
+        let bare = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let is_torn = bare.len() == bytes.len();
+        let record = attest::chain::read_line(bare).ok().filter(|_| !is_torn);
+        Self { bytes: bytes.to_owned(), sha256: sha256(bare), record, is_torn }
+    }
+
+    /// Its first so many bytes.
+    pub(super) fn cut(&self, len: usize) -> Self {
+        Self::of(&self.bytes[..len])
+    }
+
     /// Where it says that it stands.
     pub(super) fn before(&self) -> Option<Chain> {
         self.record.as_ref().map(|record| Chain::resume(record.seq(), record.prev_sha256().clone()))
@@ -59,6 +71,8 @@ impl Line {
 pub(super) type Lines = Vec<Rc<Line>>;
 
 pub(super) struct Segment {
+    /// As its name has it; `None` of one that is not sealed.
+    pub(super) first_seq: Option<u64>,
     pub(super) bytes: u64,
     pub(super) lines: Lines,
     pub(super) is_newest: bool,
@@ -155,17 +169,15 @@ impl Look {
     fn segment(&mut self, path: &Path, is_newest: bool) -> Segment {
         let bytes = fs::read(path).unwrap();
         let lines = bytes.split_inclusive(|b| *b == b'\n').map(|line| self.line(line)).collect();
-        Segment { bytes: bytes.len() as u64, lines, is_newest }
+        let digits = path.file_stem().unwrap().to_str().unwrap().strip_prefix("findings-");
+        Segment { first_seq: digits.map(|n| n.parse().unwrap()), bytes: bytes.len() as u64, lines, is_newest }
     }
 
     fn line(&mut self, bytes: &[u8]) -> Rc<Line> {
         if let Some(line) = self.known.get(bytes) {
             return Rc::clone(line);
         }
-        let bare = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let is_torn = bare.len() == bytes.len();
-        let record = attest::chain::read_line(bare).ok().filter(|_| !is_torn);
-        let line = Rc::new(Line { bytes: bytes.to_owned(), sha256: sha256(bare), record, is_torn });
+        let line = Rc::new(Line::of(bytes));
         self.known.insert(bytes.to_owned(), Rc::clone(&line));
         line
     }

@@ -112,6 +112,18 @@ pub(super) fn enter(ledger: &mut Ledger, archive: &Archive, line: &Line) -> Resu
     Ok(())
 }
 
+/// Enters a prune by its own word: nothing signed is left to hold it against.
+fn enter_by_its_word(ledger: &mut Ledger, line: &Line, prune: &Prune) {
+    let Some(before) = line.before() else { return };
+    let (Some(sums), Some(gone)) = (ledger.get(before.head()), ledger.get(&prune.last_sha256)) else { return };
+    let sums = Sums {
+        findings: prune.counts.findings + sums.findings - gone.findings,
+        folded: prune.counts.folded + sums.folded - gone.folded,
+        first_seq: prune.last_seq + 1,
+    };
+    ledger.entry(line.sha256.clone()).or_insert(sums);
+}
+
 /// What is stated and cannot be recounted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -148,6 +160,8 @@ struct Walk {
     end: Chain,
     /// It goes through what was signed.
     reaches: bool,
+    /// It goes through what this process left there.
+    goes_on: bool,
     exports_missing: bool,
     checkpoint: Option<Checkpoint>,
     /// The last start or stop: its number, and whether it was a start.
@@ -213,10 +227,13 @@ pub(super) struct Monitor {
     /// What a segment that begins now would be told.
     pub(super) told: Tally,
     pub(super) end: Chain,
+    /// It has looked: `end` is what it left there.
+    is_known: bool,
     pub(super) is_quarantined: bool,
     pub(super) exports_missing: bool,
-    /// What it writes to, as it left it.
+    /// What it writes to, as it left it, and how long that was.
     pub(super) left: Lines,
+    pub(super) left_bytes: u64,
     pub(super) unclean: bool,
     /// What was in the log when it wrote to it.
     pub(super) base: Lines,
@@ -224,6 +241,8 @@ pub(super) struct Monitor {
     pub(super) events: Vec<What>,
     pub(super) refused: bool,
     sealed: BTreeMap<u64, Sealed>,
+    /// What is in the newest segment, as it was read or written.
+    active: Lines,
     /// It has seen a finding since it opened the log.
     seen: bool,
     looked: bool,
@@ -256,14 +275,17 @@ impl Monitor {
             tally: Tally::default(),
             told: Tally::default(),
             end: Chain::genesis(),
+            is_known: false,
             is_quarantined: false,
             exports_missing: false,
             left: Lines::new(),
+            left_bytes: 0,
             unclean: false,
             base: Lines::new(),
             events: Vec::new(),
             refused: false,
             sealed: BTreeMap::new(),
+            active: Lines::new(),
             seen: false,
             looked: false,
             is_shorter: false,
@@ -296,7 +318,7 @@ impl Monitor {
         let last = self.signed.as_ref().map(|(last, _)| last.sequence);
         let fewer = self.checkpoint.as_ref().is_some_and(|c| c.next_sequence > last.unwrap_or(0) + 1);
         let sums = ledger[self.end.head()];
-        if fewer || last.is_none() && (sums.findings > 0 || sums.folded > 0) {
+        if fewer || last.is_none() && (sums.first_seq > 1 || sums.findings > 0 || sums.folded > 0) {
             self.exports_missing |= last.is_none();
             self.events.push(What::ExportsMissing { last });
         }
@@ -343,7 +365,7 @@ impl Monitor {
         let target = if self.is_quarantined { disk.quarantine.as_ref() } else { disk.newest() };
         match target {
             None if self.is_shorter => drop(self.read(archive, ledger, disk, now)),
-            Some(target) if target.bytes != self.left_bytes() => drop(self.read(archive, ledger, disk, now)),
+            Some(target) if target.bytes != self.left_bytes => drop(self.read(archive, ledger, disk, now)),
             Some(_) => self.base = self.as_it_lies(disk),
             // Its name is given back to it.
             None if self.is_quarantined => self.base = self.left.clone(),
@@ -370,6 +392,7 @@ impl Monitor {
     ) -> Option<(u64, bool)> {
         let mut walk = self.walk(archive, ledger, disk, false, &disk.lines(), self.held.as_ref(), now);
         let mut all = disk.lines();
+        let mut is_pending = false;
         if let Some(held) = self.held.as_ref().filter(|_| !walk.reaches && !disk.pending.is_empty()) {
             let anew = self.walk(archive, ledger, disk, true, &disk.pending, Some(held), now);
             let begins = disk.pending[0].before().is_some_and(|before| before.next_seq() == held.first_seq);
@@ -377,7 +400,7 @@ impl Monitor {
             let hash = quarantine.map(|q| sha256(q.lines.iter().flat_map(|l| l.bytes.clone()).collect::<Vec<_>>()));
             let carried = |files: &Vec<Sha256Hex>| hash.is_none_or(|hash| files.contains(&hash));
             if anew.reaches && begins && anew.set_aside.as_ref().is_some_and(carried) {
-                (walk, all) = (anew, disk.pending.clone());
+                (walk, all, is_pending) = (anew, disk.pending.clone(), true);
             }
         }
         let was_quarantined = std::mem::replace(&mut self.is_quarantined, !walk.reaches);
@@ -389,15 +412,21 @@ impl Monitor {
         let set_aside = format!("damaged-{:012}", walk.end.next_seq());
         self.unreported = walk.valid.len() < all.len()
             || disk.aside.iter().any(|name| name.starts_with(&set_aside))
-            || same_file && walk.end.next_seq() < self.end.next_seq();
+            || same_file && self.is_known && !walk.goes_on;
         if !same_file || walk.end != self.end {
             self.windows.clear();
         }
         self.exports_missing = walk.exports_missing;
         self.seen = walk.valid.iter().any(|line| line.found().is_some());
         (self.looked, self.is_shorter) = (true, false);
-        let kept = |segment: &Sealed| !walk.valid.is_empty() && segment.end.next_seq() <= walk.end.next_seq();
-        self.sealed = sealed(disk).filter(kept).map(|segment| (segment.begin.next_seq(), segment)).collect();
+        (self.sealed, self.active, self.is_known) = (BTreeMap::new(), walk.valid.clone(), true);
+        let is_own = !is_pending && !self.is_quarantined;
+        for segment in disk.segments.iter().filter(|s| is_own && !s.is_newest) {
+            if (1..=self.active.len()).contains(&segment.lines.len()) {
+                let lines: Lines = self.active.drain(..segment.lines.len()).collect();
+                self.seal(&lines);
+            }
+        }
         (self.end, self.checkpoint, self.base, self.refused) = (walk.end, walk.checkpoint, walk.valid, false);
         walk.run
     }
@@ -415,11 +444,13 @@ impl Monitor {
     ) -> Walk {
         let through = held.map(|held| held.chain.clone());
         let exported = held.is_some_and(|held| held.exported);
+        let known_first_seq = ledger.get(self.end.head()).map_or(1, |sums| sums.first_seq);
         let begin = lines.first().and_then(|line| line.before()).unwrap_or_else(Chain::genesis);
         let mut walk = Walk {
             valid: Lines::new(),
             end: begin.clone(),
             reaches: through.as_ref().is_none_or(|through| *through == begin),
+            goes_on: self.end == begin,
             exports_missing: false,
             checkpoint: None,
             run: None,
@@ -436,12 +467,16 @@ impl Monitor {
             let covered = through.as_ref().is_some_and(|t| seq < t.next_seq());
             match line.event() {
                 Some(EventBody::Prune(prune)) => {
-                    let alone = !exported && begin.next_seq() > first_seq;
+                    let knows_better = self.is_known && prune.last_seq >= known_first_seq;
+                    let alone = !exported && begin.next_seq() > first_seq && !knows_better;
                     let gone_already = prune.last_seq + 1 < begin.next_seq();
                     if covered && gone_already {
                         // Of its own records nothing is left.
                     } else if covered || alone || !is_alone && self.would(disk, ledger, prune, first_seq, now) {
                         first_seq = prune.last_seq + 1;
+                        if !covered && alone {
+                            enter_by_its_word(ledger, line, prune);
+                        }
                     } else {
                         break;
                     }
@@ -468,12 +503,14 @@ impl Monitor {
             walk.valid.push(Rc::clone(line));
             walk.end = behind;
             walk.reaches |= through.as_ref() == Some(&walk.end);
+            walk.goes_on |= self.end == walk.end;
         }
         torn_off |= begin.next_seq() > first_seq;
         if torn_off {
             let reaches = through.is_none();
             let (valid, end) = (Lines::new(), Chain::genesis());
-            walk = Walk { valid, end, reaches, exports_missing: false, checkpoint: None, run: None, set_aside: None };
+            let (goes_on, exports_missing) = (false, false);
+            walk = Walk { valid, end, reaches, goes_on, exports_missing, checkpoint: None, run: None, set_aside: None };
         }
         walk
     }
@@ -597,6 +634,7 @@ impl Monitor {
         self.unreported = disk.aside.iter().any(|name| name.starts_with(&set_aside));
         self.seen = disk.lines().iter().any(|line| line.found().is_some());
         self.sealed.clear();
+        self.active = disk.lines();
         self.windows.clear();
     }
 
@@ -604,26 +642,49 @@ impl Monitor {
     pub(super) fn edited(&mut self, disk: &Disk) {
         let newest = if self.is_quarantined { disk.quarantine.as_ref() } else { disk.newest() };
         let Some(newest) = newest else { return };
-        match newest.bytes.cmp(&self.left_bytes()) {
+        match newest.bytes.cmp(&self.left_bytes) {
             Ordering::Less => self.is_shorter = true,
             // What others wrote behind its own lines is not among them.
             Ordering::Equal | Ordering::Greater => {
                 self.is_shorter = false;
-                self.left = newest.lines[..self.left.len().min(newest.lines.len())].to_vec();
+                let mut rest = usize::try_from(self.left_bytes).expect("no log is so long");
+                self.left.clear();
+                for line in newest.lines.iter().filter(|line| !line.bytes.is_empty()) {
+                    match line.bytes.len() {
+                        _ if rest == 0 => break,
+                        len if len <= rest => self.left.push(Rc::clone(line)),
+                        _ => self.left.push(Rc::new(line.cut(rest))),
+                    }
+                    rest = rest.saturating_sub(line.bytes.len());
+                }
             }
         }
     }
 
-    fn left_bytes(&self) -> u64 {
-        self.left.iter().map(|line| line.bytes.len() as u64).sum()
+    /// It left what it writes to like this.
+    pub(super) fn leaves(&mut self, disk: &Disk) {
+        let newest = if self.is_quarantined { disk.quarantine.as_ref() } else { disk.newest() };
+        self.left = newest.map_or_else(Lines::new, |segment| segment.lines.clone());
+        self.left_bytes = newest.map_or(0, |segment| segment.bytes);
     }
 
-    /// Takes note of segments that were sealed, and of those that were deleted.
-    pub(super) fn sealed(&mut self, disk: &Disk, first_seq: u64) {
-        let there: BTreeMap<_, _> = sealed(disk).map(|segment| (segment.begin.next_seq(), segment)).collect();
-        self.sealed.retain(|seq, _| *seq >= first_seq || there.contains_key(seq));
-        let last = self.sealed.keys().next_back().copied().unwrap_or(0);
-        self.sealed.extend(there.into_iter().filter(|(seq, _)| *seq > last));
+    /// A line it wrote: behind a seal, the next segment begins.
+    pub(super) fn wrote(&mut self, line: &Rc<Line>) {
+        if self.active.last().is_some_and(|last| matches!(last.event(), Some(EventBody::Seal { .. }))) {
+            let lines = std::mem::take(&mut self.active);
+            self.seal(&lines);
+        }
+        self.active.push(Rc::clone(line));
+    }
+
+    fn seal(&mut self, lines: &[Rc<Line>]) {
+        let sealed = Sealed::of(lines).expect("it knows its records");
+        self.sealed.insert(sealed.begin.next_seq(), sealed);
+    }
+
+    /// Takes note of segments that were deleted.
+    pub(super) fn deleted(&mut self, disk: &Disk, first_seq: u64) {
+        self.sealed.retain(|seq, _| *seq >= first_seq || disk.segments.iter().any(|s| s.first_seq == Some(*seq)));
     }
 
     /// Whether a prune is not done yet.
@@ -696,20 +757,21 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
+    fn of(lines: &[Rc<Line>]) -> Option<Self> {
+        let ages = |line: &&Rc<Line>| !matches!(line.event(), Some(EventBody::Seal { .. }));
+        Some(Self {
+            begin: lines.first()?.before()?,
+            end: lines.last()?.behind()?,
+            bytes: lines.iter().map(|line| line.bytes.len() as u64).sum(),
+            youngest: lines.iter().filter(ages).filter_map(|l| l.record.as_ref()).map(Record::timestamp).max(),
+        })
+    }
+
     fn age(&self, now: Timestamp) -> TimeDelta {
         self.youngest.map_or(TimeDelta::MAX, |youngest| now.since(youngest))
     }
 }
 
 pub(super) fn sealed(disk: &Disk) -> impl Iterator<Item = Sealed> {
-    disk.segments.iter().filter(|segment| !segment.is_newest).filter_map(|segment| {
-        let ages = |line: &Rc<Line>| !matches!(line.event(), Some(EventBody::Seal { .. }));
-        let records = segment.lines.iter().filter(|line| ages(line)).filter_map(|line| line.record.as_ref());
-        Some(Sealed {
-            begin: segment.lines.first()?.before()?,
-            end: segment.lines.last()?.behind()?,
-            bytes: segment.bytes,
-            youngest: records.map(Record::timestamp).max(),
-        })
-    })
+    disk.segments.iter().filter(|segment| !segment.is_newest).filter_map(|segment| Sealed::of(&segment.lines))
 }

@@ -1,7 +1,7 @@
 //! The real thing, and the model beside it: one step for both, and what has to be the same afterwards.
 
 use super::super::{Home, Rig};
-use super::disk::{Disk, Lines, Look, copy};
+use super::disk::{Disk, Look, copy};
 use super::monitor::{self, Bounds, Held, Ledger, Monitor, Tally, What};
 use super::reader::{self, Archive, Question, Remembered, Ring, Signed};
 use super::tamper::Tamper;
@@ -551,11 +551,14 @@ impl World {
         let kept = monitor.base.len() - gone;
         same!("what was in the log", hashes(there.get(..kept).unwrap_or(&there)), hashes(&monitor.base[gone..]));
         let added = &there[kept..];
+        if !expected.anew && !monitor.is_quarantined {
+            added.iter().for_each(|line| monitor.wrote(line));
+        }
         let mut events = monitor.events.clone();
         if expected.looks_for_old && !monitor.is_quarantined {
             let first_seq = ledger.get(monitor.end.head()).map_or(1, |sums| sums.first_seq);
             let said = added.iter().position(|line| matches!(line.event(), Some(EventBody::Prune(_))));
-            monitor.sealed(after, first_seq);
+            monitor.deleted(after, first_seq);
             if !monitor.is_deleting(first_seq) {
                 events.extend(monitor.due(after, &added[said.unwrap_or(added.len())..], rig.now));
             }
@@ -574,14 +577,13 @@ impl World {
             monitor.end = line.behind().ok_or("not a record")?;
         }
         if monitor.has_looked() || expected.anew {
-            let newest = if monitor.is_quarantined { after.quarantine.as_ref() } else { after.newest() };
-            monitor.left = newest.map_or_else(Lines::new, |segment| segment.lines.clone());
+            monitor.leaves(after);
         }
         if expected.anew {
             monitor.begun_anew(after);
         }
         let first_seq = ledger.get(monitor.end.head()).map_or(1, |sums| sums.first_seq);
-        monitor.sealed(after, first_seq);
+        monitor.deleted(after, first_seq);
         let covering = covering.get(&first_seq).copied().unwrap_or(0);
         let last = monitor.base[..gone].last().and_then(|line| line.before()).map_or(0, |last| last.next_seq());
         if gone > 0 && (covering < 3 || last >= first_seq) {
