@@ -266,7 +266,7 @@ impl Reason {
                 "give the guardian's public key: --public-key signing.pub.pem, obtained apart from this folder"
             }
             Self::Signature { .. } | Self::NamedKey { .. } => {
-                "compare the key with the one you noted; if it is the right one, the document was altered"
+                "compare the key with the one you noted; if it is the right one, the document was altered, or rotations.jsonl is gone, which leads from it to the key in use"
             }
             Self::UnknownVersion { .. } => "verify with a newer release",
             Self::LogLine { .. } | Self::LogCut { .. } | Self::LogHead { .. } | Self::LogPrefix { .. } => {
@@ -285,6 +285,9 @@ impl Reason {
             }
             Self::Rotation(RotationError::BeforePinned { .. }) => {
                 "give a newer state of the folder, or pin its older key"
+            }
+            Self::Rotation(RotationError::RotationMissing { .. }) => {
+                "a monitor at work restores rotations.jsonl with its next export; else restore it from a copy of the folder, or, with no copy left, run `recover` and pin the new key"
             }
             Self::Rotation(_) => {
                 "the history of the key was altered or lost; restore rotations.jsonl from a copy of the folder"

@@ -103,7 +103,9 @@ pub enum RotationError {
         log_seq: u64,
     },
     /// The log says that a key took over, and no statement does.
-    #[error("record {seq} of the log says that the key in use took over from another, and no rotation says so")]
+    #[error(
+        "record {seq} of the log says that the key in use took over from another, and rotations.jsonl does not state it"
+    )]
     RotationMissing {
         /// The event.
         seq: u64,

@@ -144,7 +144,7 @@ words!(
     /// Why a monitor says it is not whole.
     DegradedReason {
         ExportFailed = "export_failed", ExportsMissing = "exports_missing", LogDamaged = "log_damaged", LogFull = "log_full", LogWrite = "log_write",
-        ScannerStalled = "scanner_stalled", SelfTestFailed = "self_test_failed", TunnelFallback = "tunnel_fallback",
+        RotationsMissing = "rotations_missing", ScannerStalled = "scanner_stalled", SelfTestFailed = "self_test_failed", TunnelFallback = "tunnel_fallback",
         WriterStalled = "writer_stalled",
     }
 );

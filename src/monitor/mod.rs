@@ -160,7 +160,9 @@ impl MonitorError {
             Self::Recover(RecoverError::Nothing) => "`hermes-traffic-guardian verify` tells what it proves".into(),
             Self::Recover(RecoverError::Io(_)) => "check the folder of the log and the disk, then try again".into(),
             Self::NotRotated(_) => "`hermes-traffic-guardian status` shows how the monitor and its log are".into(),
-            Self::NothingYet => "`hermes-traffic-guardian start` makes the first one".into(),
+            Self::NothingYet => {
+                "`hermes-traffic-guardian start` makes one; where exports are lost, it goes on from the log, and says what is missing".into()
+            }
             Self::Io { .. } => "check the limits of this user and the disk".into(),
         }
     }

@@ -1,7 +1,7 @@
 //! A file → a log that can go on: walked from its beginning, repaired above the signed head, left alone below it.
 
 use super::{
-    Signed, Store,
+    Signed, Stated, Store,
     admit::Admission,
     log::{self, Log, Standing},
     recover::{PENDING, QUARANTINE},
@@ -9,7 +9,7 @@ use super::{
     walk::{self, Damage, Walker},
 };
 use attest::{Chain, Record};
-use posture::{Checkpoint, EventBody, Family, FindingRecord, Prune, Retention, SetAside, Sha256Hex, Timestamp};
+use posture::{Checkpoint, EventBody, Family, FindingRecord, Prune, Retention, SetAside, Timestamp};
 use std::{
     fs::File,
     io::{self, BufReader},
@@ -80,7 +80,7 @@ impl Store {
             }
         }
         let known_first_seq = self.is_known.then(|| self.segments.first_seq());
-        let held = Held { signed, known_first_seq, keys: &self.stated.keys, retention: self.bounds.retention, now };
+        let held = Held { signed, known_first_seq, stated: &self.stated, retention: self.bounds.retention, now };
         let marks = [signed.map(|s| &s.chain), self.is_known.then_some(&self.end)];
         let mut walker = Walker::new(begin.clone(), marks);
         let mut found = Found {
@@ -151,6 +151,7 @@ impl Store {
         // A log anew is given up if nobody signs it.
         self.is_known = name != PENDING;
         self.exports_missing = found.seen.exports_missing;
+        self.rotations_missing = found.seen.rotations_missing;
         self.end = found.end;
         self.counts = found.seen.segments.counts();
         self.segments = found.seen.segments;
@@ -241,6 +242,7 @@ pub(super) struct Seen {
     /// The files that the recovery it begins with names.
     pub(super) set_aside: Option<Vec<SetAside>>,
     exports_missing: bool,
+    rotations_missing: bool,
     segments: Segments,
     checkpoint: Option<Checkpoint>,
     run: Option<Run>,
@@ -252,8 +254,7 @@ struct Held<'s> {
     signed: Option<&'s Signed>,
     /// The first record retained, as this process knows it.
     known_first_seq: Option<u64>,
-    /// Of every key that signs or signed.
-    keys: &'s [Sha256Hex],
+    stated: &'s Stated,
     retention: Retention,
     now: Timestamp,
 }
@@ -276,7 +277,7 @@ impl Held<'_> {
             Record::Finding(finding) => is_known(finding),
             Record::Event(event) => match &event.event {
                 // A key that is in use has its statement, and the event it names was signed before.
-                EventBody::Rotate { new_key_id, .. } => !self.keys.contains(new_key_id),
+                EventBody::Rotate { new_key_id, .. } => !self.stated.keys.contains(new_key_id),
                 EventBody::ExportsMissing { last_sequence: None, .. } => self.signed.is_none_or(|s| s.at.is_none()),
                 _ => true,
             },
@@ -300,7 +301,8 @@ struct Run {
 impl Seen {
     fn new(max_bytes: u64, begin: Chain) -> Self {
         let (segments, admission) = (Segments::new(begin), Admission::new(max_bytes));
-        Self { set_aside: None, exports_missing: false, segments, checkpoint: None, run: None, admission }
+        let (exports_missing, rotations_missing) = (false, false);
+        Self { set_aside: None, exports_missing, rotations_missing, segments, checkpoint: None, run: None, admission }
     }
 
     /// False when it is not a record this log can hold.
@@ -337,6 +339,7 @@ impl Seen {
                     }
                 }
                 EventBody::ExportsMissing { last_sequence: None, .. } => self.exports_missing = true,
+                EventBody::Rotate { new_key_id, .. } => self.rotations_missing |= held.stated.misses(new_key_id),
                 EventBody::Start { .. } => self.run = Some(Run { seq: event.seq, open: true }),
                 EventBody::Stop { .. } => self.run = Some(Run { seq: event.seq, open: false }),
                 _ => {}

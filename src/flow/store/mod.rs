@@ -72,13 +72,18 @@ pub struct Signed {
 /// What the rotations of the signing key say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stated {
-    /// The identifiers of the key that signs, and of all that did.
+    /// The identifiers of all keys that signed, oldest first, and of the one that does.
     pub keys: Vec<Sha256Hex>,
     /// Where the chain stood when the last of them was announced. Both keys signed that.
     pub chain: Option<Chain>,
 }
 
 impl Stated {
+    /// Whether a key that signs or signed is said to have taken over from one that no statement knows.
+    fn misses(&self, new_key_id: &Sha256Hex) -> bool {
+        self.keys.first() == Some(new_key_id)
+    }
+
     /// The later word of a posture and a rotation.
     fn or(&self, posture: Option<Signed>) -> Option<Signed> {
         let Some(chain) = self.chain.clone() else { return posture };
@@ -96,7 +101,7 @@ impl Stated {
 }
 
 /// The one writer of the log. Its caller holds the lock of the state folder.
-#[expect(clippy::struct_excessive_bools, reason = "six facts that do not depend on each other")]
+#[expect(clippy::struct_excessive_bools, reason = "seven facts that do not depend on each other")]
 pub struct Store {
     folder: PathBuf,
     bounds: Bounds,
@@ -114,6 +119,8 @@ pub struct Store {
     quarantined: bool,
     /// The log holds an event that says so, and no recovery since.
     exports_missing: bool,
+    /// The log holds the event of a rotation whose statement is gone, and no recovery since.
+    rotations_missing: bool,
     end: Chain,
     /// `end` is what this process left in the log, and is to be found there again.
     is_known: bool,
@@ -154,6 +161,7 @@ impl Store {
             load_failures: 0,
             quarantined: false,
             exports_missing: false,
+            rotations_missing: false,
             end: Chain::genesis(),
             is_known: false,
             counts: Counts::default(),
@@ -317,6 +325,7 @@ impl Store {
             (write, DegradedReason::LogWrite),
             (self.exports_missing, DegradedReason::ExportsMissing),
             (self.quarantined, DegradedReason::LogDamaged),
+            (self.rotations_missing, DegradedReason::RotationsMissing),
             (self.admission.is_full(self.bytes()), DegradedReason::LogFull),
         ]
         .into_iter()

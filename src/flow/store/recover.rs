@@ -56,7 +56,7 @@ pub struct Recovered {
 impl Store {
     /// Whether a person has to give up on the log as it is.
     pub fn is_lost(&self) -> bool {
-        self.quarantined || self.exports_missing
+        self.quarantined || self.exports_missing || self.rotations_missing
     }
 
     /// Writes the log anew beside the old one, and speaks of that one from here on. Then a posture has to be exported,

@@ -342,6 +342,46 @@ fn rotations_that_are_altered_under_a_monitor_are_put_back_with_its_next_word() 
 }
 
 #[test]
+fn rotations_lost_with_no_monitor_at_work_are_said_until_they_are_back_or_the_log_is_begun_anew() {
+    for (is_online, is_put_back) in [(true, true), (true, false), (false, false)] {
+        let mut rig = Rig::new();
+        let mut recorder = rig.begin();
+        rig.put(&mut recorder, 1);
+        rig.export(&mut recorder);
+        recorder.rotate(rig.now, rig.at).unwrap();
+        drop(recorder);
+        let (path, newest) = (Home::of(&rig.config).rotations(), rig.anchor());
+        let statements = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        rig.new_process();
+        let mut recorder = rig.begin();
+        rig.put(&mut recorder, 2);
+        assert_eq!(rig.export(&mut recorder).degraded_reasons, [DegradedReason::RotationsMissing.into()]);
+        let report = rig.verify(false);
+        let (why, what_to_do) = (report.reason.as_ref().unwrap().to_string(), report.reason.as_ref().unwrap().hint());
+        assert!(report.result == VerdictResult::NotAuthentic && why.contains("rotations.jsonl"), "{why}");
+        assert!(what_to_do.unwrap().contains("`recover`"));
+        if is_online && !is_put_back {
+            recorder.recover(rig.now, rig.at).unwrap();
+        }
+        drop(recorder);
+        match (is_online, is_put_back) {
+            (_, true) => overwrite(&path, &statements),
+            (false, _) => drop(crate::monitor::offline_recover(&rig.config, rig.now).unwrap()),
+            _ => {}
+        }
+        rig.next_run();
+        let report = rig.pinned(&newest);
+        assert_eq!(report.result, VerdictResult::Verified, "{:?}", report.reason);
+        let anew = report.limits.iter().any(|limit| matches!(limit, attest::Limit::BegunAnew { .. }));
+        assert_eq!((anew, rig.posture().degraded_reasons), (!is_put_back, vec![]));
+        // Another rotation goes on from there.
+        rig.begin().rotate(rig.now, rig.at).unwrap();
+        assert_eq!(rig.pinned(&newest).result, VerdictResult::Verified);
+    }
+}
+
+#[test]
 fn a_log_lost_with_its_exports_behind_a_rotation_is_held_to_what_both_keys_signed() {
     let mut rig = Rig::new();
     let mut recorder = rig.begin();

@@ -160,6 +160,7 @@ struct Walk {
     end: Chain,
     /// It goes through what was signed.
     reaches: bool,
+    rotations_missing: bool,
     /// It goes through what this process left there.
     goes_on: bool,
     exports_missing: bool,
@@ -231,6 +232,7 @@ pub(super) struct Monitor {
     is_known: bool,
     pub(super) is_quarantined: bool,
     pub(super) exports_missing: bool,
+    rotations_missing: bool,
     /// What it writes to, as it left it, and how long that was.
     pub(super) left: Lines,
     pub(super) left_bytes: u64,
@@ -278,6 +280,7 @@ impl Monitor {
             is_known: false,
             is_quarantined: false,
             exports_missing: false,
+            rotations_missing: false,
             left: Lines::new(),
             left_bytes: 0,
             unclean: false,
@@ -416,7 +419,7 @@ impl Monitor {
         if !same_file || walk.end != self.end {
             self.windows.clear();
         }
-        self.exports_missing = walk.exports_missing;
+        (self.exports_missing, self.rotations_missing) = (walk.exports_missing, walk.rotations_missing);
         self.seen = walk.valid.iter().any(|line| line.found().is_some());
         (self.looked, self.is_shorter) = (true, false);
         (self.sealed, self.active, self.is_known) = (BTreeMap::new(), walk.valid.clone(), true);
@@ -451,6 +454,7 @@ impl Monitor {
             end: begin.clone(),
             reaches: through.as_ref().is_none_or(|through| *through == begin),
             goes_on: self.end == begin,
+            rotations_missing: false,
             exports_missing: false,
             checkpoint: None,
             run: None,
@@ -489,6 +493,10 @@ impl Monitor {
                     walk.set_aside = Some(recovery.set_aside.iter().map(|file| file.sha256.clone()).collect());
                 }
                 Some(EventBody::Rotate { new_key_id, .. }) if !covered && self.keys.contains(new_key_id) => break,
+                Some(EventBody::Rotate { new_key_id, .. }) => {
+                    // The first key took over from none.
+                    walk.rotations_missing |= self.keys.first() == Some(new_key_id);
+                }
                 Some(EventBody::ExportsMissing { last_sequence: None, .. }) if !covered && exported => break,
                 Some(EventBody::ExportsMissing { last_sequence: None, .. }) => walk.exports_missing = true,
                 Some(EventBody::Checkpoint(checkpoint)) => walk.checkpoint = Some(Checkpoint::clone(checkpoint)),
@@ -509,8 +517,10 @@ impl Monitor {
         if torn_off {
             let reaches = through.is_none();
             let (valid, end) = (Lines::new(), Chain::genesis());
-            let (goes_on, exports_missing) = (false, false);
-            walk = Walk { valid, end, reaches, goes_on, exports_missing, checkpoint: None, run: None, set_aside: None };
+            let (goes_on, exports_missing, rotations_missing) = (false, false, false);
+            let (checkpoint, run, set_aside) = (None, None, None);
+            walk =
+                Walk { valid, end, reaches, goes_on, exports_missing, rotations_missing, checkpoint, run, set_aside };
         }
         walk
     }
@@ -629,7 +639,8 @@ impl Monitor {
 
     /// The log was begun anew, and is this one.
     pub(super) fn begun_anew(&mut self, disk: &Disk) {
-        (self.is_quarantined, self.exports_missing, self.refused) = (false, false, false);
+        (self.is_quarantined, self.exports_missing, self.rotations_missing) = (false, false, false);
+        self.refused = false;
         let set_aside = format!("damaged-{:012}", self.end.next_seq());
         self.unreported = disk.aside.iter().any(|name| name.starts_with(&set_aside));
         self.seen = disk.lines().iter().any(|line| line.found().is_some());
@@ -693,7 +704,7 @@ impl Monitor {
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.is_quarantined || self.exports_missing
+        self.is_quarantined || self.exports_missing || self.rotations_missing
     }
 
     pub(super) fn has_looked(&self) -> bool {
@@ -714,7 +725,12 @@ impl Monitor {
         let quarantine = disk.quarantine.as_ref().map_or(0, |q| q.bytes);
         let used = if self.is_quarantined { quarantine } else { disk.bytes() };
         let full = self.refused || used >= max - max / 8;
-        let all = [(self.exports_missing, "exports_missing"), (self.is_quarantined, "log_damaged"), (full, "log_full")];
+        let all = [
+            (self.exports_missing, "exports_missing"),
+            (self.is_quarantined, "log_damaged"),
+            (full, "log_full"),
+            (self.rotations_missing, "rotations_missing"),
+        ];
         all.into_iter().filter_map(|(is, word)| is.then_some(word)).collect()
     }
 
