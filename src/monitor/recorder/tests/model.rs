@@ -4,10 +4,17 @@
 //! `CARGO_PROFILE_DEV_OPT_LEVEL=2 HTG_SEQUENCES=10000 cargo test --lib sequences` is the long run: about half an hour
 //! on two busy cores. `HTG_SEED=n` plays one of them again.
 
+mod compare;
 mod disk;
+mod expect;
+mod intake;
+mod ledger;
 mod monitor;
 mod reader;
+mod readers;
+mod segments;
 mod tamper;
+mod walk;
 mod world;
 
 use crate::flow::store::tests::high;

@@ -94,7 +94,7 @@ impl Tamper {
                 chain.finding(make).unwrap().line
             }),
             Self::ForgePrune => {
-                let Some(end) = super::monitor::sealed(disk).next().map(|sealed| sealed.end) else { return };
+                let Some(end) = super::segments::sealed(disk).next().map(|sealed| sealed.end) else { return };
                 let prune = Prune {
                     counts: Counts::default(),
                     last_seq: end.next_seq() - 1,
