@@ -315,6 +315,38 @@ fn another_log_another_key_and_a_weak_one_are_refused() {
     assert_eq!(exported.verify(&exported.copy("weak"), &["--accept-stopped"]), (1, "anchor".into()));
 }
 
+/// A name, and how to make it.
+type Brought = (&'static str, fn(&Path));
+
+/// What a reader brings along, each of these in its place.
+const BROUGHT: [Brought; 7] = [
+    ("empty", |path| put(path, b"")),
+    ("a gigabyte", |path| fs::File::create(path).unwrap().set_len(1 << 30).unwrap()),
+    ("deeply nested", |path| put(path, &[b"[".repeat(200_000), b"]".repeat(200_000)].concat())),
+    ("no text", |path| put(path, b"\xff\xfe{\x00")),
+    ("a folder", |path| fs::create_dir(path).unwrap()),
+    ("a pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+    ("without end", |path| symlink("/dev/zero", path).unwrap()),
+];
+
+#[test]
+fn what_a_reader_brings_along_may_be_anything_and_never_passes() {
+    let exported = Exported::stopped("");
+    let (dir, pin) = (exported.copy("copy").display().to_string(), exported.pin().display().to_string());
+    for option in ["--public-key", "--memory", "--baseline"] {
+        for (name, make) in BROUGHT {
+            let brought = exported.reader.path().join(format!("{option}, {name}"));
+            make(&brought);
+            let mut args = vec!["verify", &dir, "--accept-stopped", option, brought.to_str().unwrap()];
+            if option != "--public-key" {
+                args.extend(["--public-key", &pin]);
+            }
+            let said = exported.run(&args);
+            assert!([1, 64, 74].contains(&said.code), "{option}, {name}: {} {}", said.code, said.err);
+        }
+    }
+}
+
 #[test]
 fn a_drift_that_is_signed_is_told_against_the_baseline_alone() {
     let exported = Exported::stopped("");
