@@ -176,7 +176,12 @@ fn judge(
     }
     let followed = question.remembered.as_ref().map_or(Ok(()), |then| {
         let before = archive[&then.posture].posture.as_ref().expect("what is remembered is a posture");
-        let kept = posture(archive, disk, before.sequence, &ring).map(|(_, hash)| hash);
+        let lies = |number| posture(archive, disk, number, &ring);
+        let kept = lies(before.sequence).map(|(_, hash)| hash).or_else(|| match before.sequence + 1 {
+            // What the next one says it follows on.
+            next if next == last.sequence => last.previous_sha256.clone(),
+            next => lies(next)?.0.previous_sha256.clone(),
+        });
         follows(then, before, last, &hash, kept.as_ref(), &ring, &heads)
     });
     if !question.accept_restore {
