@@ -3,7 +3,7 @@
 use super::Found;
 use crate::flow::detect::{normalise::join, rule::Rule};
 use posture::Severity;
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 /// How far a header's begin and end stand from its words "private key".
 const HEADER_BEFORE: usize = 96;
@@ -16,6 +16,10 @@ const MAX_BODY: usize = 8 << 10;
 const MAX_REACH: usize = 16 << 10;
 /// A line of a body is at least this long, and a word of prose is not.
 const MIN_RUN: usize = 20;
+/// Letters and digits of the shortest key there is: Ed25519's 48 bytes in base64.
+const SHORTEST_KEY: usize = 64;
+/// How far after a header its end is looked for, when there is no body.
+const MAX_EMPTY: usize = 512;
 
 /// The header around the words at `at`, and its body.
 pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) {
@@ -28,11 +32,31 @@ pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(F
     let span = start + header.start()..end;
     let body = body(&text[end..text.len().min(end + MAX_REACH)]);
     if body.is_empty() {
+        let severity = if is_marker(text, &span) { Severity::Info } else { Severity::High };
         let words = header.as_bytes().iter().filter(|b| **b != b'-').map(u8::to_ascii_uppercase).collect::<Vec<_>>();
-        report(Found { severity: Severity::High, span, matched: Cow::Owned(words.trim_ascii().to_vec()) });
+        report(Found { severity, span, matched: Cow::Owned(words.trim_ascii().to_vec()) });
     } else {
-        report(Found { severity: rule.severity(), span, matched: Cow::Owned(body) });
+        report(Found { severity: with_body(rule, &body), span, matched: Cow::Owned(body) });
     }
+}
+
+/// Vendors write EXAMPLE into the keys of their documentation; a key has it once in billions.
+fn with_body(rule: &Rule, body: &[u8]) -> Severity {
+    if memchr::memmem::find(body, b"EXAMPLE").is_some() { Severity::Info } else { rule.severity() }
+}
+
+/// Whether the header at `span`, which has no body, is no more than the words: alone between quotes, as code has it that
+/// looks for keys, or with its end so near that no key fits before it.
+fn is_marker(text: &[u8], span: &Range<usize>) -> bool {
+    let after = &text[span.end..];
+    let close = after.strip_prefix(b"\\").unwrap_or(after).first();
+    let quoted = span.start.checked_sub(1).map(|at| text[at]).filter(|q| matches!(q, b'"' | b'\'' | b'`'));
+    if quoted.is_some() && quoted.as_ref() == close {
+        return true;
+    }
+    let near = &after[..after.len().min(MAX_EMPTY)];
+    memchr::memmem::find(near, b"-END ")
+        .is_some_and(|end| near[..end].iter().filter(|b| b.is_ascii_alphanumeric()).count() < SHORTEST_KEY)
 }
 
 /// A header that does not stand on one line.
@@ -46,7 +70,7 @@ fn broken(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)
     let Some(header) = rule.regex().find(&joined) else { return };
     let body = body(&joined[header.end()..]);
     let (severity, matched) =
-        if body.is_empty() { (Severity::High, header.as_bytes().to_vec()) } else { (rule.severity(), body) };
+        if body.is_empty() { (Severity::High, header.as_bytes().to_vec()) } else { (with_body(rule, &body), body) };
     report(Found { severity, span: at..at, matched: Cow::Owned(matched) });
 }
 

@@ -122,14 +122,42 @@ fn a_private_keys_body_makes_it_critical() {
             name: None,
             voice: Voice::Unknown,
         };
-        let mut worst = Severity::Info;
-        MATCHER.find(Direction::Outbound, &view, &mut |m| worst = worst.max(m.severity));
+        let mut worst = None;
+        MATCHER.find(Direction::Outbound, &view, &mut |m| worst = worst.max(Some(m.severity)));
         worst
     };
-    assert_eq!(severity("-----BEGIN RSA PRIVATE KEY-----"), Severity::High);
-    assert_eq!(severity("-----BEGIN RSA PRIVATE KEY----- is how it begins, with more words after it"), Severity::High);
-    assert_eq!(severity(&expand("-----BEGIN RSA PRIVATE KEY-----\nMII{{base64:61}}\n")), Severity::Critical);
-    assert_eq!(severity("-----BEGIN RSA PUBLIC KEY-----"), Severity::Info);
+    assert_eq!(severity("-----BEGIN RSA PUBLIC KEY-----"), None);
+    for alone in [
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "-----BEGIN RSA PRIVATE KEY----- is how it begins, with more words after it",
+        "-----BEGIN RSA PRIVATE KEY----- ...",
+        "\"-----BEGIN RSA PRIVATE KEY-----\\nMIIE\"",
+        "key='-----BEGIN RSA PRIVATE KEY-----\nMIIE",
+    ] {
+        assert_eq!(severity(alone), Some(Severity::High), "{alone}");
+    }
+    let line = "{{base64:32}}";
+    for body in [
+        format!("-----BEGIN RSA PRIVATE KEY-----\nMII{line}{line}\n"),
+        format!("-----BEGIN PRIVATE KEY-----\n{line}{line}\n-----END PRIVATE KEY-----"),
+        format!("\"-----BEGIN RSA PRIVATE KEY-----\",\n\"MII{line}\"\n"),
+        format!("'-----BEGIN PRIVATE KEY-----'\n'{line}'\n'{line}'\n'-----END PRIVATE KEY-----'"),
+    ] {
+        assert_eq!(severity(&expand(&body)), Some(Severity::Critical), "{body}");
+    }
+    for words in [
+        "if line == \"-----BEGIN RSA PRIVATE KEY-----\":",
+        "text.startsWith('-----BEGIN PRIVATE KEY-----')",
+        "a file with `-----BEGIN EC PRIVATE KEY-----` in it",
+        "\\\"-----BEGIN EC PRIVATE KEY-----\\\"",
+        "-----BEGIN PRIVATE KEY-----\\nXXXX\\nXXXX\\n-----END PRIVATE KEY-----",
+        "-----BEGIN DSA PRIVATE KEY-----<a very long private key string>-----END DSA PRIVATE KEY-----",
+        "-----BEGIN RSA PRIVATE KEY-----\nkey omitted for security reasons\n-----END RSA PRIVATE KEY-----",
+    ] {
+        assert_eq!(severity(words), Some(Severity::Info), "{words}");
+    }
+    let example = format!("-----BEGIN RSA PRIVATE KEY-----\nMII{line}EXAMPLE{line}\n-----END RSA PRIVATE KEY-----");
+    assert_eq!(severity(&expand(&example)), Some(Severity::Info));
 }
 
 #[test]
