@@ -1,5 +1,7 @@
 //! The whole monitor in this process: an agent, an origin, and what is left in the state folder.
 
+mod fold;
+
 use attest::{Anchor, Folder};
 use guardian::{
     clock,

@@ -3,6 +3,7 @@ use attest::Record;
 use posture::{Direction, Ended, Family, Fingerprint, Placement, Platform, Protocol, RunId, Severity, Word};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+mod folding;
 mod mending;
 mod room;
 
