@@ -3,6 +3,7 @@
 //! A rule's text is the product's or an operator's: one loader serves both. An error names the file, the place in it and the
 //! field, and repeats nothing of what stands there: a secret may have been pasted for anything.
 
+mod checksum;
 mod data;
 mod example;
 mod local;

@@ -29,10 +29,12 @@ impl Draw {
             out.push_str(before);
             let part = after.split_once("}}").and_then(|(spec, tail)| {
                 let (name, len) = spec.split_once(':')?;
-                Some((alphabet(name)?, len.parse().ok()?, tail))
+                Some((alphabet(name)?, len.parse().ok()?, name == "crc32", tail))
             });
-            if let Some((alphabet, len, tail)) = part {
-                write!(out, "{}", self.text(alphabet, len)).unwrap();
+            if let Some((alphabet, len, is_summed, tail)) = part {
+                let text = self.text(alphabet, len);
+                write!(out, "{text}{}", if is_summed { base62(crc32(text.as_bytes())) } else { String::new() })
+                    .unwrap();
                 rest = tail;
             } else {
                 out.push_str("{{");
@@ -43,9 +45,26 @@ impl Draw {
     }
 }
 
+/// CRC-32 (ISO 3309), bit by bit.
+fn crc32(text: &[u8]) -> u32 {
+    !text.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
+    })
+}
+
+/// A number in six digits, letters after figures and capitals first.
+fn base62(number: u32) -> String {
+    let digit = |n: u32| match u8::try_from(n).unwrap() {
+        n @ 0..10 => char::from(b'0' + n),
+        n @ 10..36 => char::from(b'A' + n - 10),
+        n => char::from(b'a' + n - 36),
+    };
+    (0..6).rev().map(|power| digit(number / 62_u32.pow(power) % 62)).collect()
+}
+
 fn alphabet(name: &str) -> Option<&'static [u8]> {
     Some(match name {
-        "alnum" => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        "alnum" | "crc32" => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
         "letters" => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
         "lower" => b"abcdefghijklmnopqrstuvwxyz0123456789",
         "word" => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",

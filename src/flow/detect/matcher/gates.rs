@@ -41,6 +41,9 @@ pub(super) fn pass(rule: &Rule, token: &[u8], fixed: usize) -> bool {
     if rule.except().is_some_and(|e| e.is_match(token)) {
         return false;
     }
+    if data.checksum.is_some_and(|checksum| !checksum.fits(token)) {
+        return false;
+    }
     let secret = token.get(fixed..).unwrap_or(token);
     let gated = data.min_entropy > 0.0 || !data.classes.is_empty();
     if !gated {

@@ -1,5 +1,6 @@
 //! The schema of a rule file and of the vendor table. Closed: a field we do not know is an error.
 
+use super::checksum::Checksum;
 use posture::{Family, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,6 +79,9 @@ pub(crate) struct RuleData {
     /// Kinds of character of which a token holds at least one each.
     #[serde(default)]
     pub(crate) classes: Vec<Class>,
+    /// How its last characters follow from the others; a token of which they do not is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checksum: Option<Checksum>,
     /// Whose key it is.
     #[serde(default)]
     pub(crate) vendors: Vec<String>,

@@ -1,6 +1,10 @@
 //! Template → example: `{{alnum:48}}` becomes 48 random-looking characters, the same in every run.
 //!
+//! `{{crc32:30}}` has their checksum after them.
+//!
 //! Rule files hold shapes of keys, not keys: nothing in them looks like a secret to a scanner, and no example is tuned.
+
+use super::checksum::crc32;
 
 /// No generated part is longer: an operator may have mistyped it.
 const MAX_GENERATED: usize = 4 << 10;
@@ -15,14 +19,19 @@ pub(crate) fn expand(template: &str) -> String {
         out.push_str(before);
         let generated = after.split_once("}}").and_then(|(spec, tail)| {
             let (name, length) = spec.split_once(':')?;
-            Some((alphabet(name)?, length.parse::<usize>().ok().filter(|n| *n <= MAX_GENERATED)?, tail))
+            let length = length.parse::<usize>().ok().filter(|n| *n <= MAX_GENERATED)?;
+            Some((alphabet(name)?, length, name == "crc32", tail))
         });
-        let Some((alphabet, length, tail)) = generated else {
+        let Some((alphabet, length, is_summed, tail)) = generated else {
             out.push_str("{{");
             rest = after;
             continue;
         };
         out.extend((0..length).map(|_| char::from(alphabet[next(&mut random, alphabet.len())])));
+        if is_summed {
+            let sum = crc32(&out.as_bytes()[out.len() - length..]);
+            out.extend(sum.map(char::from));
+        }
         rest = tail;
     }
     out.push_str(rest);
@@ -31,7 +40,7 @@ pub(crate) fn expand(template: &str) -> String {
 
 fn alphabet(name: &str) -> Option<&'static [u8]> {
     Some(match name {
-        "alnum" => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        "alnum" | "crc32" => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
         "letters" => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
         "lower" => b"abcdefghijklmnopqrstuvwxyz0123456789",
         "word" => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
