@@ -6,11 +6,11 @@ mod noise;
 mod redacted;
 
 use carry::{CARRIERS, Said, detector, scan};
-use guardian::flow::detect::rule::RuleSet;
+use guardian::flow::detect::{Detector, rule::RuleSet};
 use made::Draw;
 use posture::{Direction, Family, Severity};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +56,20 @@ fn the_table_has_every_rule_of_a_key() {
     }
 }
 
+/// A text with a key that is taken for one when it stands plain: all but one in two hundred are, as another test shows.
+fn taken(detector: &Arc<Detector>, key: &Key, draw: &mut Draw) -> String {
+    let (_, plain) = CARRIERS[0];
+    for _ in 0..3 {
+        let text = key.text(draw);
+        let carried = plain(&text);
+        let said = scan(detector, Direction::Outbound, &carried, [&carried.body[..]], &mut |_| {});
+        if rules(&said).contains(key.rule.as_str()) {
+            return text;
+        }
+    }
+    panic!("{} {}: three in a row are not found", key.rule, key.shape);
+}
+
 #[test]
 fn a_key_is_found_in_every_dress() {
     let detector = detector();
@@ -63,7 +77,7 @@ fn a_key_is_found_in_every_dress() {
     let mut missed = Vec::new();
     for key in table() {
         for (name, carry) in CARRIERS {
-            let text = key.text(&mut draw);
+            let text = taken(&detector, &key, &mut draw);
             let carried = carry(&text);
             let said = scan(&detector, Direction::Outbound, &carried, [&carried.body[..]], &mut |_| {});
             if !rules(&said).contains(key.rule.as_str()) {
@@ -110,14 +124,33 @@ fn what_is_no_key_of_that_shape_is_not_found() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// At every border between two bytes. A third of the dresses for each key: every one for many keys.
+#[test]
+fn what_vendors_print_in_their_documentation_is_no_more_than_info() {
+    #[derive(Deserialize)]
+    struct Documented {
+        texts: Vec<String>,
+    }
+    let Documented { texts } = toml::from_str(include_str!("../../vectors/documented.toml")).unwrap();
+    let detector = detector();
+    for text in texts {
+        for (name, carry) in CARRIERS {
+            let carried = carry(&text);
+            let said = scan(&detector, Direction::Outbound, &carried, [&carried.body[..]], &mut |_| {});
+            assert!(rules(&said).is_empty(), "{text} {name}: {:?}", rules(&said));
+        }
+    }
+}
+
+/// At every border between two bytes. A third of the dresses for each key: every one for many keys. With `HTG_BORDERS=all`
+/// every dress for each.
 #[test]
 fn where_a_body_is_cut_in_two_changes_nothing() {
     let detector = detector();
     let mut draw = Draw(3);
+    let every = if std::env::var_os("HTG_BORDERS").is_some_and(|v| v == "all") { 1 } else { 3 };
     let mut cuts = 0;
     for (n, key) in table().iter().enumerate() {
-        for (name, carry) in CARRIERS.iter().skip(n % 3).step_by(3) {
+        for (name, carry) in CARRIERS.iter().skip(n % every).step_by(every) {
             let carried = carry(&key.text(&mut draw));
             let body = &carried.body[..];
             let whole = scan(&detector, Direction::Outbound, &carried, [body], &mut |_| {});

@@ -32,9 +32,13 @@ pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(F
     let span = start + header.start()..end;
     let body = body(&text[end..text.len().min(end + MAX_REACH)]);
     if body.is_empty() {
-        let severity = if is_marker(text, &span) { Severity::Info } else { Severity::High };
+        if is_marker(text, &span) {
+            // Its dashes keep it apart from a header that stands for a key: the graver never folds into this.
+            let matched = Cow::Owned(header.as_bytes().to_vec());
+            return report(Found { severity: Severity::Info, span, matched });
+        }
         let words = header.as_bytes().iter().filter(|b| **b != b'-').map(u8::to_ascii_uppercase).collect::<Vec<_>>();
-        report(Found { severity, span, matched: Cow::Owned(words.trim_ascii().to_vec()) });
+        report(Found { severity: Severity::High, span, matched: Cow::Owned(words.trim_ascii().to_vec()) });
     } else {
         report(Found { severity: with_body(rule, &body), span, matched: Cow::Owned(body) });
     }
