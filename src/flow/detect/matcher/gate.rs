@@ -28,9 +28,14 @@ pub(super) struct Gate {
     probes: Box<[u8; 1 << HASH_BITS]>,
     /// By hash: where its keywords begin in `keywords`.
     first: Box<[u16]>,
-    /// In the order of their hashes.
+    /// In the order of their hashes, and of those with the same the shortest first.
     keywords: Vec<Keyword>,
+    /// How each of them begins: enough to pass over almost all.
+    starts: Box<[Start]>,
 }
+
+/// In `first`: no keyword has this hash.
+const NONE: u16 = u16::MAX;
 
 struct Keyword {
     /// In lower case.
@@ -40,6 +45,25 @@ struct Keyword {
     blank: bool,
     /// The rules it brings into play; none for one written backwards.
     rules: Vec<usize>,
+}
+
+/// How a keyword begins.
+struct Start {
+    /// Its first four bytes as [`word`] has them, and which of them are never written otherwise.
+    word: u32,
+    mask: u32,
+    /// It is of the least length.
+    shortest: bool,
+    /// The next one has another hash.
+    last: bool,
+}
+
+/// Which of the keywords at a place are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    Longer,
+    Shortest,
 }
 
 impl Gate {
@@ -58,19 +82,22 @@ impl Gate {
             .into_iter()
             .map(|(text, rules)| Keyword {
                 hash: hash([text[0], text[1], text[2]]),
-                blank: text.iter().any(|b| matches!(b, b' ' | b'\t')),
+                blank: text.iter().any(|b| is_blank(*b)),
                 text: text.into(),
                 rules,
             })
             .collect();
-        keywords.sort_by_key(|k| k.hash);
+        keywords.sort_by_key(|k| (k.hash, k.text.len() > LEAST));
+        let next = keywords.iter().skip(1).map(|k| Some(k.hash)).chain([None]);
+        let starts = keywords.iter().zip(next).map(|(k, next)| k.start(next != Some(k.hash))).collect();
         let mut probes: Box<[u8; 1 << HASH_BITS]> = vec![0; 1 << HASH_BITS].try_into().expect("it is that long");
-        let mut first = vec![0; 1 << HASH_BITS].into_boxed_slice();
+        let mut first = vec![NONE; 1 << HASH_BITS].into_boxed_slice();
         for (n, keyword) in keywords.iter().enumerate().rev() {
-            first[keyword.hash] = u16::try_from(n).expect("a rule set has some hundred keywords");
+            let n = u16::try_from(n).ok().filter(|&n| n != NONE);
+            first[keyword.hash] = n.expect("a rule set has some hundred keywords");
             keyword.probes(&mut |three, fourths| probes[hash(three)] |= fourths);
         }
-        Self { probes, first, keywords }
+        Self { probes, first, keywords, starts }
     }
 
     /// Reports each keyword in `text`, in order of position, with the rules it brings into play: none when it stands
@@ -96,8 +123,8 @@ impl Gate {
             at += STEP;
         }
         // What ends with the text, too late for a probe.
-        self.keywords_at(text, at.wrapping_sub(1), false, on);
-        self.keywords_at(text, at, true, on);
+        self.keywords_at(text, at.wrapping_sub(1), Which::Longer, on);
+        self.keywords_at(text, at, Which::Shortest, on);
     }
 
     /// Whether a keyword may begin with these bytes, or a byte before or after the first of them.
@@ -108,21 +135,46 @@ impl Gate {
 
     /// Reports the keywords that a probe at `at` tells of.
     fn around(&self, text: &[u8], at: usize, on: &mut dyn FnMut(Range<usize>, &[usize])) {
-        self.keywords_at(text, at.wrapping_sub(1), false, on);
-        self.keywords_at(text, at, true, on);
-        self.keywords_at(text, at, false, on);
-        self.keywords_at(text, at + 1, true, on);
+        self.keywords_at(text, at.wrapping_sub(1), Which::Longer, on);
+        self.keywords_at(text, at, Which::All, on);
+        self.keywords_at(text, at + 1, Which::Shortest, on);
     }
 
-    /// Reports the keywords at `at`, the shortest or the others.
-    fn keywords_at(&self, text: &[u8], at: usize, shortest: bool, on: &mut dyn FnMut(Range<usize>, &[usize])) {
-        let Some(three) = text.get(at..).and_then(<[u8]>::first_chunk) else { return };
-        let hash = hash(*three);
-        for keyword in self.keywords[usize::from(self.first[hash])..].iter().take_while(|k| k.hash == hash) {
-            if (keyword.text.len() == LEAST) == shortest
-                && let Some(len) = keyword.len_at(&text[at..])
+    /// Reports the keywords at `at`, the shortest first.
+    #[inline]
+    fn keywords_at(&self, text: &[u8], at: usize, which: Which, on: &mut dyn FnMut(Range<usize>, &[usize])) {
+        let Some(rest @ &[a, b, c, ..]) = text.get(at..) else { return };
+        let first = self.first[hash([a, b, c])];
+        if first != NONE {
+            let word = word([a, b, c, rest.get(LEAST).copied().unwrap_or(0)]);
+            self.keywords_from(usize::from(first), word, (at, rest), which, on);
+        }
+    }
+
+    /// Reports those keywords that `rest` begins with, of the one numbered `first` and the others with its hash.
+    #[inline(never)]
+    fn keywords_from(
+        &self,
+        first: usize,
+        word: u32,
+        (at, rest): (usize, &[u8]),
+        which: Which,
+        on: &mut dyn FnMut(Range<usize>, &[usize]),
+    ) {
+        for (start, keyword) in self.starts[first..].iter().zip(&self.keywords[first..]) {
+            let wanted = match which {
+                Which::All => true,
+                Which::Longer => !start.shortest,
+                Which::Shortest => start.shortest,
+            };
+            if wanted
+                && (word ^ start.word) & start.mask == 0
+                && let Some(len) = keyword.len_at(rest)
             {
                 on(at..at + len, &keyword.rules);
+            }
+            if start.last || (which == Which::Shortest && !start.shortest) {
+                return;
             }
         }
     }
@@ -136,6 +188,16 @@ impl Gate {
 }
 
 impl Keyword {
+    fn start(&self, last: bool) -> Start {
+        let len = self.text.len().min(PROBE);
+        let mut start = [0; PROBE];
+        start[..len].copy_from_slice(&self.text[..len]);
+        // A blank may be any run of blanks: from the first one on, nothing stands where the keyword has it.
+        let fixed = self.text[..len].iter().position(|b| is_blank(*b)).unwrap_or(len);
+        let mask = (0..fixed).fold(0, |mask, n| mask | 0xff << (8 * n));
+        Start { word: word(start), mask, shortest: self.text.len() == LEAST, last }
+    }
+
     /// The probes that tell of the keyword: their first three bytes, and the [`fourths`] of those their fourth may be.
     ///
     /// A probe stands where the keyword begins, or a byte later; where the keyword is too short for that, a byte earlier.
@@ -143,7 +205,6 @@ impl Keyword {
     fn probes(&self, on: &mut dyn FnMut([u8; LEAST], u8)) {
         let Some((&three, rest)) = self.text.split_first_chunk::<LEAST>() else { return };
         let [first, second, third] = three;
-        let is_blank = |b: u8| matches!(b, b' ' | b'\t');
         let blanks = fourths(b' ') | fourths(b'\t');
         let Some(&fourth) = rest.first() else {
             on(three, u8::MAX);
@@ -191,10 +252,20 @@ impl Keyword {
     }
 }
 
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
 /// A bit for the last three bits of a byte, whatever its case.
 #[inline]
 const fn fourths(byte: u8) -> u8 {
     1 << (byte & 7)
+}
+
+/// Four bytes without their case.
+#[inline]
+const fn word(bytes: [u8; PROBE]) -> u32 {
+    u32::from_le_bytes(bytes) | 0x2020_2020
 }
 
 /// The bytes without their case, mixed (Knuth's multiplicative hashing).
