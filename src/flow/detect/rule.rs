@@ -7,6 +7,7 @@ mod checksum;
 mod data;
 mod example;
 mod local;
+mod opening;
 mod pattern;
 
 pub use data::{Alphabet, Class, Find, Vendor};
@@ -14,13 +15,10 @@ pub(crate) use example::expand;
 
 use data::{RuleData, RuleFile, VendorFile};
 use memchr::memmem::Finder;
+use opening::Opening;
 use pattern::Pattern;
 use posture::{Family, PatternSet, Severity, Sha256Hex, Word};
 use regex::bytes::Regex;
-use regex_syntax::{
-    ParserBuilder,
-    hir::{Class as HirClass, Hir, HirKind},
-};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
@@ -114,8 +112,8 @@ pub struct Rule {
     at_start: Option<Pattern>,
     except: Option<Pattern>,
     needs: Arc<[Finder<'static>]>,
-    /// See [`Rule::least`].
-    least: OnceLock<usize>,
+    /// See [`Rule::may_begin`].
+    opening: OnceLock<Opening>,
 }
 
 impl Rule {
@@ -183,9 +181,25 @@ impl Rule {
         self.needs.is_empty() || self.needs.iter().any(|n| n.find(line).is_some())
     }
 
-    /// How many bytes of its alphabet a token begins with at least: the cheap test before the regex.
-    pub(crate) fn least(&self) -> usize {
-        *self.least.get_or_init(|| least(self.regex.text(), self.data.alphabet))
+    /// Whether a token can stand at the start of `text`, by its first bytes: the cheap test before the regex.
+    pub(crate) fn may_begin(&self, text: &[u8]) -> bool {
+        self.opening().fits(text)
+    }
+
+    /// How many bytes of `text` can begin a token; `None` when all do that are looked at.
+    pub(crate) fn misfit(&self, text: &[u8]) -> Option<usize> {
+        self.opening().misfit(text)
+    }
+
+    /// Whether a path can be one, by the beginnings of what stands behind its slashes, and its own: the cheap test before
+    /// the regex.
+    pub(crate) fn may_name<'p>(&self, parts: impl Iterator<Item = &'p [u8]>) -> bool {
+        self.opening().fits_part(parts)
+    }
+
+    fn opening(&self) -> &Opening {
+        let opening = if self.find() == Find::Path { Opening::of_path } else { Opening::of };
+        self.opening.get_or_init(|| opening(self.regex.text()))
     }
 
     pub(crate) fn at_start(&self) -> Option<&Regex> {
@@ -424,29 +438,7 @@ fn compile(
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
     let needs = data.needs.iter().map(|n| Finder::new(n).into_owned()).collect();
     let (family, data) = (file.family, Arc::new(data.clone()));
-    Ok(Rule { id, family, file: file_of, data, regex, at_start, except, needs, least: OnceLock::new() })
-}
-
-/// The length of the shortest match, when nothing but bytes of `alphabet` can match; otherwise 0.
-fn least(regex: &str, alphabet: Alphabet) -> usize {
-    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
-    hir.ok().filter(|hir| holds(alphabet, hir)).and_then(|hir| hir.properties().minimum_len()).unwrap_or(0)
-}
-
-fn holds(alphabet: Alphabet, hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => true,
-        HirKind::Literal(text) => text.0.iter().all(|&b| alphabet.holds(b)),
-        HirKind::Class(HirClass::Bytes(class)) => {
-            class.iter().all(|range| (range.start()..=range.end()).all(|b| alphabet.holds(b)))
-        }
-        HirKind::Class(HirClass::Unicode(class)) => class
-            .to_byte_class()
-            .is_some_and(|class| class.iter().all(|range| (range.start()..=range.end()).all(|b| alphabet.holds(b)))),
-        HirKind::Repetition(repetition) => holds(alphabet, &repetition.sub),
-        HirKind::Capture(capture) => holds(alphabet, &capture.sub),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(|part| holds(alphabet, part)),
-    }
+    Ok(Rule { id, family, file: file_of, data, regex, at_start, except, needs, opening: OnceLock::new() })
 }
 
 /// SHA-256 over the canonical form (RFC 8785).

@@ -7,36 +7,48 @@ use std::{borrow::Cow, ops::Range};
 /// How far a path reaches from its keyword.
 const REACH: usize = 256;
 
-const fn of_path(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(
-            b,
-            b'_' | b'-'
-                | b'.'
-                | b'/'
-                | b'\\'
-                | b'~'
-                | b'$'
-                | b'%'
-                | b'{'
-                | b'}'
-                | b'@'
-                | b'+'
-                | b'*'
-                | b'?'
-                | b'['
-                | b']'
-        )
+/// The bytes of a path.
+static OF_PATH: [bool; 256] = {
+    let others = b"_-./\\~$%{}@+*?[]";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
+        let letter = byte as u8;
+        table[byte] = letter.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut n = 0;
+    while n < others.len() {
+        table[others[n] as usize] = true;
+        n += 1;
+    }
+    table
+};
+
+#[inline]
+fn of_path(b: u8) -> bool {
+    OF_PATH[usize::from(b)]
 }
 
 /// The path looked at last: one keyword often brings several rules, and one path has several keywords.
 #[derive(Default)]
 pub(super) struct Last {
     span: Range<usize>,
-    path: Vec<u8>,
+    path: Path,
     /// The path with the ends of the lines beside it, when a line breaks in its midst; or with its last wildcard.
-    whole: Option<Vec<u8>>,
+    whole: Option<Path>,
     tried: Vec<usize>,
+}
+
+/// A path as it is judged.
+#[derive(Default)]
+struct Path {
+    resolved: Vec<u8>,
+    /// Where it begins and what stands behind each of its slashes.
+    parts: Vec<usize>,
+    /// It has wildcards.
+    wild: bool,
 }
 
 /// The path around `keyword`, judged by the rule of that index once.
@@ -56,8 +68,9 @@ pub(super) fn find(
     }
     last.tried.push(index);
     for path in [Some(&last.path), last.whole.as_ref()].into_iter().flatten() {
-        if takes(rule, path) {
-            return report(Found { severity: rule.severity(), span: last.span.clone(), matched: Cow::Borrowed(path) });
+        if path.is_of(rule) {
+            let matched = Cow::Borrowed(&path.resolved[..]);
+            return report(Found { severity: rule.severity(), span: last.span.clone(), matched });
         }
     }
 }
@@ -65,7 +78,7 @@ pub(super) fn find(
 impl Last {
     /// Looks at another path: no room is made anew for it.
     fn around(&mut self, text: &[u8], keyword: Range<usize>) {
-        self.path.clear();
+        self.path.resolve(b"");
         self.tried.clear();
         self.whole = None;
         let floor = keyword.start.saturating_sub(REACH);
@@ -86,22 +99,44 @@ impl Last {
         }
         let token = &text[start..end];
         let resolved = |path: &[u8]| {
-            let mut out = Vec::new();
-            resolve(path, &mut out);
-            out
+            let mut whole = Path::default();
+            whole.resolve(path);
+            whole
         };
         self.whole = broken(text, start..end).map(|whole| resolved(trim(&whole)));
         // A question mark may end the sentence, or stand for the last character of a name.
         if self.whole.is_none() && token.ends_with(b"?") && token.contains(&b'/') {
             self.whole = Some(resolved(token));
         }
-        resolve(trim(token), &mut self.path);
+        self.path.resolve(trim(token));
     }
 }
 
-fn takes(rule: &Rule, path: &[u8]) -> bool {
-    let taken = rule.regex().is_match(path) || rule.data().targets.iter().any(|t| stands_for(path, t));
-    taken && !rule.except().is_some_and(|e| e.is_match(path))
+impl Path {
+    /// Makes it that path: no room is made anew for it.
+    fn resolve(&mut self, path: &[u8]) {
+        self.resolved.clear();
+        resolve(path, &mut self.resolved);
+        self.parts.clear();
+        self.parts.push(0);
+        self.wild = false;
+        for (at, b) in self.resolved.iter().enumerate() {
+            match b {
+                b'/' => self.parts.push(at + 1),
+                b'*' | b'?' | b'[' => self.wild = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether it is one of a rule's.
+    fn is_of(&self, rule: &Rule) -> bool {
+        let path = &self.resolved[..];
+        let may = || rule.may_name(self.parts.iter().map(|&at| &path[at..]));
+        let stands = || rule.data().targets.iter().any(|t| stands_for(path, t));
+        let taken = (may() && rule.regex().is_match(path)) || (self.wild && stands());
+        taken && !rule.except().is_some_and(|e| e.is_match(path))
+    }
 }
 
 /// The token put together with the ends of the lines beside it, when a line breaks in the midst of its path.
@@ -154,6 +189,13 @@ fn trim(mut token: &[u8]) -> &[u8] {
 
 /// Appends the path to an empty `out`: in lower case, its separators one kind, its dots and empty parts resolved.
 fn resolve(path: &[u8], out: &mut Vec<u8>) {
+    if is_resolved(path) {
+        out.extend_from_slice(path);
+        if path.len() > 1 && path.ends_with(b"/") {
+            out.pop();
+        }
+        return out.make_ascii_lowercase();
+    }
     let is_separator = |b: &u8| matches!(b, b'/' | b'\\');
     let root = usize::from(path.first().is_some_and(is_separator));
     out.extend_from_slice(&b"/"[..root]);
@@ -173,17 +215,23 @@ fn resolve(path: &[u8], out: &mut Vec<u8>) {
         if out.len() > root {
             out.push(b'/');
         }
-        out.extend(part.iter().map(u8::to_ascii_lowercase));
+        let at = out.len();
+        out.extend_from_slice(part);
+        out[at..].make_ascii_lowercase();
     }
+}
+
+/// Whether there is nothing to resolve, but for the last slash.
+fn is_resolved(path: &[u8]) -> bool {
+    let dots =
+        |rest: &[u8]| matches!(rest, [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]);
+    !path.iter().enumerate().any(|(at, b)| *b == b'\\' || (*b == b'/' && dots(&path[at + 1..])))
 }
 
 /// Whether a path with wildcards can mean `target`, part by part from the end.
 ///
 /// A part says at least two characters of its own and does not begin with `*`: `*/*` means everything and nothing.
 fn stands_for(path: &[u8], target: &str) -> bool {
-    if !path.iter().any(|b| matches!(b, b'*' | b'?' | b'[')) {
-        return false;
-    }
     let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
     let wanted: Vec<&[u8]> = target.as_bytes().split(|b| *b == b'/').collect();
     let Some(skip) = parts.len().checked_sub(wanted.len()) else { return false };

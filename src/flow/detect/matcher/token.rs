@@ -29,8 +29,12 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
         return;
     }
     let window = &text[start..text.len().min(start + MAX_TOKEN)];
-    let run = window.iter().take(rule.least()).take_while(|b| alphabet.holds(**b)).count();
-    let whole = if run < rule.least() { None } else { whole_token(rule, window) };
+    let misfit = rule.misfit(window);
+    // A token broken over lines fits until the first of them ends.
+    if misfit.is_some_and(|at| !window.iter().take(at + 1).any(|b| matches!(b, b'\\' | b'\r' | b'\n'))) {
+        return;
+    }
+    let whole = if misfit.is_none() { whole_token(rule, window) } else { None };
     if let Some(whole) = whole {
         judge(rule, text, start..start + whole, fixed, report);
     } else if let Some(token) = broken(rule, window) {
@@ -86,7 +90,7 @@ pub(super) fn inside(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
     let start = text[floor..keyword.start].iter().rposition(|b| !alphabet.holds(*b)).map_or(floor, |n| floor + n + 1);
     let cap = text.len().min(keyword.end + MAX_VALUE);
     let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| alphabet.holds(**b)).count();
-    if rule.regex().is_match(&text[start..end]) {
+    if rule.may_begin(&text[start..end]) && rule.regex().is_match(&text[start..end]) {
         judge(rule, text, start..end, 0, report);
     }
     end
@@ -130,7 +134,8 @@ fn values<'t>(rule: &'t Rule, text: &'t [u8], range: Range<usize>) -> impl Itera
             let start = at + text[at..range.end].iter().take_while(|b| !opens(**b, alphabet)).count();
             let end = start + text[start..].iter().take(MAX_VALUE).take_while(|b| alphabet.holds(**b)).count();
             at = end.max(start + 1);
-            if start < end && end <= range.end && rule.regex().is_match(&text[start..end]) {
+            let value = &text[start..end];
+            if start < end && end <= range.end && rule.may_begin(value) && rule.regex().is_match(value) {
                 return Some(start..end);
             }
         }

@@ -133,6 +133,9 @@ fn cut_in_word(text: &[u8], end: usize, next: usize) -> bool {
 
 /// What follows the line end, written out or escaped, at the start of `text`, without the indentation after it.
 pub(crate) fn next_line(text: &[u8]) -> Option<&[u8]> {
+    if !matches!(text.first(), Some(b'\\' | b'\r' | b'\n')) {
+        return None;
+    }
     let ends: [&[u8]; 8] = [b"\\\r\n", b"\\\n", b"\r\n", b"\n", b"\r", b"\\r\\n", b"\\n", b"\\r"];
     let line = ends.iter().find_map(|end| text.strip_prefix(*end))?;
     let indent = line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();

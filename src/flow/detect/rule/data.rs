@@ -136,6 +136,10 @@ pub enum Alphabet {
 impl Alphabet {
     /// Whether `byte` belongs to it.
     pub(crate) const fn holds(self, byte: u8) -> bool {
+        MEMBERS[byte as usize] & 1 << self as u8 != 0
+    }
+
+    const fn has(self, byte: u8) -> bool {
         byte.is_ascii_alphanumeric()
             || match self {
                 Self::Word => matches!(byte, b'_' | b'-'),
@@ -145,6 +149,24 @@ impl Alphabet {
             }
     }
 }
+
+/// For each byte, a bit for each alphabet it belongs to.
+static MEMBERS: [u8; 256] = {
+    let alphabets = [Alphabet::Word, Alphabet::Alnum, Alphabet::Dotted, Alphabet::Base64];
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let mut n = 0;
+        while n < alphabets.len() {
+            #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
+            let has = alphabets[n].has(byte as u8);
+            table[byte] |= (has as u8) << alphabets[n] as u8;
+            n += 1;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// A kind of character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
