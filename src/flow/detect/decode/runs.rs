@@ -28,15 +28,19 @@ static BASE64: LazyLock<Alphabet> = LazyLock::new(|| {
 });
 
 /// The value of each character, as `BASE64` has it.
-static SEXTET: LazyLock<[u8; 256]> = LazyLock::new(|| {
+static SEXTETS: [u8; 256] = {
+    let symbols = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut table = [0; 256];
-    for value in 0..64 {
-        let [_, _, _, last] = *BASE64.encode(&[0, 0, value]).as_bytes() else { continue };
-        table[usize::from(last)] = value;
+    let mut value = 0;
+    while value < symbols.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "counts to 63")]
+        let sextet = value as u8;
+        table[symbols[value] as usize] = sextet;
+        value += 1;
     }
-    (table[usize::from(b'-')], table[usize::from(b'_')]) = (62, 63);
+    (table[b'-' as usize], table[b'_' as usize]) = (62, 63);
     table
-});
+};
 
 type Table = [bool; 256];
 
@@ -120,10 +124,10 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
     // A run may begin with what is not its own: a few characters, or path segments.
     let run = &text[start..end];
     let segments = memchr_iter(b'/', run).map(|at| at + 1).take(MAX_SEGMENTS);
-    let own = (0..4).chain(segments).find(|&skip| {
+    let mut places = first_promising(run).into_iter().flatten().chain(segments.filter(|&at| promising_at(run, at)));
+    let own = places.find(|&skip| {
         let mut sample = [0; SAMPLE];
-        let chars = &run[skip..run.len().min(skip + SAMPLE)];
-        chars.len() >= 12 && promising(chars) && decoded(chars, &mut sample).is_some_and(plausible)
+        decoded(&run[skip..run.len().min(skip + SAMPLE)], &mut sample).is_some_and(plausible)
     });
     let Some(skip) = own else { return end };
     let mut chars = w.buffer();
@@ -192,12 +196,55 @@ fn decoded<'o>(chars: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
     Some(&out[..len])
 }
 
-/// Whether the first eight characters of a run can begin anything [`plausible`]. Most runs are neither text nor packed,
-/// and this look at their first six bytes is all they cost.
-fn promising(chars: &[u8]) -> bool {
-    let bits = chars[..8].iter().fold(0_u64, |sum, &c| sum << 6 | u64::from(SEXTET[usize::from(c)]));
+/// Characters that are looked at to see whether a run can begin anything [`plausible`]: six bytes.
+const LOOK: usize = 8;
+/// Characters at a run's beginning that may not be its own.
+const OTHERS: usize = 4;
+
+/// Which of the first places of a run can begin anything [`plausible`].
+///
+/// Most runs are neither text nor packed, and this look is all they cost: the bits of each place are those of the one
+/// before, moved on by one character.
+fn first_promising(run: &[u8]) -> [Option<usize>; OTHERS] {
+    let mut places = [None; OTHERS];
+    let mut bits = run[..LOOK - 1].iter().fold(0, |bits, c| with_sextet(bits, *c));
+    for (skip, place) in places.iter_mut().enumerate() {
+        if run.len() - skip < SHORTEST {
+            break;
+        }
+        bits = with_sextet(bits, run[skip + LOOK - 1]);
+        *place = can_begin(bits).then_some(skip);
+    }
+    places
+}
+
+/// Whether the characters of `run` from `at` on can begin anything [`plausible`].
+fn promising_at(run: &[u8], at: usize) -> bool {
+    run.len() - at >= SHORTEST && can_begin(run[at..at + LOOK].iter().fold(0, |bits, c| with_sextet(bits, *c)))
+}
+
+#[inline]
+fn with_sextet(bits: u64, character: u8) -> u64 {
+    bits << 6 | u64::from(SEXTETS[usize::from(character)])
+}
+
+/// Whether the six bytes in the lower part of `bits` can begin anything [`plausible`].
+#[inline]
+fn can_begin(bits: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101;
+    let bits = bits & (EACH * 0xff);
+    // Not zero when a byte is below the bound.
+    let below = |bound: u64| bits.wrapping_sub(EACH * bound) & !bits & (EACH * 0x80);
+    if below(1) != 0 {
+        return true;
+    }
+    let deletes = (bits ^ (EACH * 0x7f)).wrapping_sub(EACH) & (EACH * 0x80);
+    if below(0x20) == 0 && bits & (EACH * 0x80) == 0 && deletes == 0 {
+        return true;
+    }
     let [_, _, six @ ..] = bits.to_be_bytes();
-    packed::is(&six) || six.contains(&0) || readable(&six)
+    // No UTF-8 begins so.
+    !matches!(six[0], 0x80..=0xc1 | 0xf5..) && (packed::is(&six) || readable(&six))
 }
 
 /// Whether decoded bytes look like something a receiver would use: text, UTF-16 text, or compressed data.
