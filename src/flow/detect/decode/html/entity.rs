@@ -1,7 +1,12 @@
 //! A character reference → its character.
 
-/// The names that occur in running text, and those that spell what a command needs (HTML, section 13.5).
-const NAMED: &[(&[u8], &str)] = &[
+/// The names that occur in running text, and those that spell what a command needs (HTML, section 13.5), in order.
+static NAMED: [(&[u8], &str); 54] = [
+    (b"Hat", "^"),
+    (b"NewLine", "\n"),
+    (b"Tab", "\t"),
+    (b"UnderBar", "_"),
+    (b"VerticalLine", "|"),
     (b"amp", "&"),
     (b"apos", "'"),
     (b"ast", "*"),
@@ -16,7 +21,6 @@ const NAMED: &[(&[u8], &str)] = &[
     (b"excl", "!"),
     (b"grave", "`"),
     (b"gt", ">"),
-    (b"Hat", "^"),
     (b"hellip", "…"),
     (b"hyphen", "‐"),
     (b"lbrace", "{"),
@@ -32,7 +36,6 @@ const NAMED: &[(&[u8], &str)] = &[
     (b"mid", "∣"),
     (b"nbsp", "\u{a0}"),
     (b"ndash", "–"),
-    (b"NewLine", "\n"),
     (b"num", "#"),
     (b"percnt", "%"),
     (b"period", "."),
@@ -49,14 +52,28 @@ const NAMED: &[(&[u8], &str)] = &[
     (b"semi", ";"),
     (b"shy", "\u{ad}"),
     (b"sol", "/"),
-    (b"Tab", "\t"),
-    (b"UnderBar", "_"),
     (b"verbar", "|"),
     (b"vert", "|"),
-    (b"VerticalLine", "|"),
     (b"zwj", "\u{200d}"),
     (b"zwnj", "\u{200c}"),
 ];
+
+/// For each first byte, the first of `NAMED` that does not begin with a lesser one.
+static FIRST: [u8; 129] = {
+    let mut first = [0; 129];
+    let mut byte = 0;
+    while byte < first.len() {
+        let mut n = 0;
+        while n < NAMED.len() && (NAMED[n].0[0] as usize) < byte {
+            n += 1;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "there are fewer names than 255")]
+        let place = n as u8;
+        first[byte] = place;
+        byte += 1;
+    }
+    first
+};
 
 /// The character a reference stands for and the reference's length, `&` apart.
 pub(super) fn reference(text: &[u8]) -> Option<(char, usize)> {
@@ -64,8 +81,10 @@ pub(super) fn reference(text: &[u8]) -> Option<(char, usize)> {
         [b'#', b'x' | b'X', ..] => numeric(text, 2, 16),
         [b'#', ..] => numeric(text, 1, 10),
         [a, ..] if a.is_ascii_alphabetic() => {
+            let of_letter = usize::from(FIRST[usize::from(a)])..usize::from(FIRST[usize::from(a) + 1]);
+            let named = NAMED.get(of_letter).filter(|named| !named.is_empty())?;
             let len = text.iter().take(16).position(|&b| b == b';')?;
-            let (_, c) = NAMED.iter().find(|(n, _)| n[0] == a && *n == &text[..len])?;
+            let (_, c) = named.iter().find(|(n, _)| *n == &text[..len])?;
             Some((c.chars().next()?, len + 1))
         }
         _ => None,

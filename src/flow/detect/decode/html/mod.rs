@@ -4,8 +4,9 @@ mod entity;
 
 use super::{Unwrap, Voice, patch::Patch};
 use entity::reference;
-use memchr::{memchr, memchr2_iter, memmem};
+use memchr::{memchr, memchr2_iter, memmem::Finder};
 use posture::Encoding;
+use std::sync::LazyLock;
 
 /// A command line and its neighbours.
 const CONTEXT: usize = 256;
@@ -17,9 +18,20 @@ const INLINE: &[&[u8]] = &[
     b"mark", b"samp", b"span", b"small", b"strong",
 ];
 
+/// A bit for each letter an inline element's name begins with.
+const INITIALS: u32 = {
+    let (mut bits, mut n) = (0, 0);
+    while n < INLINE.len() {
+        bits |= 1 << (INLINE[n][0] - b'a');
+        n += 1;
+    }
+    bits
+};
+
 /// Shows `text` without the tags that begin no new line, and with its character references replaced.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    let tagged = memmem::find(text, b"</").is_some();
+    static CLOSING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"</"));
+    let tagged = CLOSING.find(text).is_some();
     let mut found = memchr2_iter(b'<', b'&', text)
         .filter_map(|at| match text[at] {
             b'<' if tagged => inline_tag(&text[at..]).map(|len| (at, at + len, None)),
@@ -50,9 +62,12 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
 fn inline_tag(text: &[u8]) -> Option<usize> {
     let rest = text.strip_prefix(b"<")?;
     let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+    let first = rest.first()? | 0x20;
+    if !first.is_ascii_lowercase() || INITIALS & 1 << (first - b'a') == 0 {
+        return None;
+    }
     let name = rest.iter().take(8).take_while(|b| b.is_ascii_alphabetic()).count();
     matches!(rest.get(name), Some(b'>' | b' ' | b'/')).then_some(())?;
-    let first = rest[0] | 0x20;
     INLINE.iter().find(|n| n.len() == name && n[0] == first && n.eq_ignore_ascii_case(&rest[..name]))?;
     memchr(b'>', &text[..text.len().min(LONGEST)]).map(|at| at + 1)
 }
