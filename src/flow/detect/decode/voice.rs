@@ -5,7 +5,7 @@
 
 use super::{
     Voice,
-    json::{Text, Token, Tokens, undo},
+    json::{Text, Token, undo},
 };
 
 /// Who wrote the value of this member of a request's outermost object.
@@ -24,11 +24,11 @@ pub(super) fn lists_messages(name: &[u8]) -> bool {
 }
 
 /// Who wrote the message whose members follow. `role` may come last, and of two the last counts.
-pub(super) fn of_message(members: &[u8]) -> Voice {
+pub(super) fn of_message<'t>(members: impl Iterator<Item = Token<'t>>) -> Voice {
     let mut depth = 0_usize;
     let mut voice = Voice::Unknown;
     let mut role_next = false;
-    for token in Tokens::new(members) {
+    for token in members {
         match token {
             Token::Open(_) => depth += 1,
             Token::Close if depth == 0 => break,
@@ -63,7 +63,7 @@ fn is(text: Text<'_>, word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Voice, of_message};
+    use super::{super::json::Tokens, Voice, of_message};
 
     #[test]
     fn the_last_role_of_the_message_itself_counts() {
@@ -80,7 +80,7 @@ mod tests {
             (r#""x":"role","y":"system"}"#, Voice::Unknown),
             ("", Voice::Unknown),
         ] {
-            assert_eq!(of_message(members.as_bytes()), want, "{members}");
+            assert_eq!(of_message(Tokens::new(members.as_bytes())), want, "{members}");
         }
     }
 }

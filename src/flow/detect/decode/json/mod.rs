@@ -5,6 +5,7 @@ mod joins;
 mod token;
 
 pub(super) use escape::undo;
+use token::Ahead;
 pub(super) use token::{Text, Token, Tokens};
 
 use super::{Unwrap, Voice, voice};
@@ -46,7 +47,7 @@ struct Frame<'t> {
 ///
 /// `request` says that `text` is the body of a request, whose structure tells who wrote what.
 pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool) -> bool {
-    let mut tokens = Tokens::new(text);
+    let mut tokens = Ahead::new(Tokens::new(text));
     let mut frames: Vec<Frame<'_>> = Vec::new();
     let mut beyond = 0_usize;
     let mut joins = Joins::new(w);
@@ -58,7 +59,7 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
                 let object = b == b'{';
                 let (key, voice, lists_messages) = match frames.last() {
                     None => (None, voice, false),
-                    Some(f) if f.lists_messages && object => (f.key, voice::of_message(tokens.rest()), false),
+                    Some(f) if f.lists_messages && object => (f.key, voice::of_message(tokens.look()), false),
                     Some(f) if first_document && frames.len() == 1 && f.object => {
                         let key = f.key.unwrap_or_default();
                         (f.key, voice::of_member(key), !object && voice::lists_messages(key))

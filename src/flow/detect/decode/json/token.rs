@@ -27,6 +27,7 @@ pub(in super::super) struct Text<'t> {
 }
 
 /// The tokens of a text.
+#[derive(Clone)]
 pub(in super::super) struct Tokens<'t> {
     text: &'t [u8],
     at: usize,
@@ -69,11 +70,6 @@ impl<'t> Tokens<'t> {
         self.stray
     }
 
-    /// What was not read yet.
-    pub(in super::super) fn rest(&self) -> &'t [u8] {
-        &self.text[self.at..]
-    }
-
     fn skip(&mut self, class: Class) -> &'t [u8] {
         let start = self.at;
         let len = self.text[start..].iter().position(|&b| CLASS[usize::from(b)] != class);
@@ -111,7 +107,7 @@ impl<'t> Iterator for Tokens<'t> {
         loop {
             let b = *self.text.get(self.at)?;
             match CLASS[usize::from(b)] {
-                Class::Space => drop(self.skip(Class::Space)),
+                Class::Space => self.at += 1,
                 Class::Stray => {
                     self.stray = true;
                     self.skip(Class::Stray);
@@ -128,8 +124,8 @@ impl<'t> Iterator for Tokens<'t> {
                 }
                 Class::Structure if b == b'"' => {
                     let text = self.string();
-                    let blank = self.rest().iter().position(|b| !b.is_ascii_whitespace());
-                    let key = blank.is_some_and(|len| self.text[self.at + len] == b':');
+                    let rest = &self.text[self.at..];
+                    let key = rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
                     return Some(if key { Token::Key(text) } else { Token::Text(text) });
                 }
                 Class::Structure => {
@@ -137,6 +133,98 @@ impl<'t> Iterator for Tokens<'t> {
                     return Some(if matches!(b, b'{' | b'[') { Token::Open(b) } else { Token::Close });
                 }
             }
+        }
+    }
+}
+
+/// Tokens that can be looked at before they are taken.
+pub(super) struct Ahead<'t> {
+    tokens: Tokens<'t>,
+    /// Those looked at, and how many of them were taken.
+    seen: Vec<Token<'t>>,
+    taken: usize,
+}
+
+/// The most tokens kept from a look ahead: those of most messages. Beyond it they are read again.
+const MAX_AHEAD: usize = 256;
+
+impl<'t> Ahead<'t> {
+    pub(super) fn new(tokens: Tokens<'t>) -> Self {
+        Self { tokens, seen: Vec::new(), taken: 0 }
+    }
+
+    /// See [`Tokens::stray`]; of all that were taken or looked at.
+    pub(super) fn stray(&self) -> bool {
+        self.tokens.stray()
+    }
+
+    /// The tokens that come next; none of them counts as taken.
+    pub(super) fn look(&mut self) -> Look<'_, 't> {
+        Look { at: self.taken, ahead: self, beyond: None }
+    }
+}
+
+/// A look at the tokens that come next.
+pub(super) struct Look<'a, 't> {
+    ahead: &'a mut Ahead<'t>,
+    at: usize,
+    beyond: Option<Tokens<'t>>,
+}
+
+impl<'t> Iterator for Look<'_, 't> {
+    type Item = Token<'t>;
+
+    fn next(&mut self) -> Option<Token<'t>> {
+        if let Some(beyond) = &mut self.beyond {
+            return beyond.next();
+        }
+        let Ahead { tokens, seen, .. } = self.ahead;
+        if let Some(&token) = seen.get(self.at) {
+            self.at += 1;
+            return Some(token);
+        }
+        if seen.len() == MAX_AHEAD {
+            return self.beyond.insert(tokens.clone()).next();
+        }
+        let token = tokens.next()?;
+        seen.push(token);
+        self.at += 1;
+        Some(token)
+    }
+}
+
+impl<'t> Iterator for Ahead<'t> {
+    type Item = Token<'t>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Token<'t>> {
+        let Some(&token) = self.seen.get(self.taken) else { return self.tokens.next() };
+        self.taken += 1;
+        if self.taken == self.seen.len() {
+            self.seen.clear();
+            self.taken = 0;
+        }
+        Some(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ahead, MAX_AHEAD, Tokens};
+
+    #[test]
+    fn what_was_looked_at_comes_again_and_once() {
+        let text = format!("[{}{{\"a\":1}}]", "{\"b\":2},".repeat(MAX_AHEAD));
+        let all: Vec<_> = Tokens::new(text.as_bytes()).collect();
+        for (before, looked) in [(0, 3), (3, 0), (2, MAX_AHEAD), (5, MAX_AHEAD + 9), (all.len(), 4)] {
+            let mut ahead = Ahead::new(Tokens::new(text.as_bytes()));
+            let mut came: Vec<_> = ahead.by_ref().take(before).collect();
+            for more in [0, 2] {
+                let seen: Vec<_> = ahead.look().take(looked + more).collect();
+                assert_eq!(seen, all[before..][..seen.len()]);
+            }
+            came.extend(ahead);
+            assert_eq!(came, all, "{before} {looked}");
         }
     }
 }
