@@ -107,28 +107,23 @@ static SPECIAL: [bool; 256] = {
 
 /// Whether the line holds a spelling worth rewriting: the cheap test.
 fn spelt(line: &[u8], variables: &Variables) -> bool {
-    let at = |i: usize| line.get(i).copied().unwrap_or(b' ');
-    line.iter().enumerate().filter(|(_, b)| SPECIAL[usize::from(**b)]).any(|(i, &b)| {
-        let before = if i == 0 { b' ' } else { line[i - 1] };
-        let next = at(i + 1);
-        match b {
-            b'\\' => next.is_ascii_alphanumeric() || matches!(next, b'/' | b'-' | b'.'),
-            b'\'' | b'"' => {
-                before == b'$' || breaks_word(before, next, &line[i + 1..]) || quotes_word(before, &line[i..])
-            }
+    let next = |i: usize| line.get(i + 1).copied().unwrap_or(b' ');
+    let before = |i: usize| if i == 0 { b' ' } else { line[i - 1] };
+    let quoted = memchr::memchr3_iter(b'\\', b'\'', b'"', line).any(|i| match line[i] {
+        b'\\' => next(i).is_ascii_alphanumeric() || matches!(next(i), b'/' | b'-' | b'.'),
+        _ => before(i) == b'$' || breaks_word(before(i), next(i), &line[i + 1..]) || quotes_word(before(i), &line[i..]),
+    });
+    quoted
+        || memchr::memchr3_iter(b'$', b'{', b'^', line).any(|i| match line[i] {
             b'$' => {
-                next == b'('
-                    || next == b'`'
+                matches!(next(i), b'(' | b'`' | b'@' | b'*' | b'9')
                     || line[i + 1..].starts_with(b"IFS")
                     || line[i + 1..].starts_with(b"{IFS")
-                    || matches!(next, b'@' | b'*' | b'9')
                     || !variables.is_empty()
             }
-            b'{' => !in_word(before) && before != b'$' && in_word(next) || before == b'/',
-            b'^' => before.is_ascii_alphabetic() && next.is_ascii_alphabetic(),
-            _ => false,
-        }
-    })
+            b'{' => !in_word(before(i)) && before(i) != b'$' && in_word(next(i)) || before(i) == b'/',
+            _ => before(i).is_ascii_alphabetic() && next(i).is_ascii_alphabetic(),
+        })
 }
 
 /// A quote in the midst of a word, as in `r''m`, but for the apostrophes of English.
