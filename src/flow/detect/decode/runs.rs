@@ -9,7 +9,7 @@ use posture::Encoding;
 use std::{ops::Range, sync::LazyLock};
 
 /// Shorter runs are words.
-const SHORTEST: usize = 12;
+pub(super) const SHORTEST: usize = 12;
 /// Characters of a run that are decoded to see whether the rest is worth it.
 const SAMPLE: usize = 16;
 /// Path segments of a run at which something may begin.

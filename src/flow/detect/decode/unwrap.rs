@@ -170,6 +170,10 @@ impl<'a> Unwrap<'a> {
 
     /// Shows what the encodings that occur within texts hide, but not `text` itself.
     pub(super) fn reshape(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+        // Most strings are such: a look for each mark costs more than they have bytes.
+        if text.len() < runs::SHORTEST && !text.iter().any(|b| matches!(b, b'<' | b'&' | b'%' | b'\\')) {
+            return;
+        }
         if memchr2(b'<', b'&', text).is_some() {
             html::decode(self, text, name, voice);
         }

@@ -16,23 +16,26 @@ const LONGEST_GLUED: usize = 16 << 10;
 /// A longer string is no piece, unless its name says that it is one.
 const LONGEST_UNNAMED: usize = 64;
 
-/// Values that say nothing beside others, and stand beside most.
-const PLAIN: &[&[u8]] = &[
-    b"assistant",
-    b"developer",
-    b"error",
-    b"function",
-    b"info",
-    b"input_text",
-    b"message",
-    b"object",
-    b"output_text",
-    b"string",
-    b"system",
-    b"text",
-    b"tool",
-    b"user",
-];
+/// Whether a value says nothing beside others, and stands beside most.
+fn is_plain(text: &[u8]) -> bool {
+    matches!(
+        text,
+        b"assistant"
+            | b"developer"
+            | b"error"
+            | b"function"
+            | b"info"
+            | b"input_text"
+            | b"message"
+            | b"object"
+            | b"output_text"
+            | b"string"
+            | b"system"
+            | b"text"
+            | b"tool"
+            | b"user"
+    )
+}
 
 pub(super) struct Joins {
     /// The lines of every open object, the items of every open array: a stack of texts.
@@ -90,7 +93,7 @@ impl Joins {
 
     /// A string, and its name when an object holds it.
     pub(super) fn leaf(&mut self, key: Option<&[u8]>, text: &[u8]) {
-        if PLAIN.contains(&text) {
+        if is_plain(text) {
             return;
         }
         let Some(mut open) = self.open.pop() else { return };
