@@ -28,7 +28,13 @@ pub(super) struct Deltas {
     paths: RandomState,
     /// Hashes of what came beside the pieces of the last events.
     recent: [u64; 16],
+    /// What came beside the pieces of the last event, in order: as a rule it comes again.
+    beside: Vec<Vec<u8>>,
 }
+
+/// What is remembered of what comes beside the pieces of an event.
+const MAX_BESIDE: usize = 8;
+const LONGEST_BESIDE: usize = 128;
 
 /// An object or array of an event.
 struct Node<'t> {
@@ -62,7 +68,7 @@ struct Leaf<'t> {
 
 impl Deltas {
     pub(super) fn new() -> Self {
-        Self { streams: Vec::new(), paths: RandomState::new(), recent: [0; 16] }
+        Self { streams: Vec::new(), paths: RandomState::new(), recent: [0; 16], beside: Vec::new() }
     }
 
     pub(super) fn held(&self) -> usize {
@@ -104,6 +110,7 @@ impl Deltas {
 
     fn put(&mut self, w: &mut Unwrap<'_>, event: &Event<'_>, show: bool) {
         let mut ends = false;
+        let mut beside = 0;
         for leaf in &event.leaves {
             let mut buffer = w.buffer();
             let text = if leaf.text.escaped && w.afford(leaf.text.raw.len()) {
@@ -116,7 +123,7 @@ impl Deltas {
             if leaf.streamed || (!event.streamed && text.len() <= LONGEST_PIECE) {
                 let key = event.key(leaf, &self.paths);
                 self.stream(w, key, leaf.name, leaf.streamed).piece(w, text);
-            } else if show && event.streamed && self.is_new(text) {
+            } else if show && event.streamed && !self.came_again(&mut beside, text) && self.is_new(text) {
                 w.within(Encoding::Json, |w| w.text(text, Some(leaf.name), Voice::Unknown));
             }
             w.give_back(buffer);
@@ -124,6 +131,24 @@ impl Deltas {
         if ends {
             self.settle(w);
         }
+    }
+
+    /// Whether the string that comes at this place beside the pieces came there with the last event too.
+    fn came_again(&mut self, place: &mut usize, text: &[u8]) -> bool {
+        if *place == MAX_BESIDE || text.len() > LONGEST_BESIDE {
+            return false;
+        }
+        if *place == self.beside.len() {
+            self.beside.push(Vec::new());
+        }
+        let last = &mut self.beside[*place];
+        *place += 1;
+        let again = last == text;
+        if !again {
+            last.clear();
+            last.extend_from_slice(text);
+        }
+        again
     }
 
     /// Whether a string beside the pieces, such as the model's name, did not come with one of the last events too.
