@@ -206,9 +206,19 @@ fn not_even_its_own_user_reads_the_memory_of_a_monitor() {
 /// safe from a monitor that a hijacked agent of the same user set traps for.
 #[test]
 fn a_link_in_the_place_of_any_file_of_ours_leads_no_byte_out_of_the_folder() {
+    // Everything that makes a file.
+    const VERBS: [&[&str]; 7] = [
+        &["ca", "init"],
+        &["canary", "new"],
+        &["keys", "rotate"],
+        &["export"],
+        &["verify", "--write-verdict"],
+        &["env", "--format", "systemd"],
+        &["stop"],
+    ];
     let Some(world) = World::new() else { return };
     world.start();
-    for verb in [&["export"][..], &["verify", "--write-verdict"], &["env", "--format", "systemd"], &["stop"]] {
+    for verb in VERBS {
         assert_eq!(world.as_user(MONITOR, verb).code, 0, "{verb:?}");
     }
     let (home, kept) = (world.home().display().to_string(), format!("{}/stranger", world.folder.path().display()));
@@ -219,11 +229,17 @@ fn a_link_in_the_place_of_any_file_of_ours_leads_no_byte_out_of_the_folder() {
         "findings.jsonl",
         "findings-000000000001.jsonl",
         "quarantine.jsonl",
+        "recovery.jsonl",
         "damaged-000000000001.jsonl",
         "signing.pub.pem",
         "rotations.jsonl",
         "keys/signing.key.pem",
+        "keys/signing.next.pem",
+        "keys/fingerprint.key",
         "keys/proxy.token",
+        "ca/ca.pem",
+        "ca/ca.key.pem",
+        "ca/bundle.pem",
         "run/lock",
         "run/monitor.json",
         "run/control.sock",
@@ -231,7 +247,7 @@ fn a_link_in_the_place_of_any_file_of_ours_leads_no_byte_out_of_the_folder() {
         "verdict.json",
         "proxy.env",
     ];
-    let folders = ["keys", "run", "export", "export/current", "export/000000000099"];
+    let folders = ["keys", "ca", "canaries", "run", "export", "export/current", "export/000000000099"];
     let traps = [("-s", false), ("-P", false), ("-s", true)]; // a hard link leads to a file
     for (link, is_folder, name) in traps.into_iter().flat_map(|(link, is_folder)| {
         let names: &[&str] = if is_folder { &folders } else { &files };
@@ -246,7 +262,7 @@ fn a_link_in_the_place_of_any_file_of_ours_leads_no_byte_out_of_the_folder() {
         let set = world.said(Command::new("/bin/sh").args(["-c", &lead]));
         assert_eq!(set.code, 0, "{name}: {}", set.err);
         let started = world.as_user(MONITOR, &["start", "--background", "--listen", "127.0.0.1:0"]);
-        for verb in [&["export"][..], &["verify", "--write-verdict"], &["env", "--format", "systemd"], &["stop"]] {
+        for verb in VERBS {
             world.as_user(MONITOR, verb);
         }
         if is_folder {
