@@ -211,7 +211,8 @@ impl Tunnel {
         let idle = shared.timeouts.keep_alive_idle;
         let upstream = match begins {
             Begins::Http2 => Upstream::http2(dial, self.authority.clone(), &shared.upstreams),
-            _ => Upstream::http1(dial, &shared.upstreams, idle, shared.max_fields, &shared.meter),
+            // All of it goes to one place.
+            _ => Upstream::http1(dial, &shared.upstreams, idle, shared.max_fields, usize::MAX, &shared.meter),
         };
         self.serve_via(begins, Replay::new(first, client), scheme, upstream, (verified_tls, names_agree))
     }

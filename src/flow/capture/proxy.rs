@@ -98,6 +98,10 @@ pub(super) const ENGINE_FIELDS: usize = 100;
 /// The most bytes of one head.
 pub(super) const MAX_HEAD: usize = 64 << 10;
 
+/// Connections to upstreams, outside of tunnels, that are kept however few clients there may be. With more than these, and
+/// than an eighth of the clients there may be, those not in use end.
+const LEFT_BEHIND: usize = 16;
+
 /// A proxy that listens.
 pub struct Proxy {
     pub(super) listener: TcpListener,
@@ -164,6 +168,7 @@ impl Proxy {
         let listener = socket.listen(4096)?;
         let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial).through(settings.parent.clone());
         let (upstreams, idle) = (Tasks::default(), settings.timeouts.keep_alive_idle);
+        let most = (settings.max_connections / 8).max(LEFT_BEHIND);
         let shared = Shared {
             credential: credential(&settings.token),
             timeouts: settings.timeouts,
@@ -171,7 +176,7 @@ impl Proxy {
             max_fields: settings.max_fields,
             max_head_bytes: settings.max_head_bytes.clamp(8 << 10, MAX_HEAD),
             tap,
-            upstream: Upstream::http1(dial.clone(), &upstreams, idle, settings.max_fields, &meter),
+            upstream: Upstream::http1(dial.clone(), &upstreams, idle, settings.max_fields, most, &meter),
             meter,
             dial,
             inspector: settings.inspection.as_ref().map(Inspector::new),
@@ -225,7 +230,7 @@ impl Shared {
             max_fields: self.max_fields,
             max_head_bytes: self.max_head_bytes,
             tap: self.tap.watched(probe.sightings, meter.clone()),
-            upstream: Upstream::http1(dial.clone(), &self.upstreams, idle, self.max_fields, &meter),
+            upstream: Upstream::http1(dial.clone(), &self.upstreams, idle, self.max_fields, LEFT_BEHIND, &meter),
             meter,
             dial,
             inspector: probe.inspector,

@@ -15,25 +15,53 @@ use hudsucker::{
         self, Request, Response, StatusCode, Version,
         body::Incoming,
         client::conn::http2::{self, SendRequest},
+        rt::Executor,
     },
     hyper_util::{
-        client::legacy::Client,
+        client::legacy::{Builder, Client, ResponseFuture},
         rt::{TokioIo, TokioTimer},
     },
 };
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::sync::Mutex;
 
 /// Where requests go out.
 pub(super) enum Upstream {
     /// Connections of HTTP/1.1, dialled where a request's URI says, and used again; what they say that goes no further is
     /// counted.
-    Http1(Box<Client<Dial, Body>>, Meter),
+    Http1(Box<Pool>, Meter),
     /// One connection of HTTP/2, to one place.
     Http2(Box<Http2>),
     /// None: every request is refused so.
     Failed(Refusal),
 }
+
+/// Connections of HTTP/1.1 to any number of places. Who goes from place to place leaves one behind at each, which nobody
+/// may ask for again: when there are too many, those not in use are let go.
+pub(super) struct Pool {
+    client: RwLock<Client<Dial, Body>>,
+    builder: Builder,
+    dial: Dial,
+    open: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// Runs what the engine does for connections, one task each, and counts them.
+#[derive(Clone)]
+struct Counting {
+    tasks: Tasks,
+    open: Arc<AtomicUsize>,
+}
+
+/// One of them.
+struct Open(Arc<AtomicUsize>);
 
 /// One connection of HTTP/2, made again when it has ended.
 pub(super) struct Http2 {
@@ -47,21 +75,29 @@ impl Upstream {
     /// A client that changes nothing it was not asked to.
     ///
     /// It reads what clients read: a folded field, or a space before its colon, are an origin's old ways, not ours to
-    /// judge.
-    pub(super) fn http1(dial: Dial, tasks: &Tasks, idle: Duration, max_fields: usize, meter: &Meter) -> Self {
-        let mut client = Client::builder(tasks.clone());
+    /// judge. With more than `most` connections, those not in use end.
+    pub(super) fn http1(
+        dial: Dial,
+        tasks: &Tasks,
+        idle: Duration,
+        max_fields: usize,
+        most: usize,
+        meter: &Meter,
+    ) -> Self {
+        let open = Arc::<AtomicUsize>::default();
+        let mut builder = Client::builder(Counting { tasks: tasks.clone(), open: Arc::clone(&open) });
         if max_fields != ENGINE_FIELDS {
-            client.http1_max_headers(max_fields);
+            builder.http1_max_headers(max_fields);
         }
-        let client = client
+        builder
             .http1_preserve_header_case(true)
             .http1_max_buf_size(READ_BUFFER)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(idle)
-            .build(dial);
-        Self::Http1(Box::new(client), meter.clone())
+            .pool_idle_timeout(idle);
+        let client = RwLock::new(builder.build(dial.clone()));
+        Self::Http1(Box::new(Pool { client, builder, dial, open, most }), meter.clone())
     }
 
     /// One connection of HTTP/2.
@@ -75,7 +111,7 @@ impl Upstream {
     /// Sends one request.
     pub(super) async fn request(&self, mut request: Request<Body>) -> Result<Response<Incoming>, Refusal> {
         match self {
-            Self::Http1(client, meter) => {
+            Self::Http1(pool, meter) => {
                 *request.version_mut() = Version::HTTP_11;
                 let meter = meter.clone();
                 // Whoever expects a 100 has it from us.
@@ -84,7 +120,7 @@ impl Upstream {
                         meter.informational();
                     }
                 });
-                client.request(request).await.map_err(|error| refusal(&error))
+                pool.request(request).await.map_err(|error| refusal(&error))
             }
             Self::Http2(connection) => {
                 *request.version_mut() = Version::HTTP_2;
@@ -92,6 +128,36 @@ impl Upstream {
             }
             Self::Failed(why) => Err(*why),
         }
+    }
+}
+
+impl Pool {
+    fn request(&self, request: Request<Body>) -> ResponseFuture {
+        if self.open.load(Relaxed) > self.most {
+            // What is in use goes on, and ends when it is done.
+            *self.client.write().unwrap_or_else(PoisonError::into_inner) = self.builder.build(self.dial.clone());
+        }
+        self.client.read().unwrap_or_else(PoisonError::into_inner).request(request)
+    }
+}
+
+impl<F> Executor<F> for Counting
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, work: F) {
+        self.open.fetch_add(1, Relaxed);
+        let open = Open(Arc::clone(&self.open));
+        self.tasks.execute(async move {
+            let _open = open;
+            work.await
+        });
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 

@@ -276,3 +276,24 @@ async fn streams_and_tunnels_do_not_hold_a_stop() {
     assert_eq!(stream.rest().await, b"part");
     assert_eq!(meter.coverage().unscanned(UnscannedReason::InProgress), posture::Totals::default());
 }
+
+#[tokio::test]
+async fn who_goes_round_many_servers_leaves_few_connections_behind() {
+    let rig = Rig::with(1 << 20, |settings| settings.max_connections = 8);
+    let mut client = rig.connect().await;
+    let mut left = Vec::new();
+    for _ in 0..60 {
+        let origin = Origin::new().await;
+        let request = format!("GET http://{0}/ HTTP/1.1\r\nHost: {0}\r\nAUTH\r\n\r\n", origin.name);
+        client.send(rig::authenticated(&request).as_bytes()).await;
+        let mut upstream = origin.accept().await;
+        upstream.head().await;
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        client.head().await;
+        client.exactly(2).await;
+        left.push((origin, upstream));
+    }
+    for (_, upstream) in &mut left[..40] {
+        assert!(upstream.rest().await.is_empty());
+    }
+}
