@@ -173,6 +173,12 @@ fn the_text_shows_the_script_and_it_stays_small() {
 fn every_row_of_the_attacks_names_a_test_there_is() {
     let sources = [
         include_str!("attacks.rs"),
+        include_str!("attacks/anywhere.rs"),
+        include_str!("attacks/at_work.rs"),
+        include_str!("attacks/documents.rs"),
+        include_str!("attacks/generations.rs"),
+        include_str!("attacks/log.rs"),
+        include_str!("attacks/nothing.rs"),
         include_str!("hostile.rs"),
         include_str!("memory.rs"),
         include_str!("mutations.rs"),
