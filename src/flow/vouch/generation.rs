@@ -100,12 +100,14 @@ impl Exports {
         numbers.retain(|number| *number <= newest);
         // Both times are the file system's, so that our own clock may be wrong.
         let now = fs::symlink_metadata(self.folder.join(name(newest)))?.modified()?;
-        for (rank, number) in numbers.iter().rev().enumerate().skip(KEEP) {
+        for (rank, number) in numbers.iter().rev().enumerate().skip(KEEP).rev() {
             let folder = self.folder.join(name(*number));
             let age = now.duration_since(fs::symlink_metadata(&folder)?.modified()?).unwrap_or_default();
-            if age >= KEEP_YOUNGER_THAN || rank >= KEEP_AT_MOST {
-                file::remove_folder(&folder)?;
+            if age < KEEP_YOUNGER_THAN && rank < KEEP_AT_MOST {
+                // The later ones are younger still.
+                break;
             }
+            file::remove_folder(&folder)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ pub use generation::Incomplete;
 pub use succession::{Succession, SuccessionError, read as read_rotations};
 
 use crate::{config::Config, flow::store::Stated, home::Home};
-use attest::{Chain, canonical::CanonicalError, digest, seal::SealError};
+use attest::{Chain, Sealed, canonical::CanonicalError, digest, seal::SealError};
 use generation::{Exports, Generation};
 use keys::SigningKey;
 use posture::{
@@ -160,6 +160,8 @@ pub struct Vouch {
     key_id: Sha256Hex,
     /// The posture published last, by us.
     published: Option<Vec<u8>>,
+    /// The state written last.
+    signed_state: Option<(State, Sealed<State>)>,
     succession: Succession,
     next_sequence: u64,
     previous_sha256: Option<Sha256Hex>,
@@ -183,6 +185,7 @@ impl Vouch {
             key_id: digest::key_id(public.key_id()),
             key,
             published: None,
+            signed_state: None,
             next_sequence: ours.map_or(1, |highest| highest + 1).max(succession.first_sequence()),
             succession,
             previous_sha256: last.as_ref().map(|last| last.posture_sha256.clone()),
@@ -217,8 +220,7 @@ impl Vouch {
     /// Readers then still find the generation before. The number is used up.
     pub fn publish(&mut self, settings: &Settings, statement: Statement) -> Result<Last, VouchError> {
         let sequence = self.next_sequence;
-        let state = self.state(settings, statement.monitor_enabled)?;
-        let sealed_state = attest::seal(&self.key, &state)?;
+        let (state, sealed_state) = self.state(settings, statement.monitor_enabled)?;
         let posture = self.posture(settings, statement, sequence, sealed_state.sha256())?;
         let sealed = attest::seal(&self.key, &posture)?;
         self.next_sequence += 1;
@@ -226,6 +228,7 @@ impl Vouch {
         // From here on a reader may have seen it, whatever fails: it is what the next one follows on.
         let posture_sha256 = sealed.sha256();
         self.previous_sha256 = Some(posture_sha256.clone());
+        self.signed_state = Some((state.clone(), sealed_state));
         self.exports.lead_to(sequence)?;
         self.published = Some(sealed.bytes().to_vec());
         self.succession.signed(&self.key.public());
@@ -267,7 +270,8 @@ impl Vouch {
         Ok(statement)
     }
 
-    fn state(&self, settings: &Settings, monitor_enabled: bool) -> Result<State, CanonicalError> {
+    /// The state, sealed: anew only where it is another than the one sealed last.
+    fn state(&mut self, settings: &Settings, monitor_enabled: bool) -> Result<(State, Sealed<State>), VouchError> {
         let mut state = State {
             ca: StateCa { key_sha256: settings.ca.key_sha256.clone(), mode: settings.ca.mode },
             config_sha256: settings.config_sha256.clone(),
@@ -284,8 +288,15 @@ impl Vouch {
             scan: settings.scan,
             schema_version: posture::STATE_SCHEMA.to_owned(),
         };
+        if let Some((signed, sealed)) = self.signed_state.take() {
+            state.digests = signed.digests.clone();
+            if state == signed {
+                return Ok((signed, sealed));
+            }
+        }
         digest::bind(&mut state)?;
-        Ok(state)
+        let sealed = attest::seal(&self.key, &state)?;
+        Ok((state, sealed))
     }
 
     fn posture(
