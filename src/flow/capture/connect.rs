@@ -209,10 +209,11 @@ impl Tunnel {
         let secure = unwrapped.map(|unwrapped| unwrapped.secure);
         let dial = shared.dial.starting_with(leg, secure);
         let idle = shared.timeouts.keep_alive_idle;
+        // All of it goes to one place.
+        let kept = (usize::MAX, &shared.load.exchanges);
         let upstream = match begins {
             Begins::Http2 => Upstream::http2(dial, self.authority.clone(), &shared.upstreams),
-            // All of it goes to one place.
-            _ => Upstream::http1(dial, &shared.upstreams, idle, shared.max_fields, usize::MAX, &shared.meter),
+            _ => Upstream::http1(dial, &shared.upstreams, idle, shared.max_fields, kept, &shared.meter),
         };
         self.serve_via(begins, Replay::new(first, client), scheme, upstream, (verified_tls, names_agree))
     }

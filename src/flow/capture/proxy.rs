@@ -98,8 +98,8 @@ pub(super) const ENGINE_FIELDS: usize = 100;
 /// The most bytes of one head.
 pub(super) const MAX_HEAD: usize = 64 << 10;
 
-/// Connections to upstreams, outside of tunnels, that are kept however few clients there may be. With more than these, and
-/// than an eighth of the clients there may be, those not in use end.
+/// Connections to upstreams, outside of tunnels, that are kept unused however few clients there may be. With more than
+/// these, and than an eighth of the clients there may be, those not in use end.
 const LEFT_BEHIND: usize = 16;
 
 /// A proxy that listens.
@@ -169,14 +169,16 @@ impl Proxy {
         let dial = Dial::new(listener.local_addr()?, settings.timeouts.dial).through(settings.parent.clone());
         let (upstreams, idle) = (Tasks::default(), settings.timeouts.keep_alive_idle);
         let most = (settings.max_connections / 8).max(LEFT_BEHIND);
+        let load = Load::new(settings.max_connections, settings.max_exchanges);
+        let kept = (most, &load.exchanges);
         let shared = Shared {
             credential: credential(&settings.token),
             timeouts: settings.timeouts,
-            load: Load::new(settings.max_connections, settings.max_exchanges),
             max_fields: settings.max_fields,
             max_head_bytes: settings.max_head_bytes.clamp(8 << 10, MAX_HEAD),
             tap,
-            upstream: Upstream::http1(dial.clone(), &upstreams, idle, settings.max_fields, most, &meter),
+            upstream: Upstream::http1(dial.clone(), &upstreams, idle, settings.max_fields, kept, &meter),
+            load,
             meter,
             dial,
             inspector: settings.inspection.as_ref().map(Inspector::new),
@@ -222,15 +224,17 @@ impl Shared {
     pub(super) fn with(&self, probe: Probe) -> Self {
         let (meter, dial) = (Meter::default(), self.dial.to_nothing_but(probe.sink));
         let idle = self.timeouts.keep_alive_idle;
+        // A probe takes nobody's place.
+        let load = Load::new(1, usize::MAX);
+        let kept = (LEFT_BEHIND, &load.exchanges);
         Self {
             credential: credential(&probe.nonce),
             timeouts: self.timeouts,
-            // A probe takes nobody's place.
-            load: Load::new(1, usize::MAX),
             max_fields: self.max_fields,
             max_head_bytes: self.max_head_bytes,
             tap: self.tap.watched(probe.sightings, meter.clone()),
-            upstream: Upstream::http1(dial.clone(), &self.upstreams, idle, self.max_fields, LEFT_BEHIND, &meter),
+            upstream: Upstream::http1(dial.clone(), &self.upstreams, idle, self.max_fields, kept, &meter),
+            load,
             meter,
             dial,
             inspector: probe.inspector,

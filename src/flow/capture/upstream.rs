@@ -4,6 +4,7 @@ use super::{
     authority::Authority,
     dial::{Dial, DialError},
     meter::Meter,
+    patience::Exchanges,
     proxy::{ENGINE_FIELDS, MAX_HEAD},
     reply::Refusal,
     tap::READ_BUFFER,
@@ -50,7 +51,9 @@ pub(super) struct Pool {
     builder: Builder,
     dial: Dial,
     open: Arc<AtomicUsize>,
+    /// Connections that may be there without an exchange.
     most: usize,
+    exchanges: Exchanges,
 }
 
 /// Runs what the engine does for connections, one task each, and counts them.
@@ -75,13 +78,13 @@ impl Upstream {
     /// A client that changes nothing it was not asked to.
     ///
     /// It reads what clients read: a folded field, or a space before its colon, are an origin's old ways, not ours to
-    /// judge. With more than `most` connections, those not in use end.
+    /// judge. With more than `most` connections beyond the exchanges under way, those not in use end.
     pub(super) fn http1(
         dial: Dial,
         tasks: &Tasks,
         idle: Duration,
         max_fields: usize,
-        most: usize,
+        (most, exchanges): (usize, &Exchanges),
         meter: &Meter,
     ) -> Self {
         let open = Arc::<AtomicUsize>::default();
@@ -97,7 +100,7 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(idle);
         let client = RwLock::new(builder.build(dial.clone()));
-        Self::Http1(Box::new(Pool { client, builder, dial, open, most }), meter.clone())
+        Self::Http1(Box::new(Pool { client, builder, dial, open, most, exchanges: exchanges.clone() }), meter.clone())
     }
 
     /// One connection of HTTP/2.
@@ -133,7 +136,8 @@ impl Upstream {
 
 impl Pool {
     fn request(&self, request: Request<Body>) -> ResponseFuture {
-        if self.open.load(Relaxed) > self.most {
+        // An exchange uses one connection at most: what is beyond them waits.
+        if self.open.load(Relaxed).saturating_sub(self.exchanges.now()) > self.most {
             // What is in use goes on, and ends when it is done.
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = self.builder.build(self.dial.clone());
         }

@@ -297,3 +297,29 @@ async fn who_goes_round_many_servers_leaves_few_connections_behind() {
         assert!(upstream.rest().await.is_empty());
     }
 }
+
+#[tokio::test]
+async fn connections_in_use_are_not_taken_for_left_behind() {
+    let rig = Rig::with(1 << 20, |settings| settings.max_connections = 32);
+    let origin = Origin::new().await;
+    let request = format!("GET http://{0}/ HTTP/1.1\r\nHost: {0}\r\nAUTH\r\n\r\n", origin.name);
+    let mut busy = Vec::new();
+    for _ in 0..20 {
+        let mut client = rig.connect().await;
+        client.send(rig::authenticated(&request).as_bytes()).await;
+        let mut upstream = origin.accept().await;
+        upstream.head().await;
+        busy.push((client, upstream));
+    }
+    let mut client = rig.connect().await;
+    client.send(rig::authenticated(&request).as_bytes()).await;
+    let mut upstream = origin.accept().await;
+    for _ in 0..3 {
+        upstream.head().await;
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        client.head().await;
+        client.exactly(2).await;
+        client.send(rig::authenticated(&request).as_bytes()).await;
+    }
+    upstream.head().await;
+}
