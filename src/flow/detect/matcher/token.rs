@@ -111,7 +111,8 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     }
     let after = end..text.len().min(end + NEAR + MAX_VALUE);
     let value = values(rule, text, after).find(|v| v.start <= end + NEAR);
-    if let Some(value) = value.filter(|v| says_secret(&text[start..v.start])) {
+    let said = |v: &Range<usize>| says_secret(&text[start..v.start]) && !leads_on(&text[keyword.end..v.start]);
+    if let Some(value) = value.filter(said) {
         return judge(rule, text, value, 0, report);
     }
     let before = start.saturating_sub(NEAR + MAX_VALUE)..start;
@@ -119,6 +120,13 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     if let Some(value) = value.filter(|_| says_secret(&text[start..end])) {
         judge(rule, text, value, 0, report);
     }
+}
+
+/// Whether what stands between a name and a value is the path of a URL: the name is part of its host, the value names
+/// something there.
+fn leads_on(between: &[u8]) -> bool {
+    let of_url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/');
+    memchr::memchr_iter(b'/', between).nth(1).is_some() && between.iter().all(of_url)
 }
 
 fn says_secret(context: &[u8]) -> bool {
