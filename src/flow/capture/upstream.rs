@@ -25,13 +25,11 @@ use hudsucker::{
 };
 use std::{
     error::Error,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{PoisonError, RwLock},
     time::Duration,
 };
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 
 /// Where requests go out.
 pub(super) enum Upstream {
@@ -50,7 +48,7 @@ pub(super) struct Pool {
     client: RwLock<Client<Dial, Body>>,
     builder: Builder,
     dial: Dial,
-    open: Arc<AtomicUsize>,
+    open: TaskTracker,
     /// Connections that may be there without an exchange.
     most: usize,
     exchanges: Exchanges,
@@ -60,11 +58,8 @@ pub(super) struct Pool {
 #[derive(Clone)]
 struct Counting {
     tasks: Tasks,
-    open: Arc<AtomicUsize>,
+    open: TaskTracker,
 }
-
-/// One of them.
-struct Open(Arc<AtomicUsize>);
 
 /// One connection of HTTP/2, made again when it has ended.
 pub(super) struct Http2 {
@@ -87,8 +82,8 @@ impl Upstream {
         (most, exchanges): (usize, &Exchanges),
         meter: &Meter,
     ) -> Self {
-        let open = Arc::<AtomicUsize>::default();
-        let mut builder = Client::builder(Counting { tasks: tasks.clone(), open: Arc::clone(&open) });
+        let open = TaskTracker::new();
+        let mut builder = Client::builder(Counting { tasks: tasks.clone(), open: open.clone() });
         if max_fields != ENGINE_FIELDS {
             builder.http1_max_headers(max_fields);
         }
@@ -137,7 +132,7 @@ impl Upstream {
 impl Pool {
     fn request(&self, request: Request<Body>) -> ResponseFuture {
         // An exchange uses one connection at most: what is beyond them waits.
-        if self.open.load(Relaxed).saturating_sub(self.exchanges.now()) > self.most {
+        if self.open.len().saturating_sub(self.exchanges.now()) > self.most {
             // What is in use goes on, and ends when it is done.
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = self.builder.build(self.dial.clone());
         }
@@ -150,18 +145,7 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, work: F) {
-        self.open.fetch_add(1, Relaxed);
-        let open = Open(Arc::clone(&self.open));
-        self.tasks.execute(async move {
-            let _open = open;
-            work.await
-        });
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.tasks.execute(self.open.track_future(work));
     }
 }
 
