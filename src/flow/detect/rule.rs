@@ -181,7 +181,8 @@ impl Rule {
         self.needs.is_empty() || self.needs.iter().any(|n| n.find(line).is_some())
     }
 
-    /// Whether a token can stand at the start of `text`, by its first bytes: the cheap test before the regex.
+    /// Whether a token can stand at the start of `text`, by its first bytes: the cheap test before the regex. Of a path, one
+    /// of its parts has to fit: what stands behind its slashes, or all of it.
     pub(crate) fn may_begin(&self, text: &[u8]) -> bool {
         self.opening().fits(text)
     }
@@ -189,12 +190,6 @@ impl Rule {
     /// How many bytes of `text` can begin a token; `None` when all do that are looked at.
     pub(crate) fn misfit(&self, text: &[u8]) -> Option<usize> {
         self.opening().misfit(text)
-    }
-
-    /// Whether a path can be one, by the beginnings of what stands behind its slashes, and its own: the cheap test before
-    /// the regex.
-    pub(crate) fn may_name<'p>(&self, parts: impl Iterator<Item = &'p [u8]>) -> bool {
-        self.opening().fits_part(parts)
     }
 
     fn opening(&self) -> &Opening {

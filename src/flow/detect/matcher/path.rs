@@ -132,7 +132,7 @@ impl Path {
     /// Whether it is one of a rule's.
     fn is_of(&self, rule: &Rule) -> bool {
         let path = &self.resolved[..];
-        let may = || rule.may_name(self.parts.iter().map(|&at| &path[at..]));
+        let may = || self.parts.iter().any(|&at| rule.may_begin(&path[at..]));
         let stands = || rule.data().targets.iter().any(|t| stands_for(path, t));
         let taken = (may() && rule.regex().is_match(path)) || (self.wild && stands());
         taken && !rule.except().is_some_and(|e| e.is_match(path))

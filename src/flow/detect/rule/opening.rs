@@ -22,14 +22,17 @@ pub(super) struct Opening(Box<[Bytes]>);
 impl Opening {
     /// The opening of a regex that is tried where it must begin.
     pub(super) fn of(regex: &str) -> Self {
-        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok();
-        hir.as_ref().map_or(Self([].into()), Self::of_hir)
+        Self::of_parsed(regex, Clone::clone)
     }
 
-    /// The opening of a path's regex, behind the folders it may stand in: see [`Opening::fits_part`].
+    /// The opening of a path's regex, behind the folders it may stand in: one of a path's parts fits it, if the path does.
     pub(super) fn of_path(regex: &str) -> Self {
-        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok();
-        hir.map(|hir| inner(&hir)).as_ref().map_or(Self([].into()), Self::of_hir)
+        Self::of_parsed(regex, inner)
+    }
+
+    fn of_parsed(regex: &str, part: fn(&Hir) -> Hir) -> Self {
+        let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
+        parsed.map_or(Self([].into()), |hir| Self::of_hir(&part(&hir)))
     }
 
     fn of_hir(hir: &Hir) -> Self {
@@ -37,11 +40,6 @@ impl Opening {
         let mut places = [Bytes::default(); MOST];
         let told = after(hir, 1, &mut places).is_some();
         Self(places[..if told { least } else { 0 }].into())
-    }
-
-    /// Whether the regex can match a path, by the first bytes of its parts.
-    pub(super) fn fits_part<'p>(&self, mut parts: impl Iterator<Item = &'p [u8]>) -> bool {
-        parts.any(|part| self.fits(part))
     }
 
     /// How many bytes of `text` can begin a match; `None` when all do that are looked at.
@@ -61,12 +59,6 @@ impl Opening {
 #[inline]
 fn has(bytes: &Bytes, b: u8) -> bool {
     bytes[usize::from(b >> 5)] & 1 << (b & 31) != 0
-}
-
-/// A path, and what stands behind each of its slashes.
-#[cfg(test)]
-fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::once(path).chain(memchr::memchr_iter(b'/', path).map(|at| &path[at + 1..]))
 }
 
 /// What a path's regex says of the path behind its folders: each alternative without the `.*/` it begins with.
@@ -164,9 +156,15 @@ fn note(places: &mut [Bytes; MOST], at: Places, bytes: std::ops::RangeInclusive<
 
 #[cfg(test)]
 mod tests {
-    use super::{Opening, parts};
+    use super::Opening;
     use crate::flow::detect::rule::{RuleSet, expand};
     use regex::bytes::RegexBuilder;
+
+    /// Whether a path, or what stands behind one of its slashes, fits.
+    fn fits_part(opening: &Opening, path: &[u8]) -> bool {
+        let mut parts = std::iter::once(path).chain(memchr::memchr_iter(b'/', path).map(|at| &path[at + 1..]));
+        parts.any(|part| opening.fits(part))
+    }
 
     #[test]
     fn what_cannot_be_a_token_is_told_by_its_first_bytes() {
@@ -205,10 +203,10 @@ mod tests {
     fn a_path_is_told_by_what_stands_behind_a_slash() {
         let opening = Opening::of_path(r"\A(?:(?:.*/)?etc/(?:passwd|shadow)|.*/prod\.env)\z");
         for path in ["etc/passwd", "/etc/shadow", "/a/../etc/passwd", "x/prod.env", "prod.env"] {
-            assert!(opening.fits_part(parts(path.as_bytes())), "{path}");
+            assert!(fits_part(&opening, path.as_bytes()), "{path}");
         }
         for path in ["/etc/hosts", "/etc", "x/test.env", "etc", "passwd", ""] {
-            assert!(!opening.fits_part(parts(path.as_bytes())), "{path}");
+            assert!(!fits_part(&opening, path.as_bytes()), "{path}");
         }
     }
 
@@ -222,7 +220,7 @@ mod tests {
             for text in texts.map(String::into_bytes) {
                 for rest in (0..text.len()).map(|at| &text[at..]).filter(|rest| regex.is_match(rest)) {
                     assert!(opening.fits(rest), "{}", rule.id());
-                    assert!(of_path.fits_part(parts(rest)), "{}", rule.id());
+                    assert!(fits_part(&of_path, rest), "{}", rule.id());
                 }
             }
         }
