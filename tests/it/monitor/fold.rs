@@ -1,21 +1,13 @@
 //! What a monitor makes of sightings without end: the same one over and over, and ever others.
 
 use super::*;
+use crate::shapes::made::Draw;
 use attest::Record;
 use posture::{DegradedReason, EventBody, FindingRecord};
 
 /// The `n`th of keys no vendor ever gave out.
 fn key(n: usize) -> String {
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut state = n as u64;
-    let mut part = || -> String {
-        let mut letter = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            char::from(alphabet[(state >> 33) as usize % alphabet.len()])
-        };
-        (0..20).map(|_| letter()).collect()
-    };
-    format!("sk-{}T3BlbkFJ{}", part(), part())
+    Draw(n as u64).fill("sk-{{alnum:20}}T3BlbkFJ{{alnum:20}}")
 }
 
 /// Every line of the log, sealed segments first.

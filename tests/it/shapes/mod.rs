@@ -1,7 +1,7 @@
 //! Every shape of key, in every dress it can travel in, and what only resembles one.
 
 mod carry;
-mod made;
+pub(crate) mod made;
 mod noise;
 mod redacted;
 
