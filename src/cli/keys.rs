@@ -124,7 +124,7 @@ fn rotate(place: &Place, json: bool) -> Answer {
     show::line(format_args!("  old key     {old_key_id}"))?;
     show::line(format_args!("  new key     {new_key_id}"))?;
     show::line(format_args!("  public key  {public_key}"))?;
-    if let Some(why) = unsigned {
+    if let Some(why) = unsigned.as_deref().map(show::plain) {
         show::note(format_args!("the new key has signed no export yet: {why}; the next one will be its first"));
     }
     show::note("keep a copy of the new public key elsewhere; a reader who pinned the old one verifies as before");

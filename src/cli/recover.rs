@@ -63,8 +63,8 @@ fn tell(report: &Report, folder: &Path, json: bool) -> Result<(), Trouble> {
     let Recovered { carried, first_seq, set_aside } = &report.what;
     show::line(format_args!("the log goes on with record {first_seq}; what was before it is not provable"))?;
     for file in set_aside {
-        let path = folder.join(&file.name);
-        show::line(format_args!("  set aside  {} bytes, SHA-256 {}: {}", file.bytes, file.sha256, path.display()))?;
+        let path = show::plain(&folder.join(&file.name).display().to_string());
+        show::line(format_args!("  set aside  {} bytes, SHA-256 {}: {path}", file.bytes, file.sha256))?;
     }
     if *carried > 0 {
         show::line(format_args!("  carried    {carried} records that were not signed yet"))?;

@@ -42,12 +42,12 @@ pub(super) fn note(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// `error: …`, then `hint: …`.
+/// `error: …`, then `hint: …`: what others wrote may be in either, a path or the answer of whoever holds a socket.
 pub(super) fn trouble(trouble: &Trouble) {
     let Trouble::Said { message, hint, .. } = trouble else { return };
-    note(format_args!("{} {message}", stderr_bold("error:")));
+    note(format_args!("{} {}", stderr_bold("error:"), plain_lines(message)));
     if let Some(hint) = hint {
-        note(format_args!("{} {hint}", stderr_bold("hint:")));
+        note(format_args!("{} {}", stderr_bold("hint:"), plain_lines(hint)));
     }
 }
 
@@ -136,4 +136,9 @@ pub(super) fn plain(text: &str) -> String {
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     text.chars().map(|c| if acts(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// As [`plain`], of several lines.
+fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }

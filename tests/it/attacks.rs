@@ -11,7 +11,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::symlink,
+    os::unix::{fs::symlink, net::UnixListener},
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -432,4 +432,41 @@ fn without_a_monitor_status_and_export_tell_how_it_ended_and_since_when() {
     let altered = status();
     assert_eq!((altered["verification"].as_str(), &altered["last"]), (Some("not_authentic"), &serde_json::Value::Null));
     assert!(exported.run(&["status"]).out.contains("none to believe"));
+}
+
+#[test]
+fn who_takes_the_place_of_the_socket_cannot_write_to_the_terminal() {
+    let place = Place::new();
+    fs::create_dir_all(place.home().join("run")).unwrap();
+    let socket = UnixListener::bind(place.home().join("run/control.sock")).unwrap();
+    let acts = "\u{1b}]0;owned\u{7}\u{202e}\u{200b}";
+    let refused = serde_json::json!({"error": acts, "ok": false});
+    let rotated = serde_json::json!({"ok": true, "rotated": {
+        "from_sequence": 1, "new_key_id": "0".repeat(64), "number": 1, "old_key_id": "1".repeat(64), "unsigned": acts,
+    }});
+    let export = serde_json::json!({"generated_at": "2026-04-26T00:00:00.000Z", "sequence": 1});
+    let aside = serde_json::json!([{"bytes": 1, "name": acts, "sha256": "0".repeat(64)}]);
+    let recovered = serde_json::json!({"carried": 0, "first_seq": 1, "set_aside": aside});
+    let recovered = serde_json::json!({"export": export, "ok": true, "recovered": recovered});
+    let mut told = 0;
+    for (verb, answer) in [
+        (&["export"][..], &refused),
+        (&["stop"], &refused),
+        (&["keys", "rotate"], &refused),
+        (&["keys", "rotate"], &rotated),
+        (&["recover"], &recovered),
+    ] {
+        let said = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut asker, _) = socket.accept().unwrap();
+                let _ = asker.read(&mut [0; 4096]).unwrap();
+                asker.write_all(format!("{answer}\n").as_bytes()).unwrap();
+            });
+            place.run(verb)
+        });
+        let screen = said.out + &said.err;
+        assert!(!screen.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{200b}']), "{verb:?}: {screen:?}");
+        told += usize::from(screen.contains("owned"));
+    }
+    assert_eq!(told, 5, "its words are told, each without what acts");
 }
