@@ -1,6 +1,6 @@
 //! Fixed-length lower-case hexadecimal: hashes and random identifiers.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// Text that is not the hexadecimal it should be. The text itself is not repeated: it may come from anywhere.
@@ -13,8 +13,8 @@ pub struct HexError {
 macro_rules! hex_type {
     ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -67,6 +67,12 @@ macro_rules! hex_type {
 
             fn from_str(text: &str) -> Result<Self, HexError> {
                 text.to_owned().try_into()
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 

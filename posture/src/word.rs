@@ -1,6 +1,6 @@
 //! The closed lists of words. In an array a reader shows a word it does not know; in a field it refuses it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::{borrow::Cow, fmt};
 
 macro_rules! words {
@@ -225,8 +225,8 @@ impl Family {
 /// A word of the form `[a-z][a-z0-9_.]*`, at most 64 bytes: a name in an array, or a rule's identifier.
 ///
 /// A reader shows one it does not know; a new word is no new version of a document.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Word(Cow<'static, str>);
 
 impl Word {
@@ -252,6 +252,12 @@ impl schemars::JsonSchema for Word {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "pattern": "^[a-z][a-z0-9_.]*$", "maxLength": Self::MAX_BYTES })
+    }
+}
+
+impl Serialize for Word {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
