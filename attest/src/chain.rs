@@ -122,8 +122,10 @@ pub fn read_line(line: &[u8]) -> Result<Record, LineError> {
 }
 
 fn typed<T: DeserializeOwned>(line: &[u8], schema: &str, version: fn(&T) -> &String) -> Result<T, LineError> {
-    match serde_json::from_slice::<T>(line) {
-        Ok(record) if version(&record) == schema => Ok(record),
+    // Whether all of it is UTF-8 is asked once, not of each string.
+    let record = str::from_utf8(line).ok().and_then(|text| serde_json::from_str::<T>(text).ok());
+    match record {
+        Some(record) if version(&record) == schema => Ok(record),
         _ => Err(link(line).map_or(LineError::Malformed, |link| link.foreign())),
     }
 }
@@ -149,6 +151,31 @@ impl Link {
 
 fn link(line: &[u8]) -> Option<Link> {
     serde_json::from_slice(line).ok()
+}
+
+/// One line read by itself. Where it belongs is [`Chain::take`]'s to check.
+pub(crate) struct Entry {
+    record: Result<Record, LineError>,
+    /// What it says of its place all the same, when it is no record known here.
+    link: Option<Link>,
+    sha256: Sha256Hex,
+}
+
+impl Entry {
+    /// Of a line without its LF.
+    pub(crate) fn read(line: &[u8]) -> Self {
+        let record = read_line(line);
+        Self { link: record.is_err().then(|| link(line)).flatten(), record, sha256: sha256(line) }
+    }
+
+    /// As [`Chain::before`].
+    pub(crate) fn before(&self) -> Option<Chain> {
+        let (seq, prev_sha256) = match &self.record {
+            Ok(record) => (record.seq(), record.prev_sha256()),
+            Err(_) => self.link.as_ref().map(|link| (link.seq, &link.prev_sha256))?,
+        };
+        Some(Chain::resume(seq, prev_sha256.clone()))
+    }
 }
 
 /// A line ready to be appended.
@@ -256,17 +283,25 @@ impl Chain {
     /// [`LineError`]; the chain stands still.
     pub fn follow(&mut self, line: &[u8]) -> Result<Record, LineError> {
         let record = read_line(line)?;
-        self.step(line, record.seq(), record.prev_sha256())?;
+        self.step(record.seq(), record.prev_sha256(), sha256(line))?;
         Ok(record)
     }
 
-    /// Moves behind a line of a version not known here: only its place in the chain is checked.
-    ///
-    /// # Errors
-    /// [`LineError::Malformed`], [`LineError::Seq`] or [`LineError::Prev`].
-    pub(crate) fn follow_unknown(&mut self, line: &[u8]) -> Result<(), LineError> {
-        let found = link(line).ok_or(LineError::Malformed)?;
-        self.step(line, found.seq, &found.prev_sha256)
+    /// As [`Chain::follow`], of a line that was read. Of a record of a version not known here only its place in the chain
+    /// is checked: `None`.
+    pub(crate) fn take(&mut self, entry: Entry) -> Result<Option<Record>, LineError> {
+        let Entry { record, link, sha256 } = entry;
+        match (record, link) {
+            (Ok(record), _) => {
+                self.step(record.seq(), record.prev_sha256(), sha256)?;
+                Ok(Some(record))
+            }
+            (Err(LineError::UnknownVersion), Some(link)) => {
+                self.step(link.seq, &link.prev_sha256, sha256)?;
+                Ok(None)
+            }
+            (Err(problem), _) => Err(problem),
+        }
     }
 
     fn check(&self, seq: u64, prev: &Sha256Hex) -> Result<(), LineError> {
@@ -276,9 +311,9 @@ impl Chain {
         if *prev == self.head { Ok(()) } else { Err(LineError::Prev) }
     }
 
-    fn step(&mut self, line: &[u8], seq: u64, prev: &Sha256Hex) -> Result<(), LineError> {
+    fn step(&mut self, seq: u64, prev: &Sha256Hex, sha256: Sha256Hex) -> Result<(), LineError> {
         self.check(seq, prev)?;
-        self.head = sha256(line);
+        self.head = sha256;
         self.next_seq += 1;
         Ok(())
     }

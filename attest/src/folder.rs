@@ -11,6 +11,7 @@ use std::{
     io::{self, BufRead, BufReader, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// No document is larger, in bytes.
@@ -223,8 +224,15 @@ impl Folder {
                 }
             }
         }
-        let mut log =
-            Log { segments, first_seq, reader: None, path: PathBuf::new(), line: 0, bytes: Vec::new(), gap: false };
+        let mut log = Log {
+            segments,
+            first_seq,
+            reader: None,
+            path: Path::new("").into(),
+            line: 0,
+            bytes: Vec::new(),
+            gap: false,
+        };
         log.next_segment()?;
         Ok(log)
     }
@@ -316,7 +324,7 @@ pub struct Log {
     segments: VecDeque<(PathBuf, Option<File>)>,
     first_seq: u64,
     reader: Option<BufReader<File>>,
-    path: PathBuf,
+    path: Arc<Path>,
     line: u64,
     bytes: Vec<u8>,
     gap: bool,
@@ -332,7 +340,7 @@ pub struct Line<'a> {
     /// True for the first line behind a pruned segment that vanished while the log was read.
     pub after_gap: bool,
     /// The segment.
-    pub path: &'a Path,
+    pub path: &'a Arc<Path>,
     /// Its line in the segment, from 1.
     pub number: u64,
 }
@@ -356,7 +364,7 @@ impl Log {
         self.line += 1;
         let complete = self.bytes.last() == Some(&b'\n');
         if !complete && self.bytes.len() > MAX_LINE_BYTES {
-            return Err(FolderError::LineTooLong { path: self.path.as_path().into(), line: self.line });
+            return Err(FolderError::LineTooLong { path: (*self.path).into(), line: self.line });
         }
         let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
         let after_gap = std::mem::take(&mut self.gap);
@@ -374,7 +382,7 @@ impl Log {
                 opened => opened?,
             };
             self.reader = Some(BufReader::with_capacity(MAX_LINE_BYTES, file));
-            (self.path, self.line) = (path, 0);
+            (self.path, self.line) = (path.into(), 0);
             break;
         }
         Ok(())

@@ -17,12 +17,14 @@
 //! | [`chain`] | record ⇄ line, each bound to the line before |
 //! | [`rotation`] | the statements by which one key gives way to another |
 //! | [`folder`] | state folder → bytes, read-only and bounded |
+//! | `ahead` | log → its lines, read by every core |
 //! | `prefix` | why the log begins where it does |
 //! | [`verify`](mod@verify) | the steps of a verification, in their order |
 //! | [`memory`] | what a reader remembers, against what a folder says now |
 //! | [`reason`] | why a verification did not pass, and what a passing one does not prove |
 //! | [`report`] | the answer, for a person and for a program |
 
+mod ahead;
 pub mod canonical;
 pub mod chain;
 pub mod digest;

@@ -6,10 +6,11 @@
 //! is to have signed, the rotations say that the pinned key vouches for.
 
 use crate::{
+    ahead::{self, Read},
     canonical::{self, CanonicalError},
-    chain::{Chain, FIRST_SEQ, LineError, Record},
+    chain::{Chain, Entry, FIRST_SEQ, LineError, Record},
     digest::{self, Document, sha256},
-    folder::{self, Folder, Generation, Line, Place},
+    folder::{self, Folder, Generation, Place},
     memory::Seen,
     prefix::Prefix,
     reason::{Limit, Reason},
@@ -335,17 +336,20 @@ fn check_log(folder: &Folder, posture: &Posture, ring: &Keyring, then: Option<u6
     let last = next.saturating_sub(1);
     let mut walk = Walk::new(posture.finding_log.first_seq, Witness::new(ring), then);
     if next > FIRST_SEQ {
-        let mut log = folder.log_retained_from(walk.first_seq)?;
-        while walk.chain.next_seq() < next {
-            let Some(line) = log.next_line()?.filter(|l| l.complete) else {
-                return Err(Reason::LogCut { missing: walk.chain.next_seq(), last });
-            };
-            walk.step(&line).map_err(|problem| Reason::LogLine {
-                path: line.path.into(),
-                line: line.number,
-                seq: walk.chain.next_seq(),
-                problem,
+        let log = folder.log_retained_from(walk.first_seq)?;
+        if walk.chain.next_seq() < next {
+            ahead::for_each(log, |Read { path, number, after_gap, entry }| {
+                walk.step(entry, after_gap, &path).map_err(|problem| Reason::LogLine {
+                    path: (*path).into(),
+                    line: number,
+                    seq: walk.chain.next_seq(),
+                    problem,
+                })?;
+                Ok::<_, Reason>(walk.chain.next_seq() < next)
             })?;
+        }
+        if walk.chain.next_seq() < next {
+            return Err(Reason::LogCut { missing: walk.chain.next_seq(), last });
         }
     }
     if walk.chain != Chain::resume(next, posture.finding_log_sha256.clone()) {
@@ -405,21 +409,18 @@ impl<'k> Walk<'k> {
         }
     }
 
-    fn step(&mut self, line: &Line<'_>) -> Result<(), LineError> {
-        if !self.begun || line.after_gap {
-            self.begin(line.bytes)?;
+    fn step(&mut self, entry: Entry, after_gap: bool, path: &Path) -> Result<(), LineError> {
+        if !self.begun || after_gap {
+            self.begin(&entry)?;
         }
         self.look();
         let seq = self.chain.next_seq();
         if seq == self.first_seq {
             self.before_first = Some(self.chain.head().clone());
         }
-        let record = match self.chain.follow(line.bytes) {
-            Err(LineError::UnknownVersion) => {
-                self.unknown.get_or_insert_with(|| line.path.into());
-                return self.chain.follow_unknown(line.bytes);
-            }
-            followed => followed?,
+        let Some(record) = self.chain.take(entry)? else {
+            self.unknown.get_or_insert_with(|| path.into());
+            return Ok(());
         };
         if seq >= self.first_seq {
             record.count(&mut self.retained);
@@ -439,8 +440,8 @@ impl<'k> Walk<'k> {
 
     /// Some of the pruned records may still be there. Nothing is left to hold their own beginning against, so they need
     /// only chain into what is retained.
-    fn begin(&mut self, line: &[u8]) -> Result<(), LineError> {
-        let chain = Chain::before(line).ok_or(LineError::Malformed)?;
+    fn begin(&mut self, entry: &Entry) -> Result<(), LineError> {
+        let chain = entry.before().ok_or(LineError::Malformed)?;
         if chain.next_seq() > self.first_seq {
             return Err(LineError::Seq { expected: self.first_seq, found: chain.next_seq() });
         }

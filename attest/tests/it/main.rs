@@ -9,6 +9,7 @@ mod chain;
 mod dsse;
 mod format;
 mod hostile;
+mod long;
 mod memory;
 mod mutations;
 mod recovery;
