@@ -1,28 +1,28 @@
 //! Sightings → windows: the first of a kind is a finding, those that follow within its window are a number.
 
-use posture::{Direction, EventBody, FindingRecord, Fingerprint, Word};
+use posture::{EventBody, FindingRecord};
+use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
-/// What makes two sightings the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    rule: Word,
-    fingerprint: Fingerprint,
-    dest: String,
-    direction: Direction,
-}
+/// Room that is made at once: what a table takes that grows is taken late, and from between everything else.
+const ROOM: usize = 4096;
+
+/// What makes two sightings the same: a digest of it, so that an open window takes 100 bytes whatever they name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key([u8; 32]);
 
 impl Key {
     pub(super) fn of(record: &FindingRecord) -> Self {
-        Self {
-            rule: record.rule.clone(),
-            fingerprint: record.fingerprint.clone(),
-            dest: record.dest.clone(),
-            direction: record.direction,
+        let mut digest = Sha256::new();
+        let (rule, fingerprint) = (record.rule.as_str(), record.fingerprint.as_str());
+        for part in [rule, fingerprint, record.direction.as_str(), &record.dest] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
         }
+        Self(digest.finalize().into())
     }
 }
 
@@ -41,7 +41,8 @@ pub(super) struct Folds {
 
 impl Folds {
     pub(super) fn new(length: Duration, max_open: usize) -> Self {
-        Self { length, max_open: max_open.max(1), open: HashMap::new(), order: VecDeque::new() }
+        let (max_open, room) = (max_open.max(1), max_open.min(ROOM));
+        Self { length, max_open, open: HashMap::with_capacity(room), order: VecDeque::with_capacity(room) }
     }
 
     /// From here on windows last so long, and so many are open; the folds of those too many are returned.
@@ -63,7 +64,7 @@ impl Folds {
     /// room when there is none; its fold is returned.
     pub(super) fn open(&mut self, key: Key, finding_seq: u64, more: u64, at: Instant) -> Option<EventBody> {
         let closed = if self.open.len() >= self.max_open { self.close_oldest() } else { None };
-        self.order.push_back((at, key.clone()));
+        self.order.push_back((at, key));
         self.open.insert(key, Window { finding_seq, more });
         closed
     }
