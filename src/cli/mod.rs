@@ -11,6 +11,8 @@ mod doctor;
 mod env;
 mod export;
 mod guardian_policy;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod keys;
 mod logging;
 mod man;

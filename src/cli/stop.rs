@@ -13,7 +13,7 @@ use posture::Ended;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// End the monitor
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
 }
 
 /// A wait that ends, and that a socket and a clock can be told of.
-fn patience(text: &str) -> Result<Duration, &'static str> {
+pub(super) fn patience(text: &str) -> Result<Duration, &'static str> {
     let time = humantime::parse_duration(text).map_err(|_| "expected a time such as 10s")?;
     let fits = (Duration::from_millis(1)..=DAY).contains(&time);
     fits.then_some(time).ok_or("expected 1ms to 1day")

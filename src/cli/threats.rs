@@ -67,9 +67,19 @@ enum Format {
 }
 
 #[derive(Clone, Copy)]
-enum Since {
+pub(super) enum Since {
     Ago(Duration),
     Time(Timestamp),
+}
+
+impl Since {
+    /// The earliest time that is shown. Longer ago than time goes back is since ever.
+    pub(super) fn of(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(span) => now.plus(-chrono::Duration::from_std(span).unwrap_or(chrono::Duration::MAX)),
+            Self::Time(time) => time,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -312,11 +322,7 @@ struct Filter {
 
 impl Filter {
     fn new(args: &Args) -> Self {
-        let ago = |span| clock::now().plus(-chrono::Duration::from_std(span).unwrap_or(chrono::Duration::MAX));
-        let since = args.since.map(|since| match since {
-            Since::Ago(span) => ago(span),
-            Since::Time(time) => time,
-        });
+        let since = args.since.map(|since| since.of(clock::now()));
         Self { since, severity: args.severity, family: args.family, direction: args.direction }
     }
 
@@ -328,7 +334,7 @@ impl Filter {
     }
 }
 
-fn since(text: &str) -> Result<Since, &'static str> {
+pub(super) fn since(text: &str) -> Result<Since, &'static str> {
     if let Ok(time) = text.parse() {
         return Ok(Since::Time(time));
     }

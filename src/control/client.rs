@@ -91,7 +91,11 @@ fn connect(home: &Home) -> Result<UnixStream, ControlError> {
     Ok(UnixStream::connect(Address::of(home)?.path())?)
 }
 
-fn ask_on(connection: &mut UnixStream, request: Request, timeout: Duration) -> Result<Response, ControlError> {
+pub(super) fn ask_on(
+    connection: &mut UnixStream,
+    request: Request,
+    timeout: Duration,
+) -> Result<Response, ControlError> {
     let deadline = Instant::now() + timeout;
     let mut line = serde_json::to_vec(&request).map_err(|e| ControlError::Io(e.into()))?;
     line.push(b'\n');

@@ -1,12 +1,13 @@
-//! Bytes on the socket → an answer, held to what the protocol promises: the way in for `tests/fuzz`.
+//! Bytes on the socket, from either side → an answer, held to what the protocol promises: the way in for `tests/fuzz`.
 //!
 //! Nothing of it is in a monitor. It panics where a promise does not hold, whatever the bytes are.
 
 use super::{
-    Request, Response,
+    ControlError, Request, Response,
+    client::ask_on,
     server::{Asked, Ears, Leases, MAX_REQUEST_BYTES, answer},
 };
-use std::{io::Write, net::Shutdown, os::unix::net, sync::LazyLock};
+use std::{io::Write, net::Shutdown, os::unix::net, sync::LazyLock, time::Duration};
 use tokio::{
     io::AsyncReadExt,
     net::UnixStream,
@@ -35,10 +36,27 @@ pub fn socket(bytes: &[u8]) {
     // Nothing of what is no request is repeated.
     let expected = if meant.is_some() { Response::done() } else { Response::failed("not a request of this version") };
     assert_eq!(response, expected);
-    // The other side reads answers: whatever they are.
-    if let Ok(response) = serde_json::from_slice::<Response>(bytes) {
-        let again = serde_json::to_vec(&response).expect("what was read can be written");
-        assert_eq!(serde_json::from_slice::<Response>(&again).expect("and read again"), response);
+}
+
+/// What somebody answers who has the socket → that answer, its refusal, or an error that repeats nothing.
+pub fn peer(bytes: &[u8]) {
+    let (mut client, mut peer) = net::UnixStream::pair().expect("a pair of sockets");
+    peer.write_all(bytes).expect("room for an input");
+    peer.shutdown(Shutdown::Write).expect("a socket");
+    let answer = ask_on(&mut client, Request::Status, Duration::from_secs(60));
+    match (serde_json::from_slice::<Response>(bytes), answer) {
+        (Ok(meant), Ok(response)) => {
+            assert!(meant.ok && response == meant);
+            let again = serde_json::to_vec(&response).expect("what was read can be written");
+            assert_eq!(serde_json::from_slice::<Response>(&again).expect("and read again"), response);
+        }
+        (Ok(meant), Err(ControlError::Refused(why))) => {
+            assert!(!meant.ok && why == meant.error.unwrap_or_else(|| "no".to_owned()));
+        }
+        // Of more than one line, a piece that ends with one may be the answer.
+        (Err(_), Ok(_) | Err(ControlError::Refused(_))) => assert!(bytes.len() > 4096),
+        (Err(_), Err(error)) => assert!(matches!(error, ControlError::Malformed), "{error}"),
+        (Ok(_), Err(error)) => assert!(bytes.len() > 4096, "{error}"),
     }
 }
 
@@ -86,5 +104,22 @@ mod tests {
             super::socket(text.as_bytes());
         }
         super::socket(&[b' '; 5000]);
+    }
+
+    #[test]
+    fn answers_are_taken_as_they_are_meant_and_anything_else_is_none() {
+        for text in [
+            "{\"ok\":true}\n",
+            "{\"ok\":true}",
+            "{\"ok\":false}",
+            "{\"error\":\"\u{1b}[2J\",\"ok\":false}\n",
+            "{\"ok\":true}\n{\"ok\":false}\n",
+            "{\"ok\":true,\"more\":1}\n",
+            "\n",
+            "",
+        ] {
+            super::peer(text.as_bytes());
+        }
+        super::peer(&[b' '; 10_000]);
     }
 }

@@ -1,9 +1,10 @@
 //! Bytes → the other files that are read, whoever wrote them: Hermes' settings, a canary, who runs, certificates, a
-//! reader's memory, a text to scan; and what is said on the control socket.
+//! reader's memory, a text to scan; what is said on the control socket, by whom it may be; and spans of time.
 
 #![no_main]
 
 use guardian::{
+    cli,
     config::Config,
     control,
     flow::{
@@ -34,7 +35,7 @@ static DETECTOR: LazyLock<Arc<Detector>> = LazyLock::new(|| Detector::new(Limits
 
 fuzz_target!(|input: &[u8]| {
     let [kind, bytes @ ..] = input else { return };
-    match kind % 9 {
+    match kind % 11 {
         0 => dotenv_file(bytes),
         1 => yaml_file(bytes),
         2 => canary(bytes),
@@ -43,7 +44,9 @@ fuzz_target!(|input: &[u8]| {
         5 => memory(bytes),
         6 => a_text(bytes),
         7 => a_name(bytes),
-        _ => control::hostile::socket(bytes),
+        8 => control::hostile::socket(bytes),
+        9 => control::hostile::peer(bytes),
+        _ => cli::hostile::times(bytes),
     }
 });
 
