@@ -21,6 +21,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PERIOD: Duration = Duration::from_secs(5);
 /// Before memory is looked at: caches, pools and the first of everything.
 const WARM: usize = 15;
+/// Kibibytes a minute that the second half of a run may still grow by, if it lasts so many seconds.
+const FLAT: f64 = 128.0;
+const LONG: usize = 120;
 
 /// A monitor under measurement, its world, and the way through it.
 pub(crate) struct Measured {
@@ -112,7 +115,8 @@ pub(crate) async fn load(lasts: Duration, clients: usize) {
     let settled = memory.get(WARM..).unwrap_or_default();
     let (first, last) = (settled.first().copied().unwrap_or_default(), settled.last().copied().unwrap_or_default());
     println!("resident: {} MiB after {WARM} s, {} at the end, {} at its peak", first / 1024, last / 1024, peak / 1024);
-    println!("slope: {:.0} KiB a minute", slope(settled));
+    let second_half = settled.get(settled.len() / 2..).unwrap_or_default();
+    println!("slope: {:.0} KiB a minute, in the second half {:.0}", slope(settled), slope(second_half));
     judge(&measured, &status, &errors, &verified, settled);
 }
 
@@ -186,5 +190,9 @@ fn judge(measured: &Measured, status: &serde_json::Value, errors: &[&str], verif
     assert_eq!(status["monitor_status"], "running", "{status}");
     if let (Some(first), Some(last)) = (memory.first(), memory.last()) {
         assert!(*last <= first + first / 4 + 16 * 1024, "memory grew from {first} to {last} KiB");
+    }
+    // By then whatever fills up has: the heap is spread over its gaps, and as many windows are open as ever are.
+    if let Some(half) = memory.get(memory.len() / 2..).filter(|half| half.len() >= LONG) {
+        assert!(slope(half) < FLAT, "memory still grows by {:.0} KiB a minute", slope(half));
     }
 }
