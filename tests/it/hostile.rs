@@ -307,3 +307,57 @@ async fn a_flood_of_headers_ends_at_the_bound_and_costs_one_connection() {
     let (meter, _) = rig.stop().await;
     assert_eq!(meter.coverage().unscanned(Refused).connections, 1);
 }
+
+#[tokio::test]
+async fn a_head_without_end_of_an_upstream_ends_at_a_bound_and_costs_one_exchange() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let flood = format!("X-Flood: {}\r\n", "a".repeat(1000));
+    for (begin, more) in [("HTTP/1.1 200 OK\r\n", flood.as_str()), ("HTTP/1.1 200 OK\r\nX: ", "aaaaaaaa")] {
+        let mut client = rig.send(&format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n", origin.name)).await;
+        let mut upstream = origin.accept().await;
+        upstream.head().await;
+        upstream.send(begin.as_bytes()).await;
+        let (piece, mut sent) = (more.repeat(1 << 16 >> more.len().ilog2()), 0_usize);
+        while tokio::io::AsyncWriteExt::write_all(&mut upstream.0, piece.as_bytes()).await.is_ok() {
+            sent += piece.len();
+            assert!(sent < 16 << 20, "nobody cuts it");
+            yield_now().await;
+        }
+        assert!(client.head().await.starts_with("HTTP/1.1 502 "));
+        drop(client);
+        served(&rig, &origin).await;
+    }
+    let (meter, _) = rig.stop().await;
+    assert_eq!(meter.coverage().unscanned(InProgress), Totals::default());
+}
+
+#[tokio::test]
+async fn an_answer_without_end_passes_and_no_more_than_the_queue_of_it_is_held() {
+    const QUEUE: usize = 1 << 20;
+    for (fields, end) in [
+        ("Transfer-Encoding: chunked\r\n\r\n7fffffffffff\r\n", "an endless chunk"),
+        ("Content-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: ", "an endless event"),
+    ] {
+        let (rig, origin) = (Rig::with(QUEUE, |_| {}), Origin::new().await);
+        let mut client = rig.send(&format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n", origin.name)).await;
+        let mut upstream = origin.accept().await;
+        upstream.head().await;
+        upstream.send(format!("HTTP/1.1 200 OK\r\n{fields}").as_bytes()).await;
+        client.head().await;
+        let piece = vec![b'x'; 64 << 10];
+        let (mut passed, mut buffer) = (0, vec![0; 256 << 10]);
+        while passed < 16 << 20 {
+            upstream.send(&piece).await;
+            passed += bounded(client.0.read(&mut buffer)).await.unwrap();
+            assert!(rig.tap.used() <= QUEUE, "{end}");
+        }
+        drop(client);
+        // Nobody reads any more: it is told so, and the exchange is over.
+        while tokio::io::AsyncWriteExt::write_all(&mut upstream.0, &piece).await.is_ok() {
+            yield_now().await;
+        }
+        until(|| rig.load.exchanges() == 0).await;
+        let (meter, _) = rig.stop().await;
+        assert_eq!(meter.coverage().unscanned(InProgress), Totals::default(), "{end}");
+    }
+}
