@@ -323,3 +323,16 @@ async fn connections_in_use_are_not_taken_for_left_behind() {
     }
     upstream.head().await;
 }
+
+#[tokio::test]
+async fn a_connection_nobody_asks_for_again_ends_at_the_limit_of_a_pause() {
+    let rig = Rig::with(1 << 20, |settings| settings.timeouts.keep_alive_idle = Duration::from_millis(200));
+    let origin = Origin::new().await;
+    let mut client = rig.send(&format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\nAUTH\r\n\r\n", origin.name)).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    client.head().await;
+    assert_eq!(client.exactly(2).await, b"ok");
+    assert!(upstream.rest().await.is_empty());
+}
