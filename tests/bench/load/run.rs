@@ -22,8 +22,8 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// Before memory is looked at: caches, pools and the first of everything.
 const WARM: usize = 15;
 /// Kibibytes a minute that the second half of a run may still grow by, if it lasts so many seconds.
-const FLAT: f64 = 128.0;
-const LONG: usize = 120;
+const FLAT: f64 = 256.0;
+const LONG: usize = 240;
 
 /// A monitor under measurement, its world, and the way through it.
 pub(crate) struct Measured {
