@@ -1,8 +1,8 @@
 //! Text → where keywords stand: the one look at every byte.
 //!
-//! Four bytes, their case folded, are looked up at every second place, in a table that stays in the first cache. They tell
-//! of a keyword that begins there and of one beside it. No place waits for the one before, as it would in an automaton of
-//! some thousand states.
+//! Four bytes, their case folded, are looked up at every second place. They tell of a keyword that begins there and of one
+//! beside it. No place waits for the one before, as it would in an automaton of some thousand states. The first look is as
+//! short as it can be, and takes a few places for promising that are not; the second, at those, takes almost none.
 
 use crate::flow::detect::rule::RuleSet;
 use posture::Direction;
@@ -11,6 +11,8 @@ use std::{collections::BTreeMap, ops::Range};
 /// The shortest keyword, and how much of each is hashed.
 const LEAST: usize = 3;
 const HASH_BITS: u32 = 15;
+/// As many places are told apart by the first look.
+const LIKELY_BITS: u32 = 16;
 /// The longest run of blanks that a keyword's blank stands for.
 const MAX_BLANKS: usize = 64;
 /// The bytes of a probe.
@@ -24,6 +26,8 @@ const LEAST_BACKWARDS: usize = 4;
 
 /// The keywords of one direction's rules.
 pub(super) struct Gate {
+    /// By the hash of a probe: 1 where [`Gate::probe`] may say yes.
+    likely: Box<[u8; 1 << LIKELY_BITS]>,
     /// By the hash of a probe's first three bytes: a bit for each value of the fourth's last three.
     probes: Box<[u8; 1 << HASH_BITS]>,
     /// By hash: where its keywords begin in `keywords`.
@@ -47,11 +51,16 @@ struct Keyword {
     rules: Vec<usize>,
 }
 
+/// As many bytes of a keyword are compared at once.
+const WORD: usize = size_of::<u64>();
+
 /// How a keyword begins.
 struct Start {
-    /// Its first four bytes as [`word`] has them, and which of them are never written otherwise.
-    word: u32,
-    mask: u32,
+    /// Its first bytes, and the bits of them that are never written otherwise: of a letter, all but its case.
+    word: u64,
+    mask: u64,
+    /// Its length when that is all of it, else 0.
+    len: usize,
     /// It is of the least length.
     shortest: bool,
     /// The next one has another hash.
@@ -90,14 +99,20 @@ impl Gate {
         keywords.sort_by_key(|k| (k.hash, k.text.len() > LEAST));
         let next = keywords.iter().skip(1).map(|k| Some(k.hash)).chain([None]);
         let starts = keywords.iter().zip(next).map(|(k, next)| k.start(next != Some(k.hash))).collect();
+        let mut likely: Box<[u8; 1 << LIKELY_BITS]> = vec![0; 1 << LIKELY_BITS].try_into().expect("it is that long");
         let mut probes: Box<[u8; 1 << HASH_BITS]> = vec![0; 1 << HASH_BITS].try_into().expect("it is that long");
         let mut first = vec![NONE; 1 << HASH_BITS].into_boxed_slice();
         for (n, keyword) in keywords.iter().enumerate().rev() {
             let n = u16::try_from(n).ok().filter(|&n| n != NONE);
             first[keyword.hash] = n.expect("a rule set has some hundred keywords");
-            keyword.probes(&mut |three, fourths| probes[hash(three)] |= fourths);
+            keyword.probes(&mut |three @ [a, b, c], fourths| {
+                probes[hash(three)] |= fourths;
+                for fourth in (0..8).filter(|n| fourths >> n & 1 == 1) {
+                    likely[likely_at(u32::from_le_bytes([a, b, c, fourth]))] = 1;
+                }
+            });
         }
-        Self { probes, first, keywords, starts }
+        Self { likely, probes, first, keywords, starts }
     }
 
     /// Reports each keyword in `text`, in order of position, with the rules it brings into play: none when it stands
@@ -105,14 +120,25 @@ impl Gate {
     pub(super) fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>, &[usize])) {
         let mut at = 0;
         while let Some(block) = text[at..].first_chunk::<BLOCK>() {
+            // Copied as one, not byte by byte: so it is one load.
+            let four = |at: usize| block[at..at + PROBE].try_into().unwrap_or([0; PROBE]);
+            // The first probe's bit is the highest.
             let mut hits = 0_u32;
-            for n in 0..PROBES {
-                let four = [block[STEP * n], block[STEP * n + 1], block[STEP * n + 2], block[STEP * n + 3]];
-                hits |= u32::from(self.probe(four)) << n;
+            for n in (0..PROBES * STEP).step_by(4 * STEP) {
+                let likely = |n: usize| u32::from(self.likely[likely_at(u32::from_le_bytes(four(n)))]);
+                hits = hits << 1 | likely(n);
+                hits = hits << 1 | likely(n + STEP);
+                hits = hits << 1 | likely(n + 2 * STEP);
+                hits = hits << 1 | likely(n + 3 * STEP);
             }
+            hits <<= u32::BITS as usize - PROBES;
             while hits != 0 {
-                self.around(text, at + STEP * hits.trailing_zeros() as usize, on);
-                hits &= hits - 1;
+                let n = hits.leading_zeros();
+                hits ^= 1 << (u32::BITS - 1 - n);
+                let n = STEP * n as usize;
+                if self.probe(four(n)) {
+                    self.around(text, at + n, on);
+                }
             }
             at += PROBES * STEP;
         }
@@ -146,8 +172,7 @@ impl Gate {
         let Some(rest @ &[a, b, c, ..]) = text.get(at..) else { return };
         let first = self.first[hash([a, b, c])];
         if first != NONE {
-            let word = word([a, b, c, rest.get(LEAST).copied().unwrap_or(0)]);
-            self.keywords_from(usize::from(first), word, (at, rest), which, on);
+            self.keywords_from(usize::from(first), (at, rest), which, on);
         }
     }
 
@@ -156,22 +181,23 @@ impl Gate {
     fn keywords_from(
         &self,
         first: usize,
-        word: u32,
         (at, rest): (usize, &[u8]),
         which: Which,
         on: &mut dyn FnMut(Range<usize>, &[usize]),
     ) {
-        for (start, keyword) in self.starts[first..].iter().zip(&self.keywords[first..]) {
+        let word = word(rest);
+        for (n, start) in self.starts[first..].iter().enumerate() {
             let wanted = match which {
                 Which::All => true,
                 Which::Longer => !start.shortest,
                 Which::Shortest => start.shortest,
             };
-            if wanted
-                && (word ^ start.word) & start.mask == 0
-                && let Some(len) = keyword.len_at(rest)
-            {
-                on(at..at + len, &keyword.rules);
+            if wanted && (word ^ start.word) & start.mask == 0 {
+                let keyword = &self.keywords[first + n];
+                let len = if start.len > 0 { Some(start.len) } else { keyword.len_at(rest) };
+                if let Some(len) = len {
+                    on(at..at + len, &keyword.rules);
+                }
             }
             if start.last || (which == Which::Shortest && !start.shortest) {
                 return;
@@ -189,13 +215,12 @@ impl Gate {
 
 impl Keyword {
     fn start(&self, last: bool) -> Start {
-        let len = self.text.len().min(PROBE);
-        let mut start = [0; PROBE];
-        start[..len].copy_from_slice(&self.text[..len]);
         // A blank may be any run of blanks: from the first one on, nothing stands where the keyword has it.
-        let fixed = self.text[..len].iter().position(|b| is_blank(*b)).unwrap_or(len);
-        let mask = (0..fixed).fold(0, |mask, n| mask | 0xff << (8 * n));
-        Start { word: word(start), mask, shortest: self.text.len() == LEAST, last }
+        let fixed = self.text.iter().take(WORD).take_while(|b| !is_blank(**b)).count();
+        let bits = |b: &u8| if b.is_ascii_lowercase() { !CASE } else { u8::MAX };
+        let mask: Vec<u8> = self.text[..fixed].iter().map(bits).collect();
+        let len = if fixed == self.text.len() { fixed } else { 0 };
+        Start { word: word(&self.text), mask: word(&mask), len, shortest: self.text.len() == LEAST, last }
     }
 
     /// The probes that tell of the keyword: their first three bytes, and the [`fourths`] of those their fourth may be.
@@ -262,18 +287,35 @@ const fn fourths(byte: u8) -> u8 {
     1 << (byte & 7)
 }
 
-/// Four bytes without their case.
+/// The bit in which the cases of a letter differ.
+const CASE: u8 = 0x20;
+
+/// The first eight bytes; zeros for those that are missing.
 #[inline]
-const fn word(bytes: [u8; PROBE]) -> u32 {
-    u32::from_le_bytes(bytes) | 0x2020_2020
+fn word(bytes: &[u8]) -> u64 {
+    if let Some(whole) = bytes.first_chunk() {
+        return u64::from_le_bytes(*whole);
+    }
+    let mut word = [0; WORD];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
 }
 
-/// The bytes without their case, mixed (Knuth's multiplicative hashing).
+/// A probe without its case, of its fourth byte what [`fourths`] has of it, mixed.
 #[inline]
-fn hash(bytes: [u8; LEAST]) -> usize {
-    let word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) | 0x0020_2020;
-    (word.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS)) as usize
+const fn likely_at(probe: u32) -> usize {
+    ((probe & 0x07df_dfdf).wrapping_mul(MIX) >> (u32::BITS - LIKELY_BITS)) as usize
 }
+
+/// The bytes without their case, mixed.
+#[inline]
+const fn hash(bytes: [u8; LEAST]) -> usize {
+    let word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) & 0x00df_dfdf;
+    (word.wrapping_mul(MIX) >> (u32::BITS - HASH_BITS)) as usize
+}
+
+/// Knuth's multiplicative hashing.
+const MIX: u32 = 0x9e37_79b1;
 
 #[cfg(test)]
 mod tests {
