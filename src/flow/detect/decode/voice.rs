@@ -7,6 +7,8 @@ use super::{
     Voice,
     json::{Text, Token, undo},
 };
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// Who wrote the value of this member of a request's outermost object.
 pub(super) fn of_member(name: &[u8]) -> Voice {
@@ -50,6 +52,37 @@ pub(super) fn of_message<'t>(members: impl Iterator<Item = Token<'t>>) -> Voice 
     voice
 }
 
+/// Where a text may name a role: most lists of objects that are no messages nowhere do, and need no look ahead.
+pub(super) struct Roles<'t> {
+    text: &'t [u8],
+    /// Where each spelling stands next, as far as was looked: as it is, and escaped.
+    next: [Option<usize>; 2],
+}
+
+impl<'t> Roles<'t> {
+    pub(super) fn new(text: &'t [u8]) -> Self {
+        Self { text, next: [None; 2] }
+    }
+
+    /// Whether a member called `role` may follow `from`, which is nowhere before the last one.
+    pub(super) fn follow(&mut self, from: usize) -> bool {
+        // Of a letter, the escape is of two digits behind these (RFC 8259, section 7).
+        static SPELLINGS: LazyLock<[Finder<'static>; 2]> =
+            LazyLock::new(|| [Finder::new(b"\"role\""), Finder::new(b"\\u00")]);
+        // As a rule it comes first.
+        if self.text[from..].starts_with(b"\"role\"") {
+            return true;
+        }
+        self.next.iter_mut().zip(&*SPELLINGS).any(|(next, spelling)| {
+            if next.is_none_or(|at| at < from) {
+                let found = spelling.find(&self.text[from..]);
+                *next = Some(found.map_or(self.text.len(), |at| from + at));
+            }
+            next.is_some_and(|at| at < self.text.len())
+        })
+    }
+}
+
 fn is(text: Text<'_>, word: &[u8]) -> bool {
     if !text.escaped {
         return text.raw == word;
@@ -63,7 +96,7 @@ fn is(text: Text<'_>, word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::json::Tokens, Voice, of_message};
+    use super::{super::json::Tokens, Roles, Voice, of_message};
 
     #[test]
     fn the_last_role_of_the_message_itself_counts() {
@@ -81,6 +114,22 @@ mod tests {
             ("", Voice::Unknown),
         ] {
             assert_eq!(of_message(Tokens::new(members.as_bytes())), want, "{members}");
+        }
+    }
+
+    #[test]
+    fn a_role_follows_until_the_last_in_any_spelling() {
+        for (text, last) in [
+            (r#"{"a":1},{"role":"x"},{"b":2}"#, Some(9)),
+            (r#"{"role":"x"},{"\u0072ole":"x"},{}"#, Some(15)),
+            (r#"{"x\u00e9":1},{"role":"x"},{}"#, Some(15)),
+            (r#"{"a":"role"},{"roles":1}"#, Some(5)),
+            (r#"{"roles":1},{"\n":2}"#, None),
+        ] {
+            let mut roles = Roles::new(text.as_bytes());
+            for from in 0..=text.len() {
+                assert_eq!(roles.follow(from), last.is_some_and(|last| from <= last), "{text} {from}");
+            }
         }
     }
 }

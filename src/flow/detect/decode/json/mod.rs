@@ -8,7 +8,7 @@ pub(super) use escape::undo;
 use token::Ahead;
 pub(super) use token::{Text, Token, Tokens};
 
-use super::{Unwrap, Voice, voice};
+use super::{Unwrap, Voice, voice, voice::Roles};
 use joins::Joins;
 use posture::{Encoding, Placement};
 
@@ -52,6 +52,7 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
     let mut beyond = 0_usize;
     let mut joins = Joins::new(w);
     let mut first_document = request;
+    let mut roles = Roles::new(text);
     while let Some(token) = tokens.next() {
         match token {
             Token::Open(_) if frames.len() == MAX_NESTING => beyond += 1,
@@ -59,6 +60,9 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
                 let object = b == b'{';
                 let (key, voice, lists_messages) = match frames.last() {
                     None => (None, voice, false),
+                    Some(f) if f.lists_messages && object && tokens.unread().is_some_and(|at| !roles.follow(at)) => {
+                        (f.key, Voice::Unknown, false)
+                    }
                     Some(f) if f.lists_messages && object => (f.key, voice::of_message(tokens.look()), false),
                     Some(f) if first_document && frames.len() == 1 && f.object => {
                         let key = f.key.unwrap_or_default();

@@ -158,6 +158,11 @@ impl<'t> Ahead<'t> {
         self.tokens.stray()
     }
 
+    /// Where the text is that was neither taken nor looked at; `None` when some was only looked at.
+    pub(super) fn unread(&self) -> Option<usize> {
+        self.seen.is_empty().then_some(self.tokens.at)
+    }
+
     /// The tokens that come next; none of them counts as taken.
     pub(super) fn look(&mut self) -> Look<'_, 't> {
         Look { at: self.taken, ahead: self, beyond: None }
