@@ -12,6 +12,8 @@ use std::{ops::Range, sync::LazyLock};
 pub(super) const SHORTEST: usize = 12;
 /// Characters of a run that are decoded to see whether the rest is worth it.
 const SAMPLE: usize = 16;
+/// A text has that many bytes at least that are not zero.
+const MIN_BYTES: usize = 3;
 /// Path segments of a run at which something may begin.
 const MAX_SEGMENTS: usize = 8;
 /// The longest segment that may follow what a run encodes.
@@ -66,21 +68,13 @@ const fn table(base64: bool) -> Table {
 
 /// The next run of `SHORTEST` or more characters of `table`, from `after` on.
 fn next_run(text: &[u8], table: &Table, mut after: usize) -> Option<Range<usize>> {
-    // A run of that length must cover every such byte.
-    let mut at = after + SHORTEST - 1;
     loop {
-        if !table[usize::from(*text.get(at)?)] {
-            at += SHORTEST;
-            continue;
+        // None begins before the last byte of these that is not of it.
+        let first = text.get(after..)?.first_chunk::<SHORTEST>()?;
+        match first.iter().rposition(|&b| !table[usize::from(b)]) {
+            Some(other) => after += other + 1,
+            None => return Some(after..after + SHORTEST + run_len(&text[after + SHORTEST..], table)),
         }
-        let before = text[after..at].iter().rposition(|&b| !table[usize::from(b)]);
-        let start = before.map_or(after, |p| after + p + 1);
-        let end = at + run_len(&text[at..], table);
-        if end - start >= SHORTEST {
-            return Some(start..end);
-        }
-        after = end;
-        at = end + SHORTEST;
     }
 }
 
@@ -110,12 +104,18 @@ fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> boo
             *byte = nibble(pair[0]).unwrap_or(0) << 4 | nibble(pair[1]).unwrap_or(0);
             sampled += 1;
         }
-        if plausible(&sample[..sampled]) && w.afford(digits.len() / 2) {
+        if plausible(&sample[..sampled]) && says_something(digits) && w.afford(digits.len() / 2) {
             let plain = HEXLOWER_PERMISSIVE.decode(digits).unwrap_or_default();
             w.deeper(Encoding::Hex, |w| inside(w, &plain, name, voice));
         }
     }
     found > run.len() / 2
+}
+
+/// Whether hexadecimal digits are more than a small number behind many zeros, as those who count write it: the one or two
+/// characters it would be, each in two bytes, are no text.
+fn says_something(digits: &[u8]) -> bool {
+    digits.chunks_exact(2).filter(|pair| *pair != b"00").nth(MIN_BYTES - 1).is_some()
 }
 
 /// Shows what a run of base64 decodes to; gives the end of what it used.
