@@ -43,7 +43,10 @@ pub(crate) fn spaced(text: &[u8]) -> Option<Vec<u8>> {
     let mut at = 0;
     let mut floor = 0;
     // A stretch of `LEAST_SPACED` characters covers a probe at every eighth byte.
-    while let Some(probe) = text.get(at..at + PROBE) {
+    loop {
+        let (steps, _) = text.get(at..).unwrap_or_default().as_chunks::<STEP>();
+        at += STEP * steps.iter().position(|step| two_blanks(*step)).unwrap_or(steps.len());
+        let Some(probe) = text.get(at..at + PROBE) else { break };
         let odd = usize::from(probe[0] == b' ');
         let blank = |n: usize| probe[n] == b' ';
         let apart = if odd == 1 { blank(2) && blank(4) } else { blank(1) && blank(3) && blank(5) };
@@ -66,6 +69,13 @@ pub(crate) fn spaced(text: &[u8]) -> Option<Vec<u8>> {
         at = end.max(at + STEP);
     }
     (!out.is_empty()).then_some(out)
+}
+
+/// Whether two blanks are among the first four bytes with one byte between them.
+#[inline]
+fn two_blanks(bytes: [u8; 8]) -> bool {
+    let first = u64::from_le_bytes(bytes);
+    first & 0x00ff_00ff == 0x0020_0020 || first & 0xff00_ff00 == 0x2000_2000
 }
 
 /// Appends every second byte of `text` from `start` on, as long as blanks stand between them; answers where that ends.
