@@ -138,11 +138,17 @@ impl Backwards {
     }
 }
 
-/// What was reported of a view.
+/// What is kept from one view of a message to the next: room, and what need not be looked at twice.
 #[derive(Default)]
-struct Seen {
+pub struct Memory {
+    paths: path::Last,
+}
+
+/// What was reported of a view, and what was seen before it.
+struct Seen<'m> {
     values: HashSet<(usize, u64)>,
     rules: HashSet<usize>,
+    memory: &'m mut Memory,
 }
 
 impl Matcher {
@@ -183,6 +189,17 @@ impl Matcher {
 
     /// Reports each match of `direction`'s rules in the view, once, in order of position for each way of reading it.
     pub fn find(&self, direction: Direction, view: &View<'_>, on: &mut dyn FnMut(Match<'_>)) {
+        self.find_with(&mut Memory::default(), direction, view, on);
+    }
+
+    /// As [`Matcher::find`], for one of a message's many views.
+    pub fn find_with(
+        &self,
+        memory: &mut Memory,
+        direction: Direction,
+        view: &View<'_>,
+        on: &mut dyn FnMut(Match<'_>),
+    ) {
         let gate = match direction {
             Direction::Outbound => &self.outbound,
             Direction::Inbound => &self.inbound,
@@ -190,7 +207,7 @@ impl Matcher {
         if view.text.len() < MIN_TEXT {
             return;
         }
-        let mut seen = Seen::default();
+        let mut seen = Seen { values: HashSet::new(), rules: HashSet::new(), memory };
         let folded = unicode::fold(view.text);
         let extra = matches!(folded, Cow::Owned(_)).then_some(Encoding::Unicode);
         let pass = Pass { text: &folded, extra, raw: view.text };
@@ -207,7 +224,7 @@ impl Matcher {
     }
 
     /// A value whose vendor stands in its member's name.
-    fn in_name(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen, on: &mut dyn FnMut(Match<'_>)) {
+    fn in_name(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen<'_>, on: &mut dyn FnMut(Match<'_>)) {
         let fits = (MIN_NAMED_VALUE..=MAX_NAMED_VALUE).contains(&view.text.len());
         let Some(name) = view.name.filter(|n| fits && n.len() <= MAX_NAME) else { return };
         if gate.any(name) {
@@ -217,7 +234,7 @@ impl Matcher {
         }
     }
 
-    fn scan(&self, gate: &Gate, pass: Pass<'_>, seen: &mut Seen, first: bool, on: &mut dyn FnMut(Match<'_>)) {
+    fn scan(&self, gate: &Gate, pass: Pass<'_>, seen: &mut Seen<'_>, first: bool, on: &mut dyn FnMut(Match<'_>)) {
         self.scan_for(gate, pass, seen, first, &|_| true, on);
     }
 
@@ -225,7 +242,7 @@ impl Matcher {
         &self,
         gate: &Gate,
         pass: Pass<'_>,
-        seen: &mut Seen,
+        seen: &mut Seen<'_>,
         first: bool,
         wanted: &dyn Fn(&Rule) -> bool,
         on: &mut dyn FnMut(Match<'_>),
@@ -233,7 +250,9 @@ impl Matcher {
         let rules = self.rules.rules();
         // How far each rule that looks at whole stretches has looked.
         let mut looked: Vec<Looked> = Vec::new();
-        let mut paths = path::Last::default();
+        let Seen { values, rules: found_by, memory } = &mut *seen;
+        let paths = &mut memory.paths;
+        paths.forget();
         let mut backwards = Backwards::default();
         gate.each(pass.text, &mut |keyword, by_keyword| {
             if by_keyword.is_empty() && first {
@@ -241,16 +260,16 @@ impl Matcher {
             }
             for &index in by_keyword {
                 let rule = &rules[index];
-                if !wanted(rule) || (!first && rule.find() != Find::Prefix && seen.rules.contains(&index)) {
+                if !wanted(rule) || (!first && rule.find() != Find::Prefix && found_by.contains(&index)) {
                     continue;
                 }
                 let mut report = |found: Found<'_>| {
                     let key = (index, self.hasher.hash_one(&found.matched));
-                    if found.matched.is_empty() || !seen.values.insert(key) {
+                    if found.matched.is_empty() || !values.insert(key) {
                         return;
                     }
-                    seen.rules.insert(index);
-                    let told = seen.values.len() > MAX_TOLD_APART;
+                    found_by.insert(index);
+                    let told = values.len() > MAX_TOLD_APART;
                     let folded = || told || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none();
                     let extra = pass.extra.filter(|&e| e != Encoding::Unicode || folded());
                     let span = (first && pass.extra.is_none()).then(|| found.span.clone());
@@ -260,7 +279,7 @@ impl Matcher {
                     Find::Prefix => token::prefix(rule, pass.text, keyword.clone(), &mut report),
                     Find::Near => token::near(rule, pass.text, keyword.clone(), &mut report),
                     Find::Pem => pem::find(rule, pass.text, keyword.start, &mut report),
-                    Find::Path => path::find(rule, index, pass.text, keyword.clone(), &mut paths, &mut report),
+                    Find::Path => path::find(rule, index, pass.text, keyword.clone(), paths, &mut report),
                     Find::Inside | Find::Command | Find::Line | Find::Block => {
                         looked.resize(rules.len(), Looked::default());
                         looked[index].at(rule, pass.text, keyword.clone(), &mut report);

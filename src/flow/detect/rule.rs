@@ -192,6 +192,11 @@ impl Rule {
         self.opening().misfit(text)
     }
 
+    /// Whether the first line of `text` ends before the byte that misfits: what a token is put together from may begin so.
+    pub(crate) fn breaks(&self, text: &[u8], misfit: usize) -> bool {
+        self.opening().breaks(text, misfit)
+    }
+
     fn opening(&self) -> &Opening {
         let opening = if self.find() == Find::Path { Opening::of_path } else { Opening::of };
         self.opening.get_or_init(|| opening(self.regex.text()))

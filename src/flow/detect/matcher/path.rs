@@ -35,10 +35,15 @@ fn of_path(b: u8) -> bool {
 #[derive(Default)]
 pub(super) struct Last {
     span: Range<usize>,
+    /// It was taken apart.
+    read: bool,
     path: Path,
     /// The path with the ends of the lines beside it, when a line breaks in its midst; or with its last wildcard.
     whole: Option<Path>,
     tried: Vec<usize>,
+    refused: Refused,
+    /// Where it stands among the refused, if nothing but itself says what it is.
+    place: Option<usize>,
 }
 
 /// A path as it is judged.
@@ -67,29 +72,53 @@ pub(super) fn find(
         return;
     }
     last.tried.push(index);
+    if last.place.is_some_and(|place| last.refused.has(place, index)) {
+        return;
+    }
+    last.read(text);
     for path in [Some(&last.path), last.whole.as_ref()].into_iter().flatten() {
         if path.is_of(rule) {
             let matched = Cow::Borrowed(&path.resolved[..]);
             return report(Found { severity: rule.severity(), span: last.span.clone(), matched });
         }
     }
+    if let Some(place) = last.place {
+        last.refused.note(place, index);
+    }
 }
 
 impl Last {
+    /// Another text begins.
+    pub(super) fn forget(&mut self) {
+        self.span = 0..0;
+    }
+
     /// Looks at another path: no room is made anew for it.
     fn around(&mut self, text: &[u8], keyword: Range<usize>) {
-        self.path.resolve(b"");
         self.tried.clear();
-        self.whole = None;
+        self.read = false;
         let floor = keyword.start.saturating_sub(REACH);
         let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
         let cap = text.len().min(keyword.end + REACH);
         let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| of_path(**b)).count();
+        let beside = [start.checked_sub(1).map(|n| text[n]), text.get(end).copied()];
+        let alone = !beside.iter().flatten().any(|b| matches!(b, b'(' | b')' | b'\r' | b'\n'));
+        self.place = if alone { self.refused.place(&text[start..end]) } else { None };
         // What is left of an escaped line end is no folder.
         if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', b'/' | b'~' | b'.' | b'$', ..]) {
             start += 2;
         }
         self.span = start..end;
+    }
+
+    /// Takes the path apart, once.
+    fn read(&mut self, text: &[u8]) {
+        if std::mem::replace(&mut self.read, true) {
+            return;
+        }
+        let Range { start, end } = self.span;
+        self.path.resolve(b"");
+        self.whole = None;
         // `context().env`, `target()?.env` and `.env("A", "b")` are members, not files.
         let after_call = start.checked_sub(1).is_some_and(|n| text[n] == b')');
         let name = text[start..end].strip_prefix(b"?").filter(|_| after_call).unwrap_or(&text[start..end]);
@@ -109,6 +138,62 @@ impl Last {
             self.whole = Some(resolved(token));
         }
         self.path.resolve(trim(token));
+    }
+}
+
+/// Paths that rules did not take, in one message: the same few come again and again.
+///
+/// What a rule says of a path follows from the path, unless a line ends or a call stands beside it.
+#[derive(Default)]
+struct Refused(Vec<Refusal>);
+
+/// Paths remembered at once; another with the same hash takes the place of one.
+const MAX_REFUSED: usize = 32;
+/// The longest one.
+const MAX_REFUSED_BYTES: usize = 64;
+/// Rules told apart; of others nothing is remembered.
+const MAX_RULES: usize = 256;
+
+#[derive(Clone)]
+struct Refusal {
+    len: usize,
+    path: [u8; MAX_REFUSED_BYTES],
+    /// By the rules of these indices, a bit each.
+    by: [u64; MAX_RULES / 64],
+}
+
+impl Refused {
+    /// Where `path` is remembered, from now on if it was not; `None` when it is too long.
+    fn place(&mut self, path: &[u8]) -> Option<usize> {
+        if path.len() > MAX_REFUSED_BYTES {
+            return None;
+        }
+        if self.0.is_empty() {
+            let none = Refusal { len: 0, path: [0; MAX_REFUSED_BYTES], by: [0; MAX_RULES / 64] };
+            self.0 = vec![none; MAX_REFUSED];
+        }
+        let word = |at: usize| path.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word));
+        // Fibonacci hashing (Knuth), of both ends: a path that shares its place with others costs no more than before.
+        let mixed = (word(0) ^ word(path.len().saturating_sub(8)).rotate_left(29) ^ path.len() as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = usize::try_from(mixed >> 32).unwrap_or(0) % MAX_REFUSED;
+        let refusal = &mut self.0[place];
+        if refusal.path[..refusal.len] != *path {
+            refusal.len = path.len();
+            refusal.path[..path.len()].copy_from_slice(path);
+            refusal.by = [0; MAX_RULES / 64];
+        }
+        Some(place)
+    }
+
+    fn has(&self, place: usize, rule: usize) -> bool {
+        self.0[place].by.get(rule / 64).is_some_and(|by| by >> (rule % 64) & 1 == 1)
+    }
+
+    fn note(&mut self, place: usize, rule: usize) {
+        if let Some(by) = self.0[place].by.get_mut(rule / 64) {
+            *by |= 1 << (rule % 64);
+        }
     }
 }
 

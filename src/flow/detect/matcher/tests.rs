@@ -29,6 +29,35 @@ fn inbound(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_path_that_was_refused_is_judged_anew_in_other_company_and_one_that_was_taken_again() {
+    let mut memory = Memory::default();
+    let mut found = |text: &str| {
+        let text = text.as_bytes();
+        let view = View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+        let mut found = 0;
+        MATCHER.find_with(&mut memory, Direction::Outbound, &view, &mut |_| found += 1);
+        found
+    };
+    for _ in 0..3 {
+        for (text, want) in [
+            ("cat /etc/pass x", 0),
+            ("cat /etc/pass\nwd x", 1),
+            ("x\n/etc/pass x", 0),
+            ("cat /etc/passwd x", 1),
+            ("cat /etc/hosts x", 0),
+            ("a .env x", 1),
+            ("a() .env(x)", 0),
+            ("a().env x", 0),
+        ] {
+            assert_eq!(found(text), want, "{text}");
+        }
+        for n in 0..200 {
+            assert_eq!(found(&format!("cat /etc/hosts{n} x")), 0);
+        }
+    }
+}
+
+#[test]
 fn a_secret_is_matched_whole_and_nothing_beside_it() {
     let key = expand("sk-proj-{{alnum:58}}T3BlbkFJ{{alnum:58}}");
     for text in [

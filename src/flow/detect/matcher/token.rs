@@ -31,7 +31,7 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
     let window = &text[start..text.len().min(start + MAX_TOKEN)];
     let misfit = rule.misfit(window);
     // A token broken over lines fits until the first of them ends.
-    if misfit.is_some_and(|at| !window.iter().take(at + 1).any(|b| matches!(b, b'\\' | b'\r' | b'\n'))) {
+    if misfit.is_some_and(|at| !rule.breaks(window, at)) {
         return;
     }
     let whole = if misfit.is_none() { whole_token(rule, window) } else { None };

@@ -17,7 +17,11 @@ type Bytes = [u32; 8];
 
 /// The bytes at each place that every match has, from its first on.
 #[derive(Debug, Clone)]
-pub(super) struct Opening(Box<[Bytes]>);
+pub(super) struct Opening {
+    places: Box<[Bytes]>,
+    /// What ends a line, or escapes its end, can stand at one of them.
+    breaks: bool,
+}
 
 impl Opening {
     /// The opening of a regex that is tried where it must begin.
@@ -32,21 +36,30 @@ impl Opening {
 
     fn of_parsed(regex: &str, part: fn(&Hir) -> Hir) -> Self {
         let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
-        parsed.map_or(Self([].into()), |hir| Self::of_hir(&part(&hir)))
+        parsed.map_or(Self { places: [].into(), breaks: false }, |hir| Self::of_hir(&part(&hir)))
     }
 
     fn of_hir(hir: &Hir) -> Self {
         let least = hir.properties().minimum_len().unwrap_or(0).min(MOST);
         let mut places = [Bytes::default(); MOST];
         let told = after(hir, 1, &mut places).is_some();
-        Self(places[..if told { least } else { 0 }].into())
+        let places = &places[..if told { least } else { 0 }];
+        let breaks = places.iter().any(|bytes| (0..=u8::MAX).any(|b| is_break(b) && has(bytes, b)));
+        Self { places: places.into(), breaks }
     }
 
     /// How many bytes of `text` can begin a match; `None` when all do that are looked at.
     #[inline]
     pub(super) fn misfit(&self, text: &[u8]) -> Option<usize> {
-        let fitting = self.0.iter().zip(text).take_while(|(bytes, b)| has(bytes, **b)).count();
-        (fitting < self.0.len()).then_some(fitting)
+        let fitting = self.places.iter().zip(text).take_while(|(bytes, b)| has(bytes, **b)).count();
+        (fitting < self.places.len()).then_some(fitting)
+    }
+
+    /// Whether a line ends, or its end is escaped, in the first bytes of `text`, up to the one that misfits at `misfit`.
+    #[inline]
+    pub(super) fn breaks(&self, text: &[u8], misfit: usize) -> bool {
+        let from = if self.breaks { 0 } else { misfit };
+        text.iter().take(misfit + 1).skip(from).any(|b| is_break(*b))
     }
 
     /// Whether the regex can match at the start of `text`.
@@ -54,6 +67,11 @@ impl Opening {
     pub(super) fn fits(&self, text: &[u8]) -> bool {
         self.misfit(text).is_none()
     }
+}
+
+#[inline]
+const fn is_break(b: u8) -> bool {
+    matches!(b, b'\\' | b'\r' | b'\n')
 }
 
 #[inline]
@@ -196,6 +214,22 @@ mod tests {
             [("", Some(0)), ("s", Some(1)), ("sk-A", Some(3)), ("sk-abcde", None), ("sk-abcde-", None)]
         {
             assert_eq!(opening.misfit(text.as_bytes()), misfit, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_ends_before_it_misfits_is_told() {
+        for (regex, text, want) in [
+            (r"\A(?:sk-[a-z]{5})", "sk-ab\ncd", true),
+            (r"\A(?:sk-[a-z]{5})", r"sk-ab\ncd", true),
+            (r"\A(?:sk-[a-z]{5})", "sk-ab cd\n", false),
+            (r"\A(?:sk-[a-z]{5})", "sk-ab", false),
+            (r"\A(?:a[^/]{3}b)", "a\ncd/", true),
+            (r"\A(?:a[^/]{3}b)", "abcd/\n", false),
+        ] {
+            let opening = Opening::of(regex);
+            let misfit = opening.misfit(text.as_bytes()).unwrap();
+            assert_eq!(opening.breaks(text.as_bytes(), misfit), want, "{regex} {text}");
         }
     }
 

@@ -5,7 +5,10 @@ use super::{
     audience::{Audience, Judgement},
     known::{Sighting, Values},
 };
-use crate::flow::detect::{Named, matcher::Match};
+use crate::flow::detect::{
+    Named,
+    matcher::{Match, Memory},
+};
 use memchr::memmem;
 use posture::{Direction, Encoding, Family, Placement, Severity};
 use std::{
@@ -28,6 +31,7 @@ pub(super) struct Judge {
     route: Arc<Route>,
     /// What was known when the message began.
     known: Arc<Values>,
+    memory: Memory,
     seen: Seen,
 }
 
@@ -50,7 +54,7 @@ struct Said {
 impl Judge {
     pub(super) fn new(detector: Arc<Detector>, direction: Direction, route: Arc<Route>) -> Self {
         let known = detector.known().values();
-        Self { detector, direction, token_seen: false, route, known, seen: Seen::default() }
+        Self { detector, direction, token_seen: false, route, known, memory: Memory::default(), seen: Seen::default() }
     }
 
     /// Bytes remembered of what was said.
@@ -61,7 +65,7 @@ impl Judge {
 
     /// Reports what is in `view` and was not reported before.
     pub(super) fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) {
-        let Self { detector, direction, token_seen, route, known, seen } = self;
+        let Self { detector, direction, token_seen, route, known, memory, seen } = self;
         let token = detector.own_token.as_ref();
         *token_seen |= token.is_some_and(|t| t.find(view.text).is_some());
         let mut say = |named: Named<'_>, matched: &[u8], span, severity, expected, extra: Option<Encoding>| {
@@ -95,7 +99,7 @@ impl Judge {
         for (cover, sighting) in covers.iter().zip(&sightings) {
             say(Named::Known(sighting.digest.kind()), cover.matched, None, Severity::Critical, cover.expected, None);
         }
-        detector.matcher.find(*direction, view, &mut |m| {
+        detector.matcher.find_with(memory, *direction, view, &mut |m| {
             let judgement = detector.audience.judge(&m, view, route);
             if covers.iter().any(|cover| cover.speaks_for(&m, judgement)) {
                 return;
