@@ -11,12 +11,14 @@ use super::{
     stream::Stream,
 };
 use posture::Encoding;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 
 /// Texts put together at the same time; the oldest gives way, one of unsure pieces first.
 const MAX_STREAMS: usize = 64;
 /// A longer string is a text of its own, unless its place says that it is a piece.
 const LONGEST_PIECE: usize = 1 << 10;
+/// No more room than for that many of each is kept from one event to the next.
+const MAX_ROOM: usize = 256;
 /// Nodes of one event that are looked at for pieces.
 const MAX_NODES: usize = 4096;
 /// Members of one object that tell its pieces apart.
@@ -30,6 +32,8 @@ pub(super) struct Deltas {
     recent: [u64; 16],
     /// What came beside the pieces of the last event, in order: as a rule it comes again.
     beside: Vec<Vec<u8>>,
+    room: Room,
+    path: Vec<u8>,
 }
 
 /// What is remembered of what comes beside the pieces of an event.
@@ -44,16 +48,22 @@ struct Node<'t> {
     /// Its place in the array around it, or items so far when it is one.
     position: usize,
     items: usize,
-    /// The members that tell pieces apart.
-    marks: Vec<(&'t [u8], &'t [u8])>,
+    /// How many of its members tell pieces apart.
+    marks: usize,
     /// What it holds are pieces, not texts.
     streamed: bool,
 }
+
+/// A member that tells pieces apart: of which object, its name and value.
+type Mark<'t> = (usize, &'t [u8], &'t [u8]);
 
 /// One event's strings.
 struct Event<'t> {
     nodes: Vec<Node<'t>>,
     leaves: Vec<Leaf<'t>>,
+    /// In order, whatever the order of the members.
+    marks: Vec<Mark<'t>>,
+    open: Vec<usize>,
     /// Some of them are pieces for certain.
     streamed: bool,
 }
@@ -66,9 +76,25 @@ struct Leaf<'t> {
     streamed: bool,
 }
 
+/// What an event was read into, empty: the next one needs as much.
+#[derive(Default)]
+struct Room {
+    nodes: Vec<Node<'static>>,
+    leaves: Vec<Leaf<'static>>,
+    marks: Vec<Mark<'static>>,
+    open: Vec<usize>,
+}
+
 impl Deltas {
     pub(super) fn new() -> Self {
-        Self { streams: Vec::new(), paths: RandomState::new(), recent: [0; 16], beside: Vec::new() }
+        Self {
+            streams: Vec::new(),
+            paths: RandomState::new(),
+            recent: [0; 16],
+            beside: Vec::new(),
+            room: Room::default(),
+            path: Vec::new(),
+        }
     }
 
     pub(super) fn held(&self) -> usize {
@@ -77,7 +103,7 @@ impl Deltas {
 
     /// One JSON event: its texts are shown, its pieces put to theirs.
     pub(super) fn event(&mut self, w: &mut Unwrap<'_>, event: &[u8]) {
-        let pieces = Event::read(event);
+        let pieces = Event::read(event, std::mem::take(&mut self.room));
         if !pieces.streamed {
             let clean = w.deeper(Encoding::Json, |w| json::walk(w, event, Voice::Unknown, false));
             if clean != Some(true) {
@@ -85,11 +111,14 @@ impl Deltas {
             }
         }
         self.put(w, &pieces, true);
+        self.room = pieces.into_room();
     }
 
     /// One JSON document whose texts were shown already: only its pieces.
     pub(super) fn pieces(&mut self, w: &mut Unwrap<'_>, document: &[u8]) {
-        self.put(w, &Event::read(document), false);
+        let pieces = Event::read(document, std::mem::take(&mut self.room));
+        self.put(w, &pieces, false);
+        self.room = pieces.into_room();
     }
 
     /// One event that is no JSON, shown already.
@@ -121,7 +150,7 @@ impl Deltas {
             };
             ends |= is_end(leaf, text);
             if leaf.streamed || (!event.streamed && text.len() <= LONGEST_PIECE) {
-                let key = event.key(leaf, &self.paths);
+                let key = event.key(leaf, &self.paths, &mut self.path);
                 self.stream(w, key, leaf.name, leaf.streamed).piece(w, text);
             } else if show && event.streamed && !self.came_again(&mut beside, text) && self.is_new(text) {
                 w.within(Encoding::Json, |w| w.text(text, Some(leaf.name), Voice::Unknown));
@@ -184,13 +213,13 @@ impl Deltas {
 
 impl<'t> Event<'t> {
     /// The strings of an event and where they are.
-    fn read(event: &'t [u8]) -> Self {
-        let root =
-            Node { parent: 0, name: b"", object: false, position: 0, items: 0, marks: Vec::new(), streamed: false };
-        let mut nodes = vec![root];
-        let mut open = vec![0_usize];
+    fn read(event: &'t [u8], spare: Room) -> Self {
+        let root = Node { parent: 0, name: b"", object: false, position: 0, items: 0, marks: 0, streamed: false };
+        let (mut nodes, mut leaves, mut marks) = (emptied(spare.nodes), emptied(spare.leaves), emptied(spare.marks));
+        nodes.push(root);
+        let mut open = spare.open;
+        open.push(0);
         let mut name: &[u8] = b"";
-        let mut leaves = Vec::new();
         for token in Tokens::new(event) {
             if nodes.len() == MAX_NODES {
                 break;
@@ -209,7 +238,7 @@ impl<'t> Event<'t> {
                         object,
                         position,
                         items: 0,
-                        marks: Vec::new(),
+                        marks: 0,
                         streamed,
                     });
                 }
@@ -219,9 +248,9 @@ impl<'t> Event<'t> {
                     }
                 }
                 Token::Key(key) => name = key.raw,
-                Token::Word(word) => around.mark(name, word),
+                Token::Word(word) => marks.extend(around.mark(node, name, word)),
                 Token::Text(text) => {
-                    around.mark(name, text.raw);
+                    marks.extend(around.mark(node, name, text.raw));
                     let (own, position) = around.place(name);
                     let streamed = own == b"delta"
                         || (around.streamed && !matches!(own, b"role" | b"type" | b"id" | b"finish_reason"));
@@ -230,21 +259,47 @@ impl<'t> Event<'t> {
             }
         }
         let streamed = leaves.iter().any(|l| l.streamed);
-        Self { nodes, leaves, streamed }
+        marks.sort_unstable();
+        Self { nodes, leaves, marks, open, streamed }
+    }
+
+    fn into_room(mut self) -> Room {
+        self.open.clear();
+        let (nodes, leaves, marks) = (emptied(self.nodes), emptied(self.leaves), emptied(self.marks));
+        if nodes.capacity().max(leaves.capacity()).max(marks.capacity()) > MAX_ROOM {
+            return Room::default();
+        }
+        Room { nodes, leaves, marks, open: self.open }
     }
 
     /// The key of a string's path. Marks may come after what they mark, so it is made when all are known.
-    fn key(&self, leaf: &Leaf<'_>, paths: &RandomState) -> u64 {
-        let mut hasher = paths.build_hasher();
-        (leaf.name, leaf.position).hash(&mut hasher);
+    fn key(&self, leaf: &Leaf<'_>, paths: &RandomState, path: &mut Vec<u8>) -> u64 {
+        // Hashed at once: a hash of many small parts costs a multiple.
+        path.clear();
+        let number = |path: &mut Vec<u8>, n: usize| path.extend_from_slice(&n.to_le_bytes());
+        let text = |path: &mut Vec<u8>, text: &[u8]| {
+            number(path, text.len());
+            path.extend_from_slice(text);
+        };
+        text(path, leaf.name);
+        number(path, leaf.position);
         let mut at = leaf.node;
         while at != 0 {
             let node = &self.nodes[at];
-            let position = if node.marks.is_empty() { node.position } else { 0 };
-            (node.name, position, &node.marks).hash(&mut hasher);
+            text(path, node.name);
+            number(path, node.marks);
+            if node.marks == 0 {
+                number(path, node.position);
+            } else {
+                let first = self.marks.partition_point(|(of, ..)| *of < at);
+                for (_, name, value) in &self.marks[first..first + node.marks] {
+                    text(path, name);
+                    text(path, value);
+                }
+            }
             at = node.parent;
         }
-        hasher.finish()
+        paths.hash_one(&path[..])
     }
 }
 
@@ -256,15 +311,20 @@ impl<'t> Node<'t> {
         place
     }
 
-    /// Notes a member that tells an item apart.
-    fn mark(&mut self, name: &'t [u8], value: &'t [u8]) {
+    /// Notes a member that tells an item apart; `at` is this one's place.
+    fn mark(&mut self, at: usize, name: &'t [u8], value: &'t [u8]) -> Option<Mark<'t>> {
         let tells = matches!(name, b"index" | b"output_index" | b"content_index" | b"summary_index" | b"item_id");
-        if self.object && tells && self.marks.len() < MAX_MARKS {
-            let at = self.marks.partition_point(|mark| *mark < (name, value));
-            // Sorted: the order of members does not matter.
-            self.marks.insert(at, (name, value));
-        }
+        let noted = self.object && tells && self.marks < MAX_MARKS;
+        self.marks += usize::from(noted);
+        noted.then_some((at, name, value))
     }
+}
+
+/// The same room for what lives another time.
+fn emptied<T, U>(mut used: Vec<T>) -> Vec<U> {
+    used.clear();
+    // Of two types that differ in a lifetime alone, the second takes the first one's room.
+    used.into_iter().map_while(|_| None).collect()
 }
 
 /// Whether this string says that something is over.
