@@ -34,6 +34,9 @@ pub(in super::super) struct Tokens<'t> {
     stray: bool,
 }
 
+/// As many bytes of a string are looked at word by word.
+const MAX_SHORT: usize = 24;
+
 /// What a byte outside a string can be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -82,7 +85,7 @@ impl<'t> Tokens<'t> {
         let mut at = start;
         let mut escaped = false;
         loop {
-            match memchr2(b'"', b'\\', &self.text[at..]) {
+            match quote_or_escape(&self.text[at..]) {
                 None => {
                     self.at = self.text.len();
                     return Text { raw: &self.text[start.min(self.at)..], escaped };
@@ -98,6 +101,28 @@ impl<'t> Tokens<'t> {
             }
         }
     }
+}
+
+/// Where the first `"` or `\` is.
+#[inline]
+fn quote_or_escape(text: &[u8]) -> Option<usize> {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
+    const ESCAPES: u64 = u64::from_le_bytes([b'\\'; 8]);
+    // The lowest bit is that of the first byte that is zero; those above may be wrong.
+    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & (EACH << 7);
+    let mut at = 0;
+    // Most strings are short: for them a call costs more than the look.
+    while at < MAX_SHORT {
+        let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) else { break };
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ QUOTES) | zeros(word ^ ESCAPES);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += size_of::<u64>();
+    }
+    memchr2(b'"', b'\\', &text[at..]).map(|found| at + found)
 }
 
 impl<'t> Iterator for Tokens<'t> {
@@ -215,7 +240,19 @@ impl<'t> Iterator for Ahead<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ahead, MAX_AHEAD, Tokens};
+    use super::{Ahead, MAX_AHEAD, Tokens, quote_or_escape};
+    use memchr::memchr2;
+
+    #[test]
+    fn the_first_quote_or_escape_is_found_wherever_it_stands() {
+        for at in 0..70 {
+            for (marks, after) in ["\"", "\\", "\"\\", "\\\"", "#\"", "]\\", "\u{a2}\"", ""].iter().zip((0..9).cycle()) {
+                let text = ["!".repeat(at), (*marks).to_owned(), "x".repeat(after)].concat();
+                let want = memchr2(b'"', b'\\', text.as_bytes());
+                assert_eq!(quote_or_escape(text.as_bytes()), want, "{text}");
+            }
+        }
+    }
 
     #[test]
     fn what_was_looked_at_comes_again_and_once() {
