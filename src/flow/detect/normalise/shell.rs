@@ -90,20 +90,41 @@ pub(crate) fn plain(text: &[u8]) -> Option<Vec<u8>> {
     (!out.bytes.is_empty()).then_some(out.bytes)
 }
 
-const fn in_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/' | b'.' | b'-' | b'~' | b'*' | b'?')
+fn in_word(b: u8) -> bool {
+    IN_WORD[usize::from(b)]
 }
 
-/// The bytes a shell reads as more than themselves, of those rewritten here.
-static SPECIAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let (mut n, bytes) = (0, b"\\'\"${^`");
-    while n < bytes.len() {
-        table[bytes[n] as usize] = true;
-        n += 1;
+/// The bytes of a word.
+static IN_WORD: Table = {
+    let mut table = table(b"_/.-~*?", true);
+    let mut b = 0;
+    while b < table.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
+        let byte = b as u8;
+        table[b] |= byte.is_ascii_alphanumeric();
+        b += 1;
     }
     table
 };
+
+/// The bytes a shell reads as more than themselves, of those rewritten here.
+static SPECIAL: Table = table(b"\\'\"${^`", true);
+
+/// The bytes that mean what they mean in quotes only.
+static PLAIN: Table = table(b" \t\r\n\x0c;|&<>()\"'`,:", false);
+
+type Table = [bool; 256];
+
+/// `is` for those of `bytes`.
+const fn table(bytes: &[u8], is: bool) -> Table {
+    let mut table = [!is; 256];
+    let mut n = 0;
+    while n < bytes.len() {
+        table[bytes[n] as usize] = is;
+        n += 1;
+    }
+    table
+}
 
 /// Whether the line holds a spelling worth rewriting: the cheap test.
 fn spelt(line: &[u8], variables: &Variables) -> bool {
@@ -129,10 +150,13 @@ fn spelt(line: &[u8], variables: &Variables) -> bool {
 /// A quote in the midst of a word, as in `r''m`, but for the apostrophes of English.
 fn breaks_word(before: u8, next: u8, after: &[u8]) -> bool {
     let joins = |b| in_word(b) || matches!(b, b'\'' | b'"');
+    if !joins(before) || !joins(next) {
+        return false;
+    }
     let end = after.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(after.len());
     let closed = matches!(after.get(end), Some(b'\'' | b'"'));
     let english = matches!(after[..end], [b't' | b's' | b'd' | b'm'] | [b'r' | b'v', b'e'] | [b'l', b'l']);
-    joins(before) && joins(next) && !(before.is_ascii_alphabetic() && english && !closed)
+    !(before.is_ascii_alphabetic() && english && !closed)
 }
 
 /// A word in quotes it does not need, as in `"rm" -rf`.
@@ -153,9 +177,7 @@ fn closing(text: &[u8], quote: u8) -> Option<&[u8]> {
 
 /// A quoted text that means the same without its quotes.
 fn simple(text: &[u8]) -> bool {
-    const MEANT: &[u8] = b";|&<>()\"'`,:";
-    let plain = |b: &u8| !b.is_ascii_whitespace() && !MEANT.contains(b);
-    text.len() <= 64 && text.iter().all(plain) && !text.windows(3).any(|w| w == b"IFS")
+    text.len() <= 64 && text.iter().all(|b| PLAIN[usize::from(*b)]) && !text.windows(3).any(|w| w == b"IFS")
 }
 
 /// Notes every `name=value` of the line.
