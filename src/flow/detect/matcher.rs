@@ -193,13 +193,7 @@ impl Matcher {
     }
 
     /// As [`Matcher::find`], for one of a message's many views.
-    pub fn find_with(
-        &self,
-        memory: &mut Memory,
-        direction: Direction,
-        view: &View<'_>,
-        on: &mut dyn FnMut(Match<'_>),
-    ) {
+    pub fn find_with(&self, memory: &mut Memory, direction: Direction, view: &View<'_>, on: &mut dyn FnMut(Match<'_>)) {
         let gate = match direction {
             Direction::Outbound => &self.outbound,
             Direction::Inbound => &self.inbound,

@@ -232,15 +232,7 @@ impl<'t> Event<'t> {
                     let streamed = around.streamed || matches!(own, b"delta" | b"choices" | b"candidates");
                     open.push(nodes.len());
                     let object = b == b'{';
-                    nodes.push(Node {
-                        parent: node,
-                        name: own,
-                        object,
-                        position,
-                        items: 0,
-                        marks: 0,
-                        streamed,
-                    });
+                    nodes.push(Node { parent: node, name: own, object, position, items: 0, marks: 0, streamed });
                 }
                 Token::Close => {
                     if open.len() > 1 {

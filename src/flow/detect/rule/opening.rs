@@ -51,15 +51,18 @@ impl Opening {
     /// How many bytes of `text` can begin a match; `None` when all do that are looked at.
     #[inline]
     pub(super) fn misfit(&self, text: &[u8]) -> Option<usize> {
-        let fitting = self.places.iter().zip(text).take_while(|(bytes, b)| has(bytes, **b)).count();
-        (fitting < self.places.len()).then_some(fitting)
+        let looked_at = self.places.len().min(text.len());
+        let misfit = self.places.iter().zip(text).position(|(bytes, b)| !has(bytes, *b));
+        misfit.or((looked_at < self.places.len()).then_some(looked_at))
     }
 
     /// Whether a line ends, or its end is escaped, in the first bytes of `text`, up to the one that misfits at `misfit`.
     #[inline]
     pub(super) fn breaks(&self, text: &[u8], misfit: usize) -> bool {
-        let from = if self.breaks { 0 } else { misfit };
-        text.iter().take(misfit + 1).skip(from).any(|b| is_break(*b))
+        match text.get(misfit) {
+            Some(b) if is_break(*b) => true,
+            _ => self.breaks && text.iter().take(misfit).any(|b| is_break(*b)),
+        }
     }
 
     /// Whether the regex can match at the start of `text`.

@@ -246,7 +246,8 @@ mod tests {
     #[test]
     fn the_first_quote_or_escape_is_found_wherever_it_stands() {
         for at in 0..70 {
-            for (marks, after) in ["\"", "\\", "\"\\", "\\\"", "#\"", "]\\", "\u{a2}\"", ""].iter().zip((0..9).cycle()) {
+            for (marks, after) in ["\"", "\\", "\"\\", "\\\"", "#\"", "]\\", "\u{a2}\"", ""].iter().zip((0..9).cycle())
+            {
                 let text = ["!".repeat(at), (*marks).to_owned(), "x".repeat(after)].concat();
                 let want = memchr2(b'"', b'\\', text.as_bytes());
                 assert_eq!(quote_or_escape(text.as_bytes()), want, "{text}");
