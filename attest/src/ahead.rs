@@ -17,6 +17,8 @@ use std::{
 
 /// So many bytes of lines, and at most one line more, are read by one thread: some milliseconds of work.
 const BATCH_BYTES: usize = 256 * 1024;
+/// And no more lines than that, however short: an empty one takes room too.
+const BATCH_LINES: usize = 1024;
 /// So many batches at once: what is in memory has a bound however many cores there are.
 const MAX_BATCHES: usize = 8;
 
@@ -72,7 +74,7 @@ impl Batch {
     /// The next ones, and how the log ends if it does behind them.
     fn next(log: &mut Log) -> (Self, Option<Result<(), FolderError>>) {
         let mut batch = Self::default();
-        while batch.bytes.len() < BATCH_BYTES {
+        while batch.bytes.len() < BATCH_BYTES && batch.lines.len() < BATCH_LINES {
             let line = match log.next_line() {
                 Ok(Some(line)) if line.complete => line,
                 Ok(_) => return (batch, Some(Ok(()))),
@@ -117,5 +119,34 @@ impl<'s> Reading<'s> {
     fn end(self) -> Vec<Read> {
         let Some(thread) = self.thread else { return self.batch.read() };
         thread.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH_BYTES, BATCH_LINES, Batch};
+    use crate::{Folder, chain::MAX_LINE_BYTES};
+    use std::{fs::File, io::Write};
+
+    #[test]
+    fn a_batch_has_its_bounds_whatever_the_lines_are() {
+        let home = tempfile::tempdir().unwrap();
+        for line in [String::new(), "{}".into(), "x".repeat(500), "x".repeat(MAX_LINE_BYTES)] {
+            let lines = 100.max(3 * BATCH_LINES / (1 + line.len() / 100));
+            let mut file = File::create(home.path().join("findings.jsonl")).unwrap();
+            file.write_all(format!("{line}\n").repeat(lines).as_bytes()).unwrap();
+            let mut log = Folder::open(home.path()).log().unwrap();
+            let mut read = 0;
+            loop {
+                let (batch, end) = Batch::next(&mut log);
+                assert!(batch.lines.len() <= BATCH_LINES && batch.bytes.len() < BATCH_BYTES + MAX_LINE_BYTES);
+                assert_eq!(batch.read().len(), batch.lines.len());
+                read += batch.lines.len();
+                if let Some(end) = end {
+                    break end.unwrap();
+                }
+            }
+            assert_eq!(read, lines);
+        }
     }
 }
