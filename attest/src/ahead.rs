@@ -24,13 +24,19 @@ const MAX_BATCHES: usize = 8;
 
 /// One line that was read, and where it stands.
 pub(crate) struct Read {
+    pub(crate) at: At,
+    pub(crate) entry: Entry,
+}
+
+/// Where a line stands.
+#[derive(Clone)]
+pub(crate) struct At {
     /// The segment.
     pub(crate) path: Arc<Path>,
     /// Its line in the segment, from 1.
     pub(crate) number: u64,
     /// True for the first line behind a pruned segment that vanished while the log was read.
     pub(crate) after_gap: bool,
-    pub(crate) entry: Entry,
 }
 
 /// Hands over line after line as long as `step` says to go on. A last line that was cut off before its LF is none.
@@ -67,7 +73,7 @@ pub(crate) fn for_each<E: From<FolderError>>(
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    lines: Vec<(Arc<Path>, u64, bool, Range<usize>)>,
+    lines: Vec<(At, Range<usize>)>,
 }
 
 impl Batch {
@@ -82,19 +88,15 @@ impl Batch {
             };
             let begin = batch.bytes.len();
             batch.bytes.extend_from_slice(line.bytes);
-            let place = begin..batch.bytes.len();
-            batch.lines.push((Arc::clone(line.path), line.number, line.after_gap, place));
+            let at = At { path: Arc::clone(line.path), number: line.number, after_gap: line.after_gap };
+            batch.lines.push((at, begin..batch.bytes.len()));
         }
         (batch, None)
     }
 
     fn read(&self) -> Vec<Read> {
-        let read = |(path, number, after_gap, place): &(Arc<Path>, u64, bool, Range<usize>)| Read {
-            path: Arc::clone(path),
-            number: *number,
-            after_gap: *after_gap,
-            entry: Entry::read(&self.bytes[place.clone()]),
-        };
+        let read =
+            |(at, place): &(At, Range<usize>)| Read { at: at.clone(), entry: Entry::read(&self.bytes[place.clone()]) };
         self.lines.iter().map(read).collect()
     }
 }

@@ -6,7 +6,7 @@
 //! is to have signed, the rotations say that the pinned key vouches for.
 
 use crate::{
-    ahead::{self, Read},
+    ahead::{self, At, Read},
     canonical::{self, CanonicalError},
     chain::{Chain, Entry, FIRST_SEQ, LineError, Record},
     digest::{self, Document, sha256},
@@ -338,10 +338,10 @@ fn check_log(folder: &Folder, posture: &Posture, ring: &Keyring, then: Option<u6
     if next > FIRST_SEQ {
         let log = folder.log_retained_from(walk.first_seq)?;
         if walk.chain.next_seq() < next {
-            ahead::for_each(log, |Read { path, number, after_gap, entry }| {
-                walk.step(entry, after_gap, &path).map_err(|problem| Reason::LogLine {
-                    path: (*path).into(),
-                    line: number,
+            ahead::for_each(log, |Read { at, entry }| {
+                walk.step(entry, &at).map_err(|problem| Reason::LogLine {
+                    path: (*at.path).into(),
+                    line: at.number,
                     seq: walk.chain.next_seq(),
                     problem,
                 })?;
@@ -409,8 +409,8 @@ impl<'k> Walk<'k> {
         }
     }
 
-    fn step(&mut self, entry: Entry, after_gap: bool, path: &Path) -> Result<(), LineError> {
-        if !self.begun || after_gap {
+    fn step(&mut self, entry: Entry, at: &At) -> Result<(), LineError> {
+        if !self.begun || at.after_gap {
             self.begin(&entry)?;
         }
         self.look();
@@ -419,7 +419,7 @@ impl<'k> Walk<'k> {
             self.before_first = Some(self.chain.head().clone());
         }
         let Some(record) = self.chain.take(entry)? else {
-            self.unknown.get_or_insert_with(|| path.into());
+            self.unknown.get_or_insert_with(|| (*at.path).into());
             return Ok(());
         };
         if seq >= self.first_seq {
