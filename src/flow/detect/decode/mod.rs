@@ -20,6 +20,7 @@ mod runs;
 mod shape;
 mod sse;
 mod stream;
+mod stretches;
 #[cfg(test)]
 mod tests;
 mod unwrap;

@@ -2,7 +2,7 @@
 //!
 //! Images, hashes and embeddings are runs too. A run's first bytes are decoded, and the rest only when they are plausible.
 
-use super::{Unwrap, Voice, binary, packed, percent::nibble};
+use super::{Unwrap, Voice, binary, packed, percent::nibble, stretches::Stretches};
 use data_encoding::{Encoding as Alphabet, HEXLOWER_PERMISSIVE, Specification};
 use memchr::{memchr_iter, memrchr};
 use posture::Encoding;
@@ -44,57 +44,36 @@ static SEXTETS: [u8; 256] = {
     table
 };
 
-type Table = [bool; 256];
-
-/// The characters of both base64 alphabets, and of hexadecimal.
-static IN_BASE64: Table = table(true);
-static IN_HEX: Table = table(false);
-
-const fn table(base64: bool) -> Table {
-    let mut table = [false; 256];
-    let mut b = 0;
-    while b < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
-        let byte = b as u8;
-        table[b] = if base64 {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
-        } else {
-            byte.is_ascii_hexdigit()
-        };
-        b += 1;
-    }
-    table
+/// Whether a byte is a character of one of the base64 alphabets. As in the next, each range is told by how far a byte
+/// is above it: with the least of all, sixteen bytes at once take no longer than one.
+fn in_base64(b: u8) -> bool {
+    let above_letters = (b | 0x20).wrapping_sub(b'a').saturating_sub(25);
+    let above_digits = b.wrapping_sub(b'/').saturating_sub(10);
+    above_letters.min(above_digits).min(b ^ b'+').min(b ^ b'-').min(b ^ b'_') == 0
 }
 
-/// The next run of `SHORTEST` or more characters of `table`, from `after` on.
-fn next_run(text: &[u8], table: &Table, mut after: usize) -> Option<Range<usize>> {
-    loop {
-        // None begins before the last byte of these that is not of it.
-        let first = text.get(after..)?.first_chunk::<SHORTEST>()?;
-        match first.iter().rposition(|&b| !table[usize::from(b)]) {
-            Some(other) => after += other + 1,
-            None => return Some(after..after + SHORTEST + run_len(&text[after + SHORTEST..], table)),
-        }
-    }
-}
-
-fn run_len(text: &[u8], table: &Table) -> usize {
-    text.iter().position(|&b| !table[usize::from(b)]).unwrap_or(text.len())
+/// Whether a byte is a hexadecimal digit.
+fn in_hex(b: u8) -> bool {
+    let above_letters = (b | 0x20).wrapping_sub(b'a').saturating_sub(5);
+    let above_digits = b.wrapping_sub(b'0').saturating_sub(9);
+    above_letters.min(above_digits) == 0
 }
 
 /// Shows what the runs of `text` decode to.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     let mut after = 0;
-    while let Some(run) = next_run(text, &IN_BASE64, after) {
-        after = if hex(w, &text[run.clone()], name, voice) { run.end } else { base64(w, text, run, name, voice) };
+    for run in Stretches::new(text, in_base64) {
+        // The lines of a wrapped one are runs too.
+        if run.start >= after && !hex(w, &text[run.clone()], name, voice) {
+            after = base64(w, text, run, name, voice);
+        }
     }
 }
 
 /// Shows the hexadecimal stretches of a run; `true` when they are most of it.
 fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
-    let (mut found, mut after) = (0, 0);
-    while let Some(stretch) = next_run(run, &IN_HEX, after) {
-        after = stretch.end;
+    let mut found = 0;
+    for stretch in Stretches::new(run, in_hex) {
         let digits = &run[stretch];
         let digits = &digits[..digits.len() & !1];
         found += digits.len();
@@ -174,7 +153,7 @@ fn unwrap_lines(text: &[u8], mut end: usize, width: usize, chars: &mut Vec<u8>) 
         };
         let indent = rest[break_len..].iter().take(16).take_while(|b| matches!(b, b' ' | b'\t')).count();
         let line = &rest[break_len + indent..];
-        let len = run_len(&line[..line.len().min(width + 1)], &IN_BASE64);
+        let len = line.iter().take(width + 1).take_while(|b| in_base64(**b)).count();
         let whole = matches!(line.get(len), None | Some(b'\r' | b'\n' | b'=' | b'"' | b'\'' | b'`' | b'<'));
         if len == 0 || len > width || !whole {
             return end;
@@ -259,5 +238,18 @@ fn readable(bytes: &[u8]) -> bool {
     match std::str::from_utf8(bytes) {
         Ok(_) => true,
         Err(e) => e.error_len().is_none() && e.valid_up_to() > 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{in_base64, in_hex};
+
+    #[test]
+    fn the_characters_of_both_alphabets_are_told_from_all_others() {
+        for b in 0..=u8::MAX {
+            assert_eq!(in_base64(b), b.is_ascii_alphanumeric() || b"+/-_".contains(&b), "{b}");
+            assert_eq!(in_hex(b), b.is_ascii_hexdigit(), "{b}");
+        }
     }
 }

@@ -1,0 +1,157 @@
+//! Bytes → where many of one class stand in a row, sixty-four bytes at a time.
+//!
+//! What one byte is decides no branch here: of real text, no processor could foretell it.
+
+use super::runs::SHORTEST;
+use std::ops::Range;
+
+const BLOCK: usize = 64;
+
+/// The longest stretches of a class of bytes, in order, that are `SHORTEST` bytes or more.
+pub(super) struct Stretches<'t, C: Fn(u8) -> bool> {
+    text: &'t [u8],
+    of_class: C,
+    /// Where the block begins that was looked at last, and the one that is looked at next.
+    block: usize,
+    next: usize,
+    /// Which of its bytes are of the class: the lowest bit is the first byte's.
+    bits: u64,
+    /// Which of them end `SHORTEST` in a row, of those stretches that were not given yet.
+    ends: u64,
+}
+
+impl<'t, C: Fn(u8) -> bool> Stretches<'t, C> {
+    /// The class is best told without a branch, so that it is told of many bytes at once.
+    pub(super) fn new(text: &'t [u8], of_class: C) -> Self {
+        Self { text, of_class, block: 0, next: 0, bits: 0, ends: 0 }
+    }
+
+    /// Looks at the next block; `None` when there is none.
+    fn advance(&mut self) -> Option<()> {
+        let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;
+        let before = self.bits;
+        self.bits = if let Some(block) = rest.first_chunk() {
+            bits(block, &self.of_class)
+        } else {
+            let mut block = [0; BLOCK];
+            block[..rest.len()].copy_from_slice(rest);
+            bits(&block, &self.of_class) & ((1 << rest.len()) - 1)
+        };
+        self.ends = ends(before, self.bits);
+        (self.block, self.next) = (self.next, self.next + BLOCK);
+        Some(())
+    }
+}
+
+impl<C: Fn(u8) -> bool> Iterator for Stretches<'_, C> {
+    type Item = Range<usize>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Range<usize>> {
+        while self.ends == 0 {
+            self.advance()?;
+        }
+        let first = self.ends.trailing_zeros();
+        let start = self.block + first as usize + 1 - SHORTEST;
+        let mut others = !self.bits & u64::MAX << first;
+        while others == 0 {
+            if self.advance().is_none() {
+                self.ends = 0;
+                return Some(start..self.text.len());
+            }
+            others = !self.bits;
+        }
+        let other = others.trailing_zeros();
+        self.ends &= u64::MAX << other;
+        Some(start..self.block + other as usize)
+    }
+}
+
+/// A bit for each byte of `block`, from the lowest on: whether it is of the class.
+#[inline]
+fn bits(block: &[u8; BLOCK], of_class: impl Fn(u8) -> bool) -> u64 {
+    // Bit `k` of row `j` is that of byte `8 * k + j`. Sixteen at once are what the machine has.
+    let mut rows = [[0_u8; 8]; 2];
+    for (k, bytes) in block.chunks_exact(16).enumerate() {
+        for (row, &b) in rows.as_flattened_mut().iter_mut().zip(bytes) {
+            *row |= u8::from(of_class(b)) << (2 * k);
+        }
+    }
+    let [even, odd] = rows.map(u64::from_le_bytes);
+    transposed(even | odd << 1)
+}
+
+/// Eight rows of eight bits, a byte a row → their columns: squares of one bit change places over the diagonal, then of
+/// two, then of four.
+#[inline]
+fn transposed(rows: u64) -> u64 {
+    let swap = |bits: u64, by: u32, upper: u64| {
+        let differ = (bits ^ bits >> by) & upper;
+        bits ^ differ ^ differ << by
+    };
+    let pairs = swap(rows, 7, 0x00aa_00aa_00aa_00aa);
+    let fours = swap(pairs, 14, 0x0000_cccc_0000_cccc);
+    swap(fours, 28, 0x0000_0000_f0f0_f0f0)
+}
+
+/// Which bits end `SHORTEST` or more in a row, those of the block before counted in.
+#[inline]
+fn ends(before: u64, bits: u64) -> u64 {
+    let mut rows = u128::from(bits) << 64 | u128::from(before);
+    let mut len = 1;
+    while len < SHORTEST {
+        let more = len.min(SHORTEST - len);
+        rows &= rows << more;
+        len += more;
+    }
+    (rows >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SHORTEST, Stretches};
+    use proptest::prelude::*;
+    use std::ops::Range;
+
+    fn of_class(b: u8) -> bool {
+        b.is_ascii_lowercase()
+    }
+
+    /// One byte after the other.
+    fn plainly(text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let mut start = 0;
+        for at in 0..=text.len() {
+            if !text.get(at).copied().is_some_and(of_class) {
+                if at - start >= SHORTEST {
+                    found.push(start..at);
+                }
+                start = at + 1;
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_stretch_is_found_wherever_it_begins_and_ends() {
+        for before in 0..70 {
+            for len in (SHORTEST - 2..SHORTEST + 2).chain(50..80).chain([127, 128, 129, 200]) {
+                for after in [0, 1, 40] {
+                    let text = ["-".repeat(before), "x".repeat(len), "-".repeat(after)].concat();
+                    let found: Vec<_> = Stretches::new(text.as_bytes(), of_class).collect();
+                    assert_eq!(found, plainly(text.as_bytes()), "{before} {len} {after}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_are_found_and_nothing_else(
+            parts in prop::collection::vec(("[a-z]{0,30}", prop::collection::vec(any::<u8>(), 0..3)), 0..20)
+        ) {
+            let text: Vec<u8> = parts.iter().flat_map(|(word, other)| word.bytes().chain(other.iter().copied())).collect();
+            prop_assert_eq!(Stretches::new(&text, of_class).collect::<Vec<_>>(), plainly(&text));
+        }
+    }
+}
