@@ -10,17 +10,56 @@ pub(crate) fn fold(text: &[u8]) -> Cow<'_, [u8]> {
     if let Some(narrow) = utf16(text) {
         return Cow::Owned(fold(&narrow).into_owned());
     }
-    if text.is_ascii() {
-        return Cow::Borrowed(text);
-    }
-    let Some(first) = text.windows(2).position(|w| suspicious(w[0], w[1])) else { return Cow::Borrowed(text) };
+    let Some(first) = foldable(text) else { return Cow::Borrowed(text) };
     let mut out = Vec::with_capacity(text.len());
     out.extend_from_slice(&text[..first]);
-    for chunk in text[first..].utf8_chunks() {
-        fold_str(chunk.valid(), &mut out);
-        out.extend_from_slice(chunk.invalid());
+    let mut rest = &text[first..];
+    loop {
+        // No character goes on beyond a stretch without ASCII, nor does what is none.
+        let wide = rest.iter().position(u8::is_ascii).unwrap_or(rest.len());
+        for chunk in rest[..wide].utf8_chunks() {
+            chunk.valid().chars().for_each(|c| fold_char(c, &mut out));
+            out.extend_from_slice(chunk.invalid());
+        }
+        rest = &rest[wide..];
+        let plain = not_ascii(rest).unwrap_or(rest.len());
+        out.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+        if rest.is_empty() {
+            return Cow::Owned(out);
+        }
     }
-    Cow::Owned(out)
+}
+
+/// Where the first character is that may be folded.
+fn foldable(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += not_ascii(&text[at..])?;
+        match text[at..] {
+            [lead, next, ..] if suspicious(lead, next) => return Some(at),
+            _ => at += 1,
+        }
+    }
+}
+
+/// Where the first byte is that is not ASCII.
+fn not_ascii(text: &[u8]) -> Option<usize> {
+    /// Looked at together, without a branch.
+    const BLOCK: usize = 32;
+    const WORD: usize = size_of::<u64>();
+    const HIGH: u64 = u64::from_le_bytes([0x80; WORD]);
+    let (blocks, _) = text.as_chunks::<BLOCK>();
+    let wide = |block: &[u8; BLOCK]| block.iter().fold(0, |all, b| all | b) >= 0x80;
+    let mut at = BLOCK * blocks.iter().position(wide).unwrap_or(blocks.len());
+    while let Some(word) = text[at..].first_chunk() {
+        let high = u64::from_le_bytes(*word) & HIGH;
+        if high != 0 {
+            return Some(at + high.trailing_zeros() as usize / WORD);
+        }
+        at += WORD;
+    }
+    text[at..].iter().position(|b| !b.is_ascii()).map(|n| at + n)
 }
 
 /// Lead bytes of the blocks that hold something to fold: Latin-1's no-break space and soft hyphen, Greek, Cyrillic,
@@ -30,19 +69,6 @@ const fn suspicious(lead: u8, next: u8) -> bool {
         (lead, next),
         (0xc2, 0xa0 | 0xad) | (0xc7 | 0xc9 | 0xca | 0xcd..=0xd5 | 0xe1 | 0xe2 | 0xef | 0xf3, _) | (0xf0, 0x9d)
     ) || matches!((lead, next), (0xe3, 0x80 | 0x85))
-}
-
-fn fold_str(text: &str, out: &mut Vec<u8>) {
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|b| !b.is_ascii()) {
-        out.extend_from_slice(&rest.as_bytes()[..at]);
-        let end = rest[at..].bytes().position(|b| b.is_ascii()).map_or(rest.len(), |n| at + n);
-        for c in rest[at..end].chars() {
-            fold_char(c, out);
-        }
-        rest = &rest[end..];
-    }
-    out.extend_from_slice(rest.as_bytes());
 }
 
 fn fold_char(c: char, out: &mut Vec<u8>) {
@@ -147,7 +173,7 @@ fn utf16(text: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{fold, fold_char, not_ascii};
     use std::borrow::Cow;
 
     #[test]
@@ -182,6 +208,24 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn the_first_byte_that_is_not_ascii_is_found(before in 0usize..90, wide in 0x80u8.., after in 0usize..40) {
+            let text = [vec![b'a'; before], vec![wide], vec![0xff; after]].concat();
+            proptest::prop_assert_eq!(not_ascii(&text), Some(before));
+            proptest::prop_assert_eq!(not_ascii(&text[..before]), None);
+        }
+
+        #[test]
+        fn a_text_folds_as_its_characters_do(
+            text in "—[ -~éа—“\u{ad}\u{200b}ﬁ中\n]{0,90}",
+            broken in proptest::collection::vec(0x80u8..0xc0, 0..4),
+        ) {
+            let mut each = Vec::new();
+            text.chars().for_each(|c| fold_char(c, &mut each));
+            let bytes = [text.as_bytes(), &broken, b"x"].concat();
+            proptest::prop_assert_eq!(&*fold(&bytes), &[&each[..], &broken, b"x"].concat()[..]);
+        }
+
         #[test]
         fn any_bytes_fold_and_ascii_never_changes(bytes in proptest::collection::vec(1u8.., 0..200)) {
             let folded = fold(&bytes);
