@@ -12,7 +12,7 @@ pub(in crate::flow) use gates::entropy;
 
 use super::{
     decode::View,
-    normalise::{join, shell, unicode},
+    normalise::{self, unicode},
     rule::{Find, Rule, RuleSet},
 };
 use gate::Gate;
@@ -209,11 +209,9 @@ impl Matcher {
         if direction == Direction::Outbound {
             self.in_name(gate, view, &mut seen, on);
         }
-        for undo in [join::literals, join::spaced, join::wrapped, shell::plain] {
-            if let Some(plain) = undo(&folded) {
-                let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text };
-                self.scan(gate, pass, &mut seen, false, on);
-            }
+        for plain in normalise::undone(&folded).into_iter().flatten() {
+            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text };
+            self.scan(gate, pass, &mut seen, false, on);
         }
     }
 

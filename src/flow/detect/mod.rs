@@ -6,6 +6,7 @@ pub mod known;
 pub mod matcher;
 mod normalise;
 pub mod offline;
+mod patch;
 pub mod rule;
 mod scanner;
 pub mod selftest;

@@ -1,6 +1,7 @@
 //! `\x41`, `\101`, `\u0041`, `\u{41}`, `\n`, `%u0041` → what a program reading the text as a string literal sees.
 
-use super::{Unwrap, Voice, patch::Patch, percent::nibble};
+use super::{Unwrap, Voice, percent::nibble};
+use crate::flow::detect::patch::Patch;
 use memchr::memchr2_iter;
 use posture::Encoding;
 

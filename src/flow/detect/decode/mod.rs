@@ -14,7 +14,6 @@ mod json;
 mod kept;
 mod multipart;
 mod packed;
-mod patch;
 mod percent;
 mod runs;
 mod shape;

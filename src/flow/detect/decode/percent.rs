@@ -1,6 +1,7 @@
 //! `%41` → `A`.
 
-use super::{Unwrap, Voice, patch::Patch};
+use super::{Unwrap, Voice};
+use crate::flow::detect::patch::Patch;
 use memchr::memchr_iter;
 use posture::Encoding;
 

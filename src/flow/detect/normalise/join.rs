@@ -1,130 +1,21 @@
-//! Split literals → whole ones: `"sk-" + "abc"`, characters set apart by spaces, a token broken over lines.
+//! Broken lines → whole ones: a text that was cut into lines of one width, a token broken over lines.
 
-use memchr::{memchr_iter, memchr2_iter};
-use regex::bytes::Regex;
-use std::{ops::RangeInclusive, sync::LazyLock};
+use std::ops::RangeInclusive;
 
-/// The fewest characters set apart by blanks that are closed up.
-const LEAST_SPACED: usize = 8;
 /// How wide the lines of a cut text are.
 const WIDTHS: RangeInclusive<usize> = 8..=40;
 /// How wide a line is that is taken for cut with one line after it.
 const NARROW: RangeInclusive<usize> = 10..=20;
 
-/// The text with adjacent string literals joined, as source code joins them; `None` when there are none.
-pub(crate) fn literals(text: &[u8]) -> Option<Vec<u8>> {
-    static SEAM: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"(?-u)"(?:\s*(?:\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]+)(?:[fbru]{0,2})"|'(?:\s*(?:\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]+)(?:[fbru]{0,2})'"#)
-            .expect("a constant that the tests compile")
-    });
-    memchr2_iter(b'"', b'\'', text).any(|at| seam_follows(&text[at..])).then_some(())?;
-    match SEAM.replace_all(text, &b""[..]) {
-        std::borrow::Cow::Owned(joined) => Some(joined),
-        std::borrow::Cow::Borrowed(_) => None,
-    }
-}
-
-/// A quote, then what may join it to a second one: the cheap test.
-fn seam_follows(text: &[u8]) -> bool {
-    let quote = text[0];
-    let blank = text[1..].iter().take_while(|b| b.is_ascii_whitespace()).count();
-    match text.get(1 + blank) {
-        Some(b'+' | b'.' | b'~' | b'&' | b'|' | b'\\' | b'<') => true,
-        Some(&b) => blank > 0 && b == quote,
-        None => false,
-    }
-}
-
-/// The stretches of `text` whose characters stand one by one between blanks, closed up, a line each.
-pub(crate) fn spaced(text: &[u8]) -> Option<Vec<u8>> {
-    const PROBE: usize = 6;
-    const STEP: usize = 8;
-    let mut out = Vec::new();
-    let mut at = 0;
-    let mut floor = 0;
-    // A stretch of `LEAST_SPACED` characters covers a probe at every eighth byte.
-    loop {
-        let (steps, _) = text.get(at..).unwrap_or_default().as_chunks::<STEP>();
-        at += STEP * steps.iter().position(|step| two_blanks(*step)).unwrap_or(steps.len());
-        let Some(probe) = text.get(at..at + PROBE) else { break };
-        let odd = usize::from(probe[0] == b' ');
-        let blank = |n: usize| probe[n] == b' ';
-        let apart = if odd == 1 { blank(2) && blank(4) } else { blank(1) && blank(3) && blank(5) };
-        if !apart || [odd, odd + 2, odd + 4].iter().filter(|&&n| n < PROBE && blank(n)).count() > 1 {
-            at += STEP;
-            continue;
-        }
-        let mut start = at + odd;
-        while start >= floor + 2 && text[start - 1] == b' ' && text[start - 2] != b'\n' {
-            start -= 2;
-        }
-        let before = out.len();
-        let end = close_up(text, start, &mut out);
-        if out.len() - before < LEAST_SPACED {
-            out.truncate(before);
-        } else {
-            out.push(b'\n');
-        }
-        floor = end;
-        at = end.max(at + STEP);
-    }
-    (!out.is_empty()).then_some(out)
-}
-
-/// Whether two blanks are among the first four bytes with one byte between them.
-#[inline]
-fn two_blanks(bytes: [u8; 8]) -> bool {
-    let first = u64::from_le_bytes(bytes);
-    first & 0x00ff_00ff == 0x0020_0020 || first & 0xff00_ff00 == 0x2000_2000
-}
-
-/// Appends every second byte of `text` from `start` on, as long as blanks stand between them; answers where that ends.
-fn close_up(text: &[u8], start: usize, out: &mut Vec<u8>) -> usize {
-    let mut at = start;
-    while let Some(&b) = text.get(at) {
-        // More than one blank for a space is a gap.
-        if b == b' ' && (out.last() == Some(&b' ') || out.last() == Some(&b'\n')) {
-            break;
-        }
-        out.push(b);
-        at += 1;
-        if text.get(at) != Some(&b' ') {
-            break;
-        }
-        at += 1;
-    }
-    at
-}
-
-/// The stretches of `text` that are cut into lines of one width, whatever stood there, put together, a line each.
+/// The stretches of a text that are cut into lines of one width, whatever stood there, put together, a line each.
 ///
 /// Of two lines only, the first must be narrow and end in the midst of a word.
-pub(crate) fn wrapped(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut block = Block::default();
-    let mut start = 0;
-    for end in memchr_iter(b'\n', text).chain([text.len()]) {
-        let line = text[start..end].strip_suffix(b"\r").unwrap_or(&text[start..end]);
-        let full = block.lines > 0 && line.len() == block.width;
-        if full {
-            block.lines += 1;
-        } else {
-            let ends = block.lines > 0 && !line.is_empty() && line.len() < block.width;
-            let in_word = ends && cut_in_word(text, block.start + block.width, start);
-            if block.lines > 1 || (in_word && NARROW.contains(&block.width)) {
-                let to = if ends { end } else { start };
-                out.extend(text[block.start..to].iter().filter(|b| !matches!(b, b'\r' | b'\n')));
-                out.push(b'\n');
-            }
-            let lines = usize::from(WIDTHS.contains(&line.len()));
-            block = Block { start, width: line.len(), lines };
-        }
-        start = end + 1;
-    }
-    if block.lines > 1 {
-        out.extend(text[block.start..].iter().filter(|b| !matches!(b, b'\r' | b'\n')));
-    }
-    (!out.is_empty()).then_some(out)
+pub(super) struct Wrapped<'t> {
+    text: &'t [u8],
+    block: Block,
+    /// Where the line begins that ends next.
+    start: usize,
+    out: Vec<u8>,
 }
 
 /// Lines of one width.
@@ -133,6 +24,54 @@ struct Block {
     start: usize,
     width: usize,
     lines: usize,
+}
+
+impl<'t> Wrapped<'t> {
+    pub(super) fn new(text: &'t [u8]) -> Self {
+        Self { text, block: Block::default(), start: 0, out: Vec::new() }
+    }
+
+    /// A line ends at `end`.
+    pub(super) fn line(&mut self, end: usize) {
+        let Self { text, block, start, .. } = self;
+        let ended = usize::from(end > *start && text[end - 1] == b'\r');
+        let width = end - *start - ended;
+        let full = block.lines > 0 && width == block.width;
+        let may_end = block.lines > 1 || (NARROW.contains(&block.width) && width < block.width);
+        if full {
+            block.lines += 1;
+        } else {
+            if may_end && block.lines > 0 {
+                self.end_block(width, end);
+            }
+            self.block = Block { start: self.start, width, lines: usize::from(WIDTHS.contains(&width)) };
+        }
+        self.start = end + 1;
+    }
+
+    /// The lines of one width are followed by one of another: puts them together if they are a cut text.
+    fn end_block(&mut self, width: usize, end: usize) {
+        let Self { text, block, start, out } = self;
+        let ends = width > 0 && width < block.width;
+        if block.lines > 1 || (ends && cut_in_word(text, block.start + block.width, *start)) {
+            let to = if ends { end } else { *start };
+            append_unbroken(&text[block.start..to], out);
+            out.push(b'\n');
+        }
+    }
+
+    /// `None` when nothing was put together.
+    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
+        self.line(self.text.len());
+        if self.block.lines > 1 {
+            append_unbroken(&self.text[self.block.start..], &mut self.out);
+        }
+        (!self.out.is_empty()).then_some(self.out)
+    }
+}
+
+fn append_unbroken(text: &[u8], out: &mut Vec<u8>) {
+    out.extend(text.iter().filter(|b| !matches!(b, b'\r' | b'\n')));
 }
 
 /// Whether words touch where the line that ends at `end` and the one that begins at `next` meet.
@@ -177,50 +116,12 @@ pub(crate) fn unwrapped(text: &[u8], max: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{literals, next_line, spaced, unwrapped, wrapped};
+    use super::{Wrapped, next_line, unwrapped};
 
-    #[test]
-    fn literals_join_as_their_language_joins_them() {
-        for (split, whole) in [
-            (r#"k = "sk-" + "abc""#, r#"k = "sk-abc""#),
-            (r"k = 'AKIA' 'XYZ'", r"k = 'AKIAXYZ'"),
-            ("k = \"a\" +\n    \"b\"+\"c\"", r#"k = "abc""#),
-            (r#"$k = "a" . "b";"#, r#"$k = "ab";"#),
-        ] {
-            assert_eq!(literals(split.as_bytes()).unwrap(), whole.as_bytes());
-        }
-    }
-
-    #[test]
-    fn lists_and_members_do_not_join() {
-        for text in [r#"["a", "b"]"#, r#"{"a": "b"}"#, "it's + 'fine", "", "\"", r#""a" == "b""#] {
-            assert_eq!(literals(text.as_bytes()), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn characters_set_apart_close_up() {
-        let apart = |text: &str| text.chars().map(String::from).collect::<Vec<_>>().join(" ");
-        for text in ["sk-abcdefgh", "rm -rf --no-preserve-root /", "cat /etc/passwd"] {
-            let line = [text, "\n"].concat();
-            assert_eq!(spaced(apart(text).as_bytes()).unwrap(), line.as_bytes(), "{text}");
-            let within = ["context:\n", &apart(text), "\nmore words"].concat();
-            let closed = spaced(within.as_bytes()).unwrap();
-            assert!(memchr::memmem::find(&closed, text.as_bytes()).is_some(), "{text}");
-        }
-    }
-
-    #[test]
-    fn prose_tables_and_indentation_do_not_close_up() {
-        for text in [
-            "plain words of a sentence, a b c d",
-            "                    indented",
-            "| a | b | c |",
-            "a b c d",
-            "x  =  1  +  2",
-        ] {
-            assert_eq!(spaced(text.as_bytes()), None, "{text}");
-        }
+    fn wrapped(text: &[u8]) -> Option<Vec<u8>> {
+        let mut wrapped = Wrapped::new(text);
+        memchr::memchr_iter(b'\n', text).for_each(|end| wrapped.line(end));
+        wrapped.finish()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! No shell: only the lines that hold such a spelling are rewritten, each one once, and what is unclear stays.
 
+use super::marks::{in_word, is_mark, means_itself};
 use std::collections::HashMap;
 
 /// Longest line rewritten; the rest of a longer one is left out.
@@ -44,86 +45,86 @@ impl Plain {
     }
 }
 
-/// The lines that spell something in a shell's way, rewritten plainly and in their order; `None` when no line does.
-pub(crate) fn plain(text: &[u8]) -> Option<Vec<u8>> {
-    let dollar = memchr::memchr(b'$', text).is_some();
-    if !dollar && memchr::memchr3(b'\\', b'\'', b'"', text).is_none() && memchr::memchr2(b'{', b'^', text).is_none() {
-        return None;
-    }
-    let mut out = Plain::new(text.len() * MAX_GROWTH + MAX_VALUE);
-    let mut variables = Variables::new();
-    let mut rest = text;
-    let mut joined = Vec::new();
-    while !rest.is_empty() {
-        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
-        let (line, after) = rest.split_at(end);
-        rest = after;
-        let bare = line.strip_suffix(b"\n").unwrap_or(line);
-        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
-        let continued =
-            bare.strip_suffix(b"\\").or_else(|| bare.strip_suffix(b" ^")).or_else(|| bare.strip_suffix(b" `"));
-        if let (Some(head), true) = (continued, joined.len() < MAX_LINE && !rest.is_empty()) {
-            joined.extend_from_slice(head);
-            continue;
+/// The lines of a text that spell something in a shell's way, rewritten plainly and in their order.
+pub(super) struct Shell<'t> {
+    text: &'t [u8],
+    /// Its lines before that were looked at.
+    done: usize,
+    /// A variable may be used somewhere.
+    dollar: bool,
+    variables: Variables,
+    joined: Vec<u8>,
+    out: Plain,
+}
+
+impl<'t> Shell<'t> {
+    pub(super) fn new(text: &'t [u8]) -> Self {
+        Self {
+            text,
+            done: 0,
+            dollar: memchr::memchr(b'$', text).is_some(),
+            variables: Variables::new(),
+            joined: Vec::new(),
+            out: Plain::new(text.len() * MAX_GROWTH + MAX_VALUE),
         }
+    }
+
+    /// A mark stands at `at` that may spell something.
+    pub(super) fn mark(&mut self, at: usize) {
+        if at < self.done {
+            return;
+        }
+        let Self { text, done, variables, .. } = self;
+        let start = memchr::memrchr(b'\n', &text[*done..at]).map_or(*done, |n| *done + n + 1);
+        if self.dollar {
+            assignments(&text[*done..start], variables);
+        }
+        self.done = self.line(start);
+    }
+
+    /// `None` when no line spells anything.
+    pub(super) fn finish(self) -> Option<Vec<u8>> {
+        let Plain { bytes, .. } = self.out;
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Rewrites the line that begins at `start`, with those it is continued on, if it spells something; answers where it
+    /// ends.
+    fn line(&mut self, start: usize) -> usize {
+        let Self { text, dollar, variables, joined, out, .. } = self;
+        joined.clear();
+        let mut rest = &text[start..];
+        let bare = loop {
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
+            let (line, after) = rest.split_at(end);
+            rest = after;
+            let bare = line.strip_suffix(b"\n").unwrap_or(line);
+            let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+            let continued =
+                bare.strip_suffix(b"\\").or_else(|| bare.strip_suffix(b" ^")).or_else(|| bare.strip_suffix(b" `"));
+            match continued {
+                Some(head) if joined.len() < MAX_LINE && !rest.is_empty() => joined.extend_from_slice(head),
+                _ => break bare,
+            }
+        };
         let was_joined = !joined.is_empty();
         let whole: &[u8] = if was_joined {
             joined.extend_from_slice(bare);
-            &joined
+            joined
         } else {
             bare
         };
         let whole = &whole[..whole.len().min(MAX_LINE)];
-        if dollar {
-            assignments(whole, &mut variables);
+        if *dollar {
+            assignments(whole, variables);
         }
-        if was_joined || spelt(whole, &variables) {
-            if out.bytes.is_empty() {
-                out.bytes.reserve(whole.len() + rest.len());
-            }
+        if was_joined || spelt(whole, variables) {
             out.braces = MAX_BRACES;
-            rewrite(whole, &variables, MAX_DEPTH, &mut out);
+            rewrite(whole, variables, MAX_DEPTH, out);
             out.push(b'\n');
         }
-        joined.clear();
+        text.len() - rest.len()
     }
-    (!out.bytes.is_empty()).then_some(out.bytes)
-}
-
-fn in_word(b: u8) -> bool {
-    IN_WORD[usize::from(b)]
-}
-
-/// The bytes of a word.
-static IN_WORD: Table = {
-    let mut table = table(b"_/.-~*?", true);
-    let mut b = 0;
-    while b < table.len() {
-        #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
-        let byte = b as u8;
-        table[b] |= byte.is_ascii_alphanumeric();
-        b += 1;
-    }
-    table
-};
-
-/// The bytes a shell reads as more than themselves, of those rewritten here.
-static SPECIAL: Table = table(b"\\'\"${^`", true);
-
-/// The bytes that mean what they mean in quotes only.
-static PLAIN: Table = table(b" \t\r\n\x0c;|&<>()\"'`,:", false);
-
-type Table = [bool; 256];
-
-/// `is` for those of `bytes`.
-const fn table(bytes: &[u8], is: bool) -> Table {
-    let mut table = [!is; 256];
-    let mut n = 0;
-    while n < bytes.len() {
-        table[bytes[n] as usize] = is;
-        n += 1;
-    }
-    table
 }
 
 /// Whether the line holds a spelling worth rewriting: the cheap test.
@@ -177,24 +178,29 @@ fn closing(text: &[u8], quote: u8) -> Option<&[u8]> {
 
 /// A quoted text that means the same without its quotes.
 fn simple(text: &[u8]) -> bool {
-    text.len() <= 64 && text.iter().all(|b| PLAIN[usize::from(*b)]) && !text.windows(3).any(|w| w == b"IFS")
+    text.len() <= 64 && text.iter().all(|b| means_itself(*b)) && !text.windows(3).any(|w| w == b"IFS")
 }
 
-/// Notes every `name=value` of the line.
-fn assignments(line: &[u8], variables: &mut Variables) {
-    for at in memchr::memchr_iter(b'=', line) {
+/// Notes every `name=value` of the lines.
+fn assignments(lines: &[u8], variables: &mut Variables) {
+    for at in memchr::memchr_iter(b'=', lines) {
         let name_start =
-            line[..at].iter().rposition(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).map_or(0, |n| n + 1);
-        let name = &line[name_start..at];
+            lines[..at].iter().rposition(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).map_or(0, |n| n + 1);
+        let name = &lines[name_start..at];
         let clear = name_start == 0
-            || matches!(line[name_start - 1], b' ' | b'\t' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`');
+            || matches!(
+                lines[name_start - 1],
+                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`'
+            );
         if !clear || !name.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_') || name.len() > 32 {
             continue;
         }
         if variables.len() == MAX_VARIABLES && !variables.contains_key(name) {
             return;
         }
-        let rest = &line[at + 1..];
+        // One byte more than a value may have, its quotes aside.
+        let rest = &lines[at + 1..lines.len().min(at + 1 + MAX_VALUE + 3)];
+        let rest = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
         let value = if let Some(&q @ (b'"' | b'\'')) = rest.first() {
             closing(&rest[1..], q).unwrap_or(b"")
         } else {
@@ -213,7 +219,7 @@ fn assignments(line: &[u8], variables: &mut Variables) {
 fn rewrite(line: &[u8], variables: &Variables, depth: usize, out: &mut Plain) {
     let mut rest = line;
     while !rest.is_empty() {
-        let plain = rest.iter().position(|b| SPECIAL[usize::from(*b)]).unwrap_or(rest.len());
+        let plain = rest.iter().position(|b| is_mark(*b)).unwrap_or(rest.len());
         out.extend_from_slice(&rest[..plain]);
         rest = &rest[plain..];
         let Some(&first) = rest.first() else { return };

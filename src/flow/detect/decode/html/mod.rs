@@ -2,7 +2,8 @@
 
 mod entity;
 
-use super::{Unwrap, Voice, patch::Patch};
+use super::{Unwrap, Voice};
+use crate::flow::detect::patch::Patch;
 use entity::reference;
 use memchr::{memchr, memchr2_iter, memmem::Finder};
 use posture::Encoding;

@@ -1,4 +1,10 @@
-use super::plain;
+use super::Shell;
+use crate::flow::detect::normalise::undone;
+
+fn plain(text: &[u8]) -> Option<Vec<u8>> {
+    let [.., plain] = undone(text);
+    plain
+}
 
 fn is(spelt: &str, meant: &str) {
     let plain = plain(spelt.as_bytes()).unwrap_or_default();
@@ -49,5 +55,14 @@ proptest::proptest! {
     fn any_bytes_are_taken_and_the_answer_is_bounded(bytes in "[a={}$'\"\\\\,;x/ \n()`IFS9@^-]{0,300}") {
         let made = plain(bytes.as_bytes()).unwrap_or_default();
         proptest::prop_assert!(made.len() <= bytes.len() * super::MAX_GROWTH + super::MAX_VALUE);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_line_is_passed_over_that_spells_something(text in "[rm\\\\'\"${}^`IFS@/. \n\r(,a;x-]{0,90}") {
+        let mut every = Shell::new(text.as_bytes());
+        (0..text.len()).for_each(|at| every.mark(at));
+        proptest::prop_assert_eq!(plain(text.as_bytes()), every.finish());
     }
 }

@@ -1,0 +1,121 @@
+//! Adjacent string literals → one: `"sk-" + "abc"` is `"sk-abc"`, as source code joins them.
+
+use crate::flow::detect::patch::Patch;
+
+/// How much is shown on each side of a seam: what a rule reads around a keyword.
+pub(super) const CONTEXT: usize = 1536;
+
+/// The seams of a text, taken out from left to right.
+pub(super) struct Seams<'t, F: FnMut(&[u8])> {
+    text: &'t [u8],
+    patch: Patch<'t, F>,
+    done: usize,
+}
+
+impl<'t, F: FnMut(&[u8])> Seams<'t, F> {
+    /// `show` gets the neighbourhood of each seam that was taken out.
+    pub(super) fn new(text: &'t [u8], show: F) -> Self {
+        Self { text, patch: Patch::new(text, CONTEXT, Vec::new(), show), done: 0 }
+    }
+
+    /// A quote stands at `at`.
+    pub(super) fn quote(&mut self, at: usize) {
+        if at >= self.done
+            && let Some(len) = seam(&self.text[at..])
+        {
+            self.done = at + len;
+            self.patch.replace(at, self.done, b"");
+        }
+    }
+
+    pub(super) fn finish(self) {
+        self.patch.finish();
+    }
+}
+
+/// The length of the seam that `text` begins with: the quote that ends a literal, what joins it to the next one, the
+/// quote that begins that.
+fn seam(text: &[u8]) -> Option<usize> {
+    let (quote, mut rest) = text.split_first()?;
+    let blanks = skip(&mut rest, is_blank);
+    let spaces_only = blanks.iter().all(|b| matches!(b, b' ' | b'\t'));
+    match joiner(rest) {
+        0 if blanks.is_empty() || !spaces_only => return None,
+        0 => {}
+        joiner => {
+            rest = &rest[joiner..];
+            skip(&mut rest, is_blank);
+        }
+    }
+    // Python's literals have prefixes.
+    let prefix = rest.iter().take(2).take_while(|b| matches!(b, b'f' | b'b' | b'r' | b'u')).count();
+    (rest.get(prefix) == Some(quote)).then(|| text.len() - rest.len() + prefix + 1)
+}
+
+/// The length of the operator that joins two literals in some language.
+fn joiner(text: &[u8]) -> usize {
+    match text {
+        [b'|', b'|', ..] | [b'.', b'.', ..] | [b'<', b'<', ..] | [b'\\', b'\n', ..] => 2,
+        [b'\\', b'\r', b'\n', ..] => 3,
+        [b'+' | b'.' | b'~' | b'&', ..] => 1,
+        _ => 0,
+    }
+}
+
+fn is_blank(b: u8) -> bool {
+    b.is_ascii_whitespace() || b == 0x0b
+}
+
+fn skip<'t>(text: &mut &'t [u8], is: impl Fn(u8) -> bool) -> &'t [u8] {
+    let len = text.iter().position(|b| !is(*b)).unwrap_or(text.len());
+    let (skipped, rest) = text.split_at(len);
+    *text = rest;
+    skipped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::joined, seam};
+    use regex::bytes::Regex;
+
+    #[test]
+    fn literals_join_as_their_language_joins_them() {
+        for (split, whole) in [
+            (r#"k = "sk-" + "abc""#, r#"k = "sk-abc""#),
+            (r"k = 'AKIA' 'XYZ'", r"k = 'AKIAXYZ'"),
+            ("k = \"a\" +\n    \"b\"+\"c\"", r#"k = "abc""#),
+            (r#"$k = "a" . "b";"#, r#"$k = "ab";"#),
+        ] {
+            assert_eq!(joined(split.as_bytes()).unwrap(), [whole, "\n"].concat().as_bytes());
+        }
+    }
+
+    #[test]
+    fn lists_and_members_do_not_join() {
+        for text in [r#"["a", "b"]"#, r#"{"a": "b"}"#, "it's + 'fine", "", "\"", r#""a" == "b""#] {
+            assert_eq!(joined(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_neighbourhood_of_a_seam_is_shown() {
+        let long = "words of no use ".repeat(1 << 10);
+        let text = [&long, "\nkey = 'a' + 'b'\n", &long].concat();
+        let made = joined(text.as_bytes()).unwrap();
+        assert!(made.len() < 8 << 10);
+        assert!(memchr::memmem::find(&made, b"\nkey = 'ab'\n").is_some());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn seams_are_what_the_pattern_says(text in "[\"' \t\n\r\\x0b+.~&|<\\\\fbrux,]{0,24}") {
+            let pattern = r#"^(?-u:["'](?:\s*(?:\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]+)[fbru]{0,2}["'])"#;
+            let pattern = Regex::new(pattern).unwrap();
+            for at in memchr::memchr2_iter(b'"', b'\'', text.as_bytes()) {
+                let rest = &text.as_bytes()[at..];
+                let want = pattern.find(rest).map(|m| m.end()).filter(|end| rest[*end - 1] == rest[0]);
+                proptest::prop_assert_eq!(seam(rest), want);
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Text → where its marks stand: one look at every byte for all that undoes a spelling.
+//!
+//! Whether a byte is a mark is told for a block at once and without a branch: in a text that does not repeat itself a
+//! branch a mark costs more than all else.
+
+/// Bytes looked at together.
+const BLOCK: usize = 64;
+/// The bits of a word that say something of one byte each.
+const FLAGS: usize = size_of::<u64>();
+
+/// What a mark may spell, a bit each, as far as the bytes beside it tell.
+pub(super) type Spells = u16;
+
+/// A quote that may end a literal to which another one is joined.
+pub(super) const SEAM: Spells = 1 << 7;
+
+/// `\` before what a shell reads as itself, or at the end of a line.
+const ESCAPE: Spells = 1;
+/// A quote in the midst of a word.
+const IN_WORD: Spells = 1 << 1;
+/// A quote where a word begins.
+const OPENS: Spells = 1 << 2;
+const DOLLAR: Spells = 1 << 3;
+/// `{` where a word begins.
+const BRACE: Spells = 1 << 4;
+/// `{` after a folder.
+const AFTER_SLASH: Spells = 1 << 5;
+/// `^` within a word, `^` or a backquote at the end of a line.
+const CARET: Spells = 1 << 6;
+/// Not a mark, but looked for with them.
+const LINE_END: Spells = 1 << 8;
+
+/// What a byte makes possible as the mark, before it and after it.
+#[derive(Clone, Copy)]
+struct Role {
+    before: Spells,
+    mark: Spells,
+    after: Spells,
+}
+
+static ROLES: [Role; 256] = {
+    let mut roles = [Role { before: 0, mark: 0, after: 0 }; 256];
+    let mut b = 0;
+    while b < roles.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
+        let byte = b as u8;
+        roles[b] = role(byte);
+        b += 1;
+    }
+    roles
+};
+
+const fn role(b: u8) -> Role {
+    let word = is_of_word(b);
+    let blank = b.is_ascii_whitespace() || b == 0x0b;
+    let line_end = matches!(b, b'\n' | b'\r');
+    let mut role = Role { before: SEAM | ESCAPE | DOLLAR, mark: 0, after: AFTER_SLASH };
+    role.mark = match b {
+        b'\\' => ESCAPE,
+        b'\'' | b'"' => SEAM | IN_WORD | OPENS,
+        b'$' => DOLLAR,
+        b'{' => BRACE | AFTER_SLASH,
+        b'^' | b'`' => CARET,
+        b'\n' => LINE_END,
+        _ => 0,
+    };
+    if word || matches!(b, b'\'' | b'"') {
+        role.before |= IN_WORD;
+        role.after |= IN_WORD;
+    }
+    if blank || matches!(b, b';' | b'|' | b'&' | b'(' | b'`') {
+        role.before |= OPENS;
+    }
+    if !word && b != b'$' {
+        role.before |= BRACE;
+    }
+    if word {
+        role.after |= BRACE;
+    }
+    if b == b'/' {
+        role.before |= AFTER_SLASH;
+    }
+    if b.is_ascii_alphabetic() {
+        role.before |= CARET;
+        role.after |= CARET;
+    }
+    if b == b' ' {
+        role.before |= CARET;
+    }
+    if line_end {
+        role.after |= CARET | ESCAPE;
+    }
+    if b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'.') {
+        role.after |= ESCAPE;
+    }
+    if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'\'' | b'"' | b'(' | b'`' | b'@' | b'*' | b'{') {
+        role.after |= DOLLAR;
+    }
+    let means_more =
+        blank || matches!(b, b';' | b'|' | b'&' | b'<' | b'>' | b'(' | b')' | b'"' | b'\'' | b'`' | b',' | b':');
+    if !means_more {
+        role.after |= OPENS;
+    }
+    if blank || matches!(b, b'+' | b'.' | b'~' | b'&' | b'|' | b'\\' | b'<') {
+        role.after |= SEAM;
+    }
+    role
+}
+
+const fn is_of_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/' | b'.' | b'-' | b'~' | b'*' | b'?')
+}
+
+/// Whether a byte is one of a word.
+pub(super) fn in_word(b: u8) -> bool {
+    ROLES[usize::from(b)].after & BRACE != 0
+}
+
+/// Whether a byte means the same in quotes and without them.
+pub(super) fn means_itself(b: u8) -> bool {
+    ROLES[usize::from(b)].after & OPENS != 0
+}
+
+/// Whether a byte is one of the marks.
+pub(super) fn is_mark(b: u8) -> bool {
+    ROLES[usize::from(b)].mark & !LINE_END != 0
+}
+
+/// The same, for the look at many bytes at once.
+#[inline]
+fn is_one_of_the_marks(b: u8) -> bool {
+    matches!(b, b'\\' | b'\'' | b'"' | b'$' | b'{' | b'^' | b'`')
+}
+
+/// Reports, each in order of position, where a line of `text` ends and where a mark stands that may spell something.
+pub(super) fn each(text: &[u8], newline: &mut dyn FnMut(usize), mark: &mut dyn FnMut(usize, Spells)) {
+    let mut look = |at: usize, newlines: u64, marks: u64| {
+        places(newlines, |n| newline(at + n));
+        places(marks, |n| {
+            let at = at + n;
+            let role = |at: Option<usize>| ROLES[usize::from(at.and_then(|at| text.get(at)).copied().unwrap_or(b' '))];
+            let spells = role(at.checked_sub(1)).before & role(Some(at)).mark & role(Some(at + 1)).after;
+            if spells != 0 {
+                mark(at, spells);
+            }
+        });
+    };
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    for (n, block) in blocks.iter().enumerate() {
+        look(n * BLOCK, bits(block, |b| b == b'\n'), bits(block, is_one_of_the_marks));
+    }
+    let mut last = [0; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    look(text.len() - rest.len(), bits(&last, |b| b == b'\n'), bits(&last, is_one_of_the_marks));
+}
+
+/// Whether neither a mark nor the end of a line is in a short text: cheaper than the look at a block.
+pub(super) fn has_none(short: &[u8]) -> bool {
+    short.iter().fold(0, |any, b| any | ROLES[usize::from(*b)].mark) == 0
+}
+
+/// A bit for each byte of a block, the lowest for the first, set where `is` holds.
+#[inline]
+fn bits(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let mut flags = [0; BLOCK];
+    for (flag, b) in flags.iter_mut().zip(block) {
+        *flag = u8::from(is(*b));
+    }
+    if flags.iter().fold(0, |any, flag| any | flag) == 0 {
+        return 0;
+    }
+    let (words, _) = flags.as_chunks::<FLAGS>();
+    // The product has the lowest bits of the eight bytes in its highest byte, the first of them lowest.
+    let gathered = |word: &[u8; FLAGS]| u64::from_le_bytes(*word).wrapping_mul(GATHER) >> (u64::BITS as usize - FLAGS);
+    words.iter().enumerate().fold(0, |bits, (n, word)| bits | gathered(word) << (FLAGS * n))
+}
+
+#[inline]
+fn places(mut bits: u64, mut on: impl FnMut(usize)) {
+    while bits != 0 {
+        on(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, each, is_mark};
+
+    proptest::proptest! {
+        #[test]
+        fn every_mark_and_line_end_is_seen_once_and_in_order(
+            before in 0..2 * BLOCK,
+            text in "[a'\"\\\\${^` \n\r+1]{0,90}",
+        ) {
+            let text = ["-".repeat(before), text].concat();
+            let (mut lines, mut marks) = (Vec::new(), Vec::new());
+            each(text.as_bytes(), &mut |at| lines.push(at), &mut |at, _| marks.push(at));
+            let all: Vec<usize> = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
+            proptest::prop_assert_eq!(lines, all);
+            proptest::prop_assert!(marks.is_sorted_by(|a, b| a < b));
+            proptest::prop_assert!(marks.iter().all(|at| is_mark(text.as_bytes()[*at])));
+            // A quote after a blank begins a word, whatever it is, if the next byte is one of a word.
+            let opening = text.as_bytes().windows(3).enumerate().filter(|(_, w)| matches!(w, [b' ', b'"', b'a']));
+            for (at, _) in opening {
+                proptest::prop_assert!(marks.contains(&(at + 1)));
+            }
+        }
+    }
+}
