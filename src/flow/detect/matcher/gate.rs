@@ -2,11 +2,15 @@
 //!
 //! Four bytes, their case folded, are looked up at every second place. They tell of a keyword that begins there and of one
 //! beside it. No place waits for the one before, as it would in an automaton of some thousand states. The first look is as
-//! short as it can be, and takes a few places for promising that are not; the second, at those, takes almost none.
+//! short as it can be, and takes a few places for promising that are not; the second, at the eight bytes around those,
+//! takes almost none. Neither branches on what it sees: of ordinary text a processor would guess wrong every time.
 
 use crate::flow::detect::rule::RuleSet;
 use posture::Direction;
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 /// The shortest keyword, and how much of each is hashed.
 const LEAST: usize = 3;
@@ -17,19 +21,24 @@ const LIKELY_BITS: u32 = 16;
 const MAX_BLANKS: usize = 64;
 /// The bytes of a probe.
 const PROBE: usize = 4;
-/// Probes between two branches, one at every second byte.
-const PROBES: usize = 16;
+/// Probes of a block, one at every second byte.
+const PROBES: u8 = 16;
 const STEP: usize = 2;
-const BLOCK: usize = PROBES * STEP + PROBE - STEP;
+/// How far the probes of a block reach.
+const BLOCK: usize = PROBES as usize * STEP + PROBE - STEP;
+/// Blocks between two branches on what was seen, and their probes.
+const BLOCKS: u8 = 16;
+const PLACES: usize = PROBES as usize * BLOCKS as usize;
 /// The shortest keyword that is looked for backwards too: a shorter one stands in everyday words.
 const LEAST_BACKWARDS: usize = 4;
 
 /// The keywords of one direction's rules.
 pub(super) struct Gate {
-    /// By the hash of a probe: 1 where [`Gate::probe`] may say yes.
+    /// By the hash of a probe: 1 where it tells of a keyword, 0 where of none.
     likely: Box<[u8; 1 << LIKELY_BITS]>,
-    /// By the hash of a probe's first three bytes: a bit for each value of the fourth's last three.
-    probes: Box<[u8; 1 << HASH_BITS]>,
+    /// By the same hash: the sign, in `signs`, of the keywords it tells of.
+    told: Box<[u16; 1 << LIKELY_BITS]>,
+    signs: Box<[Sign]>,
     /// By hash: where its keywords begin in `keywords`.
     first: Box<[u16]>,
     /// In the order of their hashes, and of those with the same the shortest first.
@@ -54,11 +63,30 @@ struct Keyword {
 /// As many bytes of a keyword are compared at once.
 const WORD: usize = size_of::<u64>();
 
+/// Eight bytes of which some bits are told: of a letter all but its case, of a blank those that all blanks have.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Sign {
+    mask: u64,
+    /// No bit that is not told.
+    word: u64,
+}
+
+impl Sign {
+    #[inline]
+    const fn fits(self, text: u64) -> bool {
+        (text & self.mask) == self.word
+    }
+
+    /// What both tell.
+    const fn common(self, other: Self) -> Self {
+        let mask = self.mask & other.mask & !(self.word ^ other.word);
+        Self { mask, word: self.word & mask }
+    }
+}
+
 /// How a keyword begins.
 struct Start {
-    /// Its first bytes, and the bits of them that are never written otherwise: of a letter, all but its case.
-    word: u64,
-    mask: u64,
+    sign: Sign,
     /// Its length when that is all of it, else 0.
     len: usize,
     /// It is of the least length.
@@ -100,63 +128,85 @@ impl Gate {
         let next = keywords.iter().skip(1).map(|k| Some(k.hash)).chain([None]);
         let starts = keywords.iter().zip(next).map(|(k, next)| k.start(next != Some(k.hash))).collect();
         let mut likely: Box<[u8; 1 << LIKELY_BITS]> = vec![0; 1 << LIKELY_BITS].try_into().expect("it is that long");
-        let mut probes: Box<[u8; 1 << HASH_BITS]> = vec![0; 1 << HASH_BITS].try_into().expect("it is that long");
+        let mut by_probe: BTreeMap<usize, Sign> = BTreeMap::new();
         let mut first = vec![NONE; 1 << HASH_BITS].into_boxed_slice();
         for (n, keyword) in keywords.iter().enumerate().rev() {
             let n = u16::try_from(n).ok().filter(|&n| n != NONE);
             first[keyword.hash] = n.expect("a rule set has some hundred keywords");
-            keyword.probes(&mut |three @ [a, b, c], fourths| {
-                probes[hash(three)] |= fourths;
+            keyword.probes(&mut |[a, b, c], fourths, begins| {
+                let sign = keyword.sign(begins);
                 for fourth in (0..8).filter(|n| fourths >> n & 1 == 1) {
-                    likely[likely_at(u32::from_le_bytes([a, b, c, fourth]))] = 1;
+                    let probe = likely_at(u32::from_le_bytes([a, b, c, fourth]));
+                    likely[probe] = 1;
+                    by_probe.entry(probe).and_modify(|other| *other = sign.common(*other)).or_insert(sign);
                 }
             });
         }
-        Self { likely, probes, first, keywords, starts }
+        let signs: BTreeSet<Sign> = by_probe.values().copied().collect();
+        let signs: Box<[Sign]> = signs.into_iter().collect();
+        let mut told: Box<[u16; 1 << LIKELY_BITS]> = vec![0; 1 << LIKELY_BITS].try_into().expect("it is that long");
+        for (probe, sign) in by_probe {
+            let n = signs.partition_point(|s| *s < sign);
+            told[probe] = u16::try_from(n).expect("no more signs than hashes");
+        }
+        Self { likely, told, signs, first, keywords, starts }
     }
 
     /// Reports each keyword in `text`, in order of position, with the rules it brings into play: none when it stands
     /// there backwards.
     pub(super) fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>, &[usize])) {
         let mut at = 0;
-        while let Some(block) = text[at..].first_chunk::<BLOCK>() {
-            // Copied as one, not byte by byte: so it is one load.
-            let four = |at: usize| block[at..at + PROBE].try_into().unwrap_or([0; PROBE]);
-            // The first probe's bit is the highest.
-            let mut hits = 0_u32;
-            for n in (0..PROBES * STEP).step_by(4 * STEP) {
-                let likely = |n: usize| u32::from(self.likely[likely_at(u32::from_le_bytes(four(n)))]);
-                hits = hits << 1 | likely(n);
-                hits = hits << 1 | likely(n + STEP);
-                hits = hits << 1 | likely(n + 2 * STEP);
-                hits = hits << 1 | likely(n + 3 * STEP);
+        loop {
+            let mut places = Places { at: [0; PLACES], len: 0 };
+            let seen = self.look(&text[at..], &mut places);
+            places.keep(|place| self.tells(text, at + place));
+            for place in places.each() {
+                self.around(text, at + place, on);
             }
-            hits <<= u32::BITS as usize - PROBES;
-            while hits != 0 {
-                let n = hits.leading_zeros();
-                hits ^= 1 << (u32::BITS - 1 - n);
-                let n = STEP * n as usize;
-                if self.probe(four(n)) {
-                    self.around(text, at + n, on);
-                }
+            at += seen;
+            if seen < PLACES * STEP {
+                break;
             }
-            at += PROBES * STEP;
-        }
-        while let Some(&four) = text[at..].first_chunk() {
-            if self.probe(four) {
-                self.around(text, at, on);
-            }
-            at += STEP;
         }
         // What ends with the text, too late for a probe.
         self.keywords_at(text, at.wrapping_sub(1), Which::Longer, on);
         self.keywords_at(text, at, Which::Shortest, on);
     }
 
-    /// Whether a keyword may begin with these bytes, or a byte before or after the first of them.
+    /// The first look: notes the likely places among the first of `text`. Answers how far its probes went.
     #[inline]
-    fn probe(&self, [a, b, c, fourth]: [u8; PROBE]) -> bool {
-        self.probes[hash([a, b, c])] & fourths(fourth) != 0
+    fn look(&self, text: &[u8], places: &mut Places) -> usize {
+        let likely = |probe: [u8; PROBE]| self.likely[likely_at(u32::from_le_bytes(probe))];
+        let mut at = 0;
+        for block in 0..BLOCKS {
+            let Some(bytes) = text[at..].first_chunk::<BLOCK>() else {
+                // The last probes of the text.
+                for n in 0..PROBES {
+                    let Some(&probe) = text[at..].first_chunk() else { break };
+                    places.note(block * PROBES + n, likely(probe));
+                    at += STEP;
+                }
+                return at;
+            };
+            for n in 0..PROBES {
+                // Copied as one, not byte by byte: so it is one load.
+                let from = STEP * usize::from(n);
+                let probe = bytes[from..from + PROBE].try_into().unwrap_or([0; PROBE]);
+                places.note(block * PROBES + n, likely(probe));
+            }
+            at += STEP * usize::from(PROBES);
+        }
+        at
+    }
+
+    /// The second look: whether a keyword may stand at a likely place, or a byte before or after it.
+    #[inline]
+    fn tells(&self, text: &[u8], at: usize) -> bool {
+        let Some(probe) = text[at..].first_chunk() else { return true };
+        // At both ends of a text it is not asked.
+        let Some(around) = text.get(at.wrapping_sub(BEFORE)..).and_then(|t| t.first_chunk()) else { return true };
+        let sign = self.signs[usize::from(self.told[likely_at(u32::from_le_bytes(*probe))])];
+        sign.fits(u64::from_le_bytes(*around))
     }
 
     /// Reports the keywords that a probe at `at` tells of.
@@ -192,7 +242,7 @@ impl Gate {
                 Which::Longer => !start.shortest,
                 Which::Shortest => start.shortest,
             };
-            if wanted && (word ^ start.word) & start.mask == 0 {
+            if wanted && start.sign.fits(word) {
                 let keyword = &self.keywords[first + n];
                 let len = if start.len > 0 { Some(start.len) } else { keyword.len_at(rest) };
                 if let Some(len) = len {
@@ -213,38 +263,87 @@ impl Gate {
     }
 }
 
-impl Keyword {
-    fn start(&self, last: bool) -> Start {
-        // A blank may be any run of blanks: from the first one on, nothing stands where the keyword has it.
-        let fixed = self.text.iter().take(WORD).take_while(|b| !is_blank(**b)).count();
-        let bits = |b: &u8| if b.is_ascii_lowercase() { !CASE } else { u8::MAX };
-        let mask: Vec<u8> = self.text[..fixed].iter().map(bits).collect();
-        let len = if fixed == self.text.len() { fixed } else { 0 };
-        Start { word: word(&self.text), mask: word(&mask), len, shortest: self.text.len() == LEAST, last }
+/// Likely places of a stretch, as numbers of its probes.
+struct Places {
+    at: [u8; PLACES],
+    len: usize,
+}
+
+impl Places {
+    /// Notes a place where `likely` is 1, and none where it is 0: without a branch.
+    #[inline]
+    fn note(&mut self, place: u8, likely: u8) {
+        self.at[self.len % PLACES] = place;
+        self.len = self.len.wrapping_add(usize::from(likely));
     }
 
-    /// The probes that tell of the keyword: their first three bytes, and the [`fourths`] of those their fourth may be.
+    /// Keeps those places that `wanted` wants: without a branch of its own.
+    #[inline]
+    fn keep(&mut self, wanted: impl Fn(usize) -> bool) {
+        let noted = self.len.min(PLACES);
+        self.len = 0;
+        for n in 0..noted {
+            let place = self.at[n];
+            self.note(place, u8::from(wanted(STEP * usize::from(place))));
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = usize> + '_ {
+        self.at[..self.len].iter().map(|place| STEP * usize::from(*place))
+    }
+}
+
+/// How many bytes before its probe a sign begins.
+const BEFORE: usize = 1;
+
+impl Keyword {
+    fn start(&self, last: bool) -> Start {
+        let whole = !self.blank && self.text.len() <= WORD;
+        let len = if whole { self.text.len() } else { 0 };
+        Start { sign: self.sign(0), len, shortest: self.text.len() == LEAST, last }
+    }
+
+    /// What eight bytes have in which the keyword begins at `begins`.
+    fn sign(&self, begins: usize) -> Sign {
+        let (mut mask, mut word) = ([0; WORD], [0; WORD]);
+        for (n, &b) in (begins..WORD).zip(&self.text) {
+            mask[n] = match b {
+                b' ' | b'\t' => !(b' ' ^ b'\t'),
+                _ if b.is_ascii_lowercase() => !CASE,
+                _ => u8::MAX,
+            };
+            word[n] = b & mask[n];
+            // It may be any run of blanks: from here on, nothing stands where the keyword has it.
+            if is_blank(b) {
+                break;
+            }
+        }
+        Sign { mask: u64::from_le_bytes(mask), word: u64::from_le_bytes(word) }
+    }
+
+    /// The probes that tell of the keyword: their first three bytes, the [`fourths`] of those their fourth may be, and
+    /// where the keyword begins, in bytes after a sign of theirs does.
     ///
     /// A probe stands where the keyword begins, or a byte later; where the keyword is too short for that, a byte earlier.
     /// Its first three bytes are as they are written: only after them may a blank be a run of blanks.
-    fn probes(&self, on: &mut dyn FnMut([u8; LEAST], u8)) {
+    fn probes(&self, on: &mut dyn FnMut([u8; LEAST], u8, usize)) {
         let Some((&three, rest)) = self.text.split_first_chunk::<LEAST>() else { return };
         let [first, second, third] = three;
         let blanks = fourths(b' ') | fourths(b'\t');
         let Some(&fourth) = rest.first() else {
-            on(three, u8::MAX);
-            return (0..=u8::MAX).for_each(|before| on([before, first, second], fourths(third)));
+            on(three, u8::MAX, BEFORE);
+            return (0..=u8::MAX).for_each(|before| on([before, first, second], fourths(third), BEFORE + 1));
         };
         let runs = is_blank(third) || is_blank(fourth);
-        on(three, fourths(fourth) | if runs { blanks } else { 0 });
+        on(three, fourths(fourth) | if runs { blanks } else { 0 }, BEFORE);
         let then = match rest.get(1) {
             Some(&fifth) if !runs => fourths(fifth) | if is_blank(fifth) { blanks } else { 0 },
             _ => u8::MAX,
         };
-        on([second, third, fourth], then);
+        on([second, third, fourth], then, BEFORE - 1);
         if runs {
-            on([second, third, b' '], then);
-            on([second, third, b'\t'], then);
+            on([second, third, b' '], then, BEFORE - 1);
+            on([second, third, b'\t'], then, BEFORE - 1);
         }
     }
 
