@@ -73,6 +73,16 @@ impl<'t> Tokens<'t> {
         self.stray
     }
 
+    /// The string whose first character is at `start`.
+    pub(in super::super) fn string_at(text: &'t [u8], start: usize) -> Text<'t> {
+        Self { text, at: start - 1, stray: false }.string()
+    }
+
+    /// The word that begins at `start`; nothing when none does.
+    pub(in super::super) fn word_at(text: &'t [u8], start: usize) -> &'t [u8] {
+        Self::skip(&mut Self { text, at: start, stray: false }, Class::Word)
+    }
+
     fn skip(&mut self, class: Class) -> &'t [u8] {
         let start = self.at;
         let len = self.text[start..].iter().position(|&b| CLASS[usize::from(b)] != class);

@@ -1,0 +1,397 @@
+//! One event → its strings, and the paths that lead to them.
+//!
+//! Nearly every event of a stream differs from the one before in a value or two: what was read of that one holds for it.
+
+use super::super::json::{Text, Token, Tokens};
+use std::{hash::BuildHasher, ops::Range};
+
+/// Larger than most: an event of more bytes, or with more of anything.
+const LARGE: usize = 2 << 10;
+const MANY: usize = 64;
+/// Nodes of one event that are looked at for pieces.
+const MAX_NODES: usize = 4096;
+/// Members of one object that tell its pieces apart.
+const MAX_MARKS: usize = 8;
+
+/// An event's strings and where they are.
+#[derive(Default)]
+pub(super) struct Event {
+    /// The last one that was read; the present one has other values at most.
+    read: Vec<u8>,
+    nodes: Vec<Node>,
+    leaves: Vec<Leaf>,
+    /// Its strings but for names, its numbers and words, in order.
+    values: Vec<Value>,
+    /// In order, whatever the order of the members.
+    marks: Vec<Mark>,
+    open: Vec<usize>,
+    streamed: bool,
+}
+
+/// An object or array of an event.
+struct Node {
+    parent: usize,
+    name: Range<usize>,
+    object: bool,
+    /// Its place in the array around it, or items so far when it is one.
+    position: usize,
+    items: usize,
+    /// How many of its members tell pieces apart.
+    marks: usize,
+    /// What it holds are pieces, not texts.
+    streamed: bool,
+}
+
+/// A string of an event.
+pub(super) struct Leaf {
+    node: usize,
+    name: Range<usize>,
+    position: usize,
+    value: usize,
+    /// The hash of its path; of a string beside the pieces, nothing.
+    pub(super) key: u64,
+    /// It is a piece for certain.
+    pub(super) streamed: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    String,
+    Word,
+}
+
+/// What may be another in the next event of the same shape.
+struct Value {
+    /// Where it is in the event that was read.
+    was: Range<usize>,
+    was_escaped: bool,
+    /// Where it is in the present one.
+    now: Range<usize>,
+    escaped: bool,
+    kind: Kind,
+    /// It tells pieces apart: with another value, it leads to other texts.
+    marks: bool,
+}
+
+/// A member that tells pieces apart: of which object, its name and value.
+struct Mark {
+    node: usize,
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl Event {
+    /// Whether some of its strings are pieces for certain.
+    pub(super) fn is_streamed(&self) -> bool {
+        self.streamed
+    }
+
+    /// The strings of the event that was read last.
+    pub(super) fn leaves(&self) -> &[Leaf] {
+        &self.leaves
+    }
+
+    /// The name of a string, or of the array that holds it.
+    pub(super) fn name(&self, leaf: &Leaf) -> &[u8] {
+        &self.read[leaf.name.clone()]
+    }
+
+    /// A string as `event` has it, which was read last.
+    pub(super) fn text<'t>(&self, leaf: &Leaf, event: &'t [u8]) -> Text<'t> {
+        let value = &self.values[leaf.value];
+        Text { raw: &event[value.now.clone()], escaped: value.escaped }
+    }
+
+    /// Whether more room is needed for it than for most.
+    pub(super) fn is_large(&self) -> bool {
+        let items = [self.nodes.capacity(), self.leaves.capacity(), self.values.capacity(), self.marks.capacity()];
+        self.read.capacity() > LARGE || items.into_iter().any(|room| room > MANY)
+    }
+
+    /// Whether `event` is the one that was read but for some values, which are found in it.
+    ///
+    /// Tokens are told from left to right. What is the same up to a value is read the same, and so is what is the same
+    /// after it.
+    pub(super) fn comes_again(&mut self, event: &[u8]) -> bool {
+        let Self { read, values, .. } = self;
+        let mut values = values.iter_mut();
+        // Up to where both were read.
+        let (mut old, mut new) = (0, 0);
+        loop {
+            let same = common(&read[old..], &event[new..]);
+            let over = old + same == read.len() && new + same == event.len();
+            let (differs, moved) = (old + same, new.wrapping_sub(old));
+            let other = loop {
+                match values.next() {
+                    None => return over,
+                    Some(value) if !over && differs <= value.was.end => break value,
+                    Some(value) => value.stays(moved),
+                }
+            };
+            if differs < other.was.start || other.marks || !other.is_found(event, other.was.start.wrapping_add(moved)) {
+                return false;
+            }
+            (old, new) = (other.was.end, other.now.end);
+        }
+    }
+
+    /// Reads an event; its paths are hashed by `paths`.
+    pub(super) fn read(&mut self, event: &[u8], paths: &impl BuildHasher) {
+        self.read.clear();
+        self.read.extend_from_slice(event);
+        let Self { nodes, leaves, values, marks, open, .. } = self;
+        nodes.clear();
+        leaves.clear();
+        values.clear();
+        marks.clear();
+        open.clear();
+        let root = Node { parent: 0, name: 0..0, object: false, position: 0, items: 0, marks: 0, streamed: false };
+        nodes.push(root);
+        open.push(0);
+        let mut name = 0..0;
+        for token in Tokens::new(event) {
+            if nodes.len() == MAX_NODES {
+                break;
+            }
+            let node = *open.last().unwrap_or(&0);
+            let around = &mut nodes[node];
+            match token {
+                Token::Open(b) => {
+                    let (own, position) = around.place(&name);
+                    let streamed =
+                        around.streamed || matches!(&event[own.clone()], b"delta" | b"choices" | b"candidates");
+                    open.push(nodes.len());
+                    let object = b == b'{';
+                    nodes.push(Node { parent: node, name: own, object, position, items: 0, marks: 0, streamed });
+                }
+                Token::Close => {
+                    if open.len() > 1 {
+                        open.pop();
+                    }
+                }
+                Token::Key(key) => name = span(event, key.raw),
+                Token::Word(word) => {
+                    let at = span(event, word);
+                    let mark = around.mark(node, event, &name, &at);
+                    values.push(Value::word(at, mark.is_some()));
+                    marks.extend(mark);
+                }
+                Token::Text(text) => {
+                    let at = span(event, text.raw);
+                    let mark = around.mark(node, event, &name, &at);
+                    let (own, position) = around.place(&name);
+                    let word = &event[own.clone()];
+                    let streamed = word == b"delta"
+                        || (around.streamed && !matches!(word, b"role" | b"type" | b"id" | b"finish_reason"));
+                    leaves.push(Leaf { node, name: own, position, value: values.len(), key: 0, streamed });
+                    values.push(Value::string(at, text.escaped, mark.is_some()));
+                    marks.extend(mark);
+                }
+            }
+        }
+        marks.sort_unstable_by(|a, b| a.of(event).cmp(&b.of(event)));
+        self.streamed = self.leaves.iter().any(|l| l.streamed);
+        let mut leaves = std::mem::take(&mut self.leaves);
+        let mut path = Vec::new();
+        for leaf in leaves.iter_mut().filter(|l| l.streamed || !self.streamed) {
+            // Marks may come after what they mark: all are known now.
+            self.path(leaf, &mut path);
+            leaf.key = paths.hash_one(&path[..]);
+        }
+        self.leaves = leaves;
+    }
+
+    /// A string's path, to be hashed at once: a hash of many small parts costs a multiple.
+    fn path(&self, leaf: &Leaf, path: &mut Vec<u8>) {
+        path.clear();
+        let number = |path: &mut Vec<u8>, n: usize| path.extend_from_slice(&n.to_le_bytes());
+        let text = |path: &mut Vec<u8>, at: &Range<usize>| {
+            number(path, at.len());
+            path.extend_from_slice(&self.read[at.clone()]);
+        };
+        text(path, &leaf.name);
+        number(path, leaf.position);
+        let mut at = leaf.node;
+        while at != 0 {
+            let node = &self.nodes[at];
+            text(path, &node.name);
+            number(path, node.marks);
+            if node.marks == 0 {
+                number(path, node.position);
+            } else {
+                let first = self.marks.partition_point(|mark| mark.node < at);
+                for mark in &self.marks[first..first + node.marks] {
+                    text(path, &mark.name);
+                    text(path, &mark.value);
+                }
+            }
+            at = node.parent;
+        }
+    }
+}
+
+impl Node {
+    /// The name and position of the next thing in it.
+    fn place(&mut self, key: &Range<usize>) -> (Range<usize>, usize) {
+        let place = if self.object { (key.clone(), 0) } else { (self.name.clone(), self.items) };
+        self.items += 1;
+        place
+    }
+
+    /// Notes a member that tells an item apart; `at` is this one's place.
+    fn mark(&mut self, at: usize, event: &[u8], name: &Range<usize>, value: &Range<usize>) -> Option<Mark> {
+        let tells = matches!(
+            &event[name.clone()],
+            b"index" | b"output_index" | b"content_index" | b"summary_index" | b"item_id"
+        );
+        let noted = self.object && tells && self.marks < MAX_MARKS;
+        self.marks += usize::from(noted);
+        noted.then(|| Mark { node: at, name: name.clone(), value: value.clone() })
+    }
+}
+
+impl Mark {
+    fn of<'t>(&self, event: &'t [u8]) -> (usize, &'t [u8], &'t [u8]) {
+        (self.node, &event[self.name.clone()], &event[self.value.clone()])
+    }
+}
+
+impl Value {
+    fn string(at: Range<usize>, escaped: bool, marks: bool) -> Self {
+        Self { was: at.clone(), was_escaped: escaped, now: at, escaped, kind: Kind::String, marks }
+    }
+
+    fn word(at: Range<usize>, marks: bool) -> Self {
+        Self { was: at.clone(), was_escaped: false, now: at, escaped: false, kind: Kind::Word, marks }
+    }
+
+    /// It is the same in the present event, that much further on.
+    fn stays(&mut self, moved: usize) {
+        self.now = self.was.start.wrapping_add(moved)..self.was.end.wrapping_add(moved);
+        self.escaped = self.was_escaped;
+    }
+
+    /// Whether one of the same kind begins at `start`: it is this one.
+    fn is_found(&mut self, event: &[u8], start: usize) -> bool {
+        let len = match self.kind {
+            Kind::String => {
+                let text = Tokens::string_at(event, start);
+                self.escaped = text.escaped;
+                text.raw.len()
+            }
+            Kind::Word => match Tokens::word_at(event, start).len() {
+                0 => return false,
+                len => len,
+            },
+        };
+        self.now = start..start + len;
+        true
+    }
+}
+
+/// Where a part of a text is in it.
+fn span(text: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - text.as_ptr().addr();
+    start..start + part.len()
+}
+
+/// How many bytes both begin with.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let mut len = 0;
+    while let (Some(x), Some(y)) = (a[len..].first_chunk(), b[len..].first_chunk()) {
+        let differ = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        if differ != 0 {
+            return len + differ.trailing_zeros() as usize / 8;
+        }
+        len += size_of::<u64>();
+    }
+    len + a[len..].iter().zip(&b[len..]).take_while(|(x, y)| x == y).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{prelude::*, sample::Index};
+    use std::hash::RandomState;
+
+    type Seen = Vec<(Vec<u8>, Vec<u8>, bool, u64, bool)>;
+
+    fn seen(read: &Event, event: &[u8]) -> Seen {
+        let each = |leaf| {
+            let Text { raw, escaped } = read.text(leaf, event);
+            (read.name(leaf).to_vec(), raw.to_vec(), escaped, leaf.key, leaf.streamed)
+        };
+        read.leaves().iter().map(each).collect()
+    }
+
+    /// Whether the second is taken for the first with other values; it must be read the same in any case.
+    fn again(first: &[u8], second: &[u8]) -> bool {
+        let paths = RandomState::new();
+        let (mut after_first, mut alone) = (Event::default(), Event::default());
+        after_first.read(first, &paths);
+        alone.read(second, &paths);
+        let again = after_first.comes_again(second);
+        if again {
+            assert_eq!(seen(&after_first, second), seen(&alone, second), "{}", String::from_utf8_lossy(second));
+            assert_eq!(after_first.is_streamed(), alone.is_streamed());
+        }
+        again
+    }
+
+    #[test]
+    fn an_event_with_other_values_is_not_read_anew() {
+        let first = r#"{"id":"a","n":1,"choices":[{"index":0,"delta":{"content":"Hel"},"end":null}],"x":"y"}"#;
+        for (from, to) in [
+            ("Hel", ""),
+            ("Hel", "lo, wor"),
+            ("Hel", r#"a \" b \\"#),
+            ("Hel", "Hello"),
+            ("Hel", "H"),
+            ("\"a\"", "\"bcd\""),
+            ("null", "1"),
+            (":1,", ":234567,"),
+            ("\"y\"", "\"\""),
+            ("", ""),
+        ] {
+            assert!(again(first.as_bytes(), first.replace(from, to).as_bytes()), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn an_event_of_another_shape_is_read_anew() {
+        let first = r#"{"n":12,"choices":[{"index":0,"delta":{"content":"Hel"},"end":null}],"x":"y"}"#;
+        for (from, to) in [
+            ("content", "refusal"),
+            ("index\":0", "index\":1"),
+            ("\"Hel\"", "null"),
+            ("\"Hel\"", "[\"Hel\"]"),
+            ("12", "\"12\""),
+            ("\"y\"}", "\"y\",\"z\":\"z\"}"),
+            ("\"y\"}", "\"y"),
+            ("\"y\"", "\"y\":"),
+            ("\"Hel\"", "\"Hel\",\"role\":\"x\""),
+        ] {
+            assert!(!again(first.as_bytes(), first.replace(from, to).as_bytes()), "{from} {to}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_came_before_an_event_is_read_the_same(
+            first in prop_oneof![
+                Just(r#"{"id":"a\\\"b","n":-1.5,"choices":[{"index":0,"delta":{"content":"Hel"},"end":null}],"x":"y"}"#.to_owned()),
+                Just(r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}"#.to_owned()),
+                r#"[ ab01":,{}\[\]\\]{0,40}"#,
+            ],
+            changes in prop::collection::vec((any::<Index>(), 0..3_usize, r#"[ ab01":,{}\[\]\\]{0,3}"#), 0..4),
+        ) {
+            let mut second = first.clone();
+            for (at, removed, put) in changes {
+                let start = at.index(second.len() + 1);
+                let end = second.len().min(start + removed);
+                second.replace_range(start..end, &put);
+            }
+            again(first.as_bytes(), second.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A stream's events → how each is read: a stream has few shapes, and as a rule that of the event before.
+
+use super::event::Event;
+use std::hash::RandomState;
+
+/// Shapes that are kept from one event to the next.
+const MAX_SHAPES: usize = 8;
+
+/// The shapes of the last events, the last one at the end.
+#[derive(Default)]
+pub(super) struct Shapes {
+    shapes: Vec<Event>,
+    paths: RandomState,
+}
+
+impl Shapes {
+    /// Reads the next event.
+    pub(super) fn read(&mut self, event: &[u8]) -> &Event {
+        let Self { shapes, paths } = self;
+        if let Some(at) = shapes.iter_mut().rposition(|shape| shape.comes_again(event)) {
+            shapes[at..].rotate_left(1);
+        } else {
+            if shapes.len() == MAX_SHAPES {
+                shapes.rotate_left(1);
+            } else {
+                shapes.push(Event::default());
+            }
+            if let Some(shape) = shapes.last_mut() {
+                shape.read(event, paths);
+            }
+        }
+        &shapes[shapes.len() - 1]
+    }
+
+    /// The event that was read last was dealt with: lets go of it when it is larger than most.
+    pub(super) fn done(&mut self) {
+        let _ = self.shapes.pop_if(|shape| shape.is_large());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_SHAPES, Shapes};
+
+    #[test]
+    fn shapes_that_come_in_turn_are_kept_and_no_more_than_so_many() {
+        let mut shapes = Shapes::default();
+        for n in 0..100 {
+            let event = format!(r#"{{"{}":"{n}"}}"#, "a".repeat(1 + n % 5));
+            assert_eq!(shapes.read(event.as_bytes()).leaves().len(), 1);
+            shapes.done();
+            assert_eq!(shapes.shapes.len(), (n + 1).min(5));
+        }
+        for n in 0..20 {
+            shapes.read("[".repeat(n).as_bytes());
+            shapes.done();
+        }
+        assert_eq!(shapes.shapes.len(), MAX_SHAPES);
+        shapes.read(format!("[{}]", "1,".repeat(2000)).as_bytes());
+        shapes.done();
+        assert_eq!(shapes.shapes.len(), MAX_SHAPES - 1);
+    }
+}
