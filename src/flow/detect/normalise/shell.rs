@@ -8,6 +8,7 @@ use std::collections::HashMap;
 /// Longest line rewritten; the rest of a longer one is left out.
 const MAX_LINE: usize = 16 << 10;
 const MAX_VARIABLES: usize = 64;
+const MAX_NAME: usize = 32;
 const MAX_VALUE: usize = 256;
 const MAX_BRACE: usize = 512;
 const MAX_DEPTH: usize = 3;
@@ -17,7 +18,53 @@ const MAX_GROWTH: usize = 4;
 /// Braces looked into on one line.
 const MAX_BRACES: usize = 32;
 
-type Variables = HashMap<Vec<u8>, Vec<u8>>;
+/// The variables a text uses, and what it has assigned to them so far.
+#[derive(Default)]
+struct Variables(HashMap<Vec<u8>, Option<Vec<u8>>>);
+
+impl Variables {
+    /// Those that `text` uses somewhere: of what nobody uses no value is kept.
+    fn used_in(text: &[u8]) -> Self {
+        let mut used = HashMap::new();
+        for at in memchr::memchr_iter(b'$', text) {
+            if used.len() < MAX_VARIABLES
+                && let Some(name) = name_of(&text[at + 1..])
+            {
+                used.insert(name, None);
+            }
+        }
+        Self(used)
+    }
+
+    /// No text uses them, or they have no value yet.
+    fn are_unset(&self) -> bool {
+        self.0.values().all(Option::is_none)
+    }
+
+    fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        self.0.get(name)?.as_deref()
+    }
+}
+
+/// The name of the variable after a `$`; a line may be continued in its midst.
+fn name_of(text: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = text.strip_prefix(b"{").unwrap_or(text);
+    let mut name = Vec::new();
+    while let Some((&first, after)) = rest.split_first() {
+        match first {
+            b'\\' => rest = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n"))?,
+            b if b == b'_' || b.is_ascii_alphabetic() || (b.is_ascii_digit() && !name.is_empty()) => {
+                name.push(first);
+                rest = after;
+            }
+            _ => break,
+        }
+        if name.len() > MAX_NAME {
+            return None;
+        }
+    }
+    (!name.is_empty()).then_some(name)
+}
 
 /// The rewritten text, which stops growing at its limit.
 struct Plain {
@@ -50,8 +97,6 @@ pub(super) struct Shell<'t> {
     text: &'t [u8],
     /// Its lines before that were looked at.
     done: usize,
-    /// A variable may be used somewhere.
-    dollar: bool,
     variables: Variables,
     joined: Vec<u8>,
     out: Plain,
@@ -62,8 +107,7 @@ impl<'t> Shell<'t> {
         Self {
             text,
             done: 0,
-            dollar: memchr::memchr(b'$', text).is_some(),
-            variables: Variables::new(),
+            variables: Variables::used_in(text),
             joined: Vec::new(),
             out: Plain::new(text.len() * MAX_GROWTH + MAX_VALUE),
         }
@@ -76,9 +120,7 @@ impl<'t> Shell<'t> {
         }
         let Self { text, done, variables, .. } = self;
         let start = memchr::memrchr(b'\n', &text[*done..at]).map_or(*done, |n| *done + n + 1);
-        if self.dollar {
-            assignments(&text[*done..start], variables);
-        }
+        assignments(&text[*done..start], variables);
         self.done = self.line(start);
     }
 
@@ -91,7 +133,7 @@ impl<'t> Shell<'t> {
     /// Rewrites the line that begins at `start`, with those it is continued on, if it spells something; answers where it
     /// ends.
     fn line(&mut self, start: usize) -> usize {
-        let Self { text, dollar, variables, joined, out, .. } = self;
+        let Self { text, variables, joined, out, .. } = self;
         joined.clear();
         let mut rest = &text[start..];
         let bare = loop {
@@ -115,9 +157,7 @@ impl<'t> Shell<'t> {
             bare
         };
         let whole = &whole[..whole.len().min(MAX_LINE)];
-        if *dollar {
-            assignments(whole, variables);
-        }
+        assignments(whole, variables);
         if was_joined || spelt(whole, variables) {
             out.braces = MAX_BRACES;
             rewrite(whole, variables, MAX_DEPTH, out);
@@ -141,7 +181,7 @@ fn spelt(line: &[u8], variables: &Variables) -> bool {
                 matches!(next(i), b'(' | b'`' | b'@' | b'*' | b'9')
                     || line[i + 1..].starts_with(b"IFS")
                     || line[i + 1..].starts_with(b"{IFS")
-                    || !variables.is_empty()
+                    || !variables.are_unset()
             }
             b'{' => !in_word(before(i)) && before(i) != b'$' && in_word(next(i)) || before(i) == b'/',
             _ => before(i).is_ascii_alphabetic() && next(i).is_ascii_alphabetic(),
@@ -181,8 +221,11 @@ fn simple(text: &[u8]) -> bool {
     text.len() <= 64 && text.iter().all(|b| means_itself(*b)) && !text.windows(3).any(|w| w == b"IFS")
 }
 
-/// Notes every `name=value` of the lines.
+/// Notes every `name=value` of the lines that gives a used variable its value.
 fn assignments(lines: &[u8], variables: &mut Variables) {
+    if variables.0.is_empty() {
+        return;
+    }
     for at in memchr::memchr_iter(b'=', lines) {
         let name_start =
             lines[..at].iter().rposition(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).map_or(0, |n| n + 1);
@@ -192,11 +235,8 @@ fn assignments(lines: &[u8], variables: &mut Variables) {
                 lines[name_start - 1],
                 b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`'
             );
-        if !clear || !name.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_') || name.len() > 32 {
+        if !clear || !variables.0.contains_key(name) {
             continue;
-        }
-        if variables.len() == MAX_VARIABLES && !variables.contains_key(name) {
-            return;
         }
         // One byte more than a value may have, its quotes aside.
         let rest = &lines[at + 1..lines.len().min(at + 1 + MAX_VALUE + 3)];
@@ -212,7 +252,7 @@ fn assignments(lines: &[u8], variables: &mut Variables) {
         }
         let mut plain = Plain::new(MAX_VALUE);
         rewrite(value, variables, 1, &mut plain);
-        variables.insert(name.to_vec(), plain.bytes);
+        variables.0.insert(name.to_vec(), Some(plain.bytes));
     }
 }
 
@@ -303,7 +343,7 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
             if inner.starts_with(b"IFS") {
                 out.push(b' ');
             } else if matches!(inner, b"@" | b"*" | b"9") && letter(out.last()) && letter(rest.get(close + 1)) {
-            } else if let Some(value) = variables.get(inner) {
+            } else if let Some(value) = variables.value(inner) {
                 out.extend_from_slice(value);
             } else {
                 return 0;
@@ -319,7 +359,7 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
                 let nine = tail.is_empty() && rest[4..].starts_with(b"$9");
                 return 4 + if nine { 2 } else { 0 };
             }
-            let Some(value) = variables.get(name) else { return 0 };
+            let Some(value) = variables.value(name) else { return 0 };
             out.extend_from_slice(value);
             name.len() + 1
         }

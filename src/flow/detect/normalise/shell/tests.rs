@@ -50,6 +50,13 @@ fn what_has_another_meaning_stays() {
     assert_eq!(plain(b""), None);
 }
 
+#[test]
+fn what_nobody_uses_takes_no_room_from_a_variable_that_is_used() {
+    let unused = (0..2 * super::MAX_VARIABLES).fold(String::new(), |text, n| text + &format!("x{n}=y\n"));
+    is(&format!("{unused}cmd=rm\n$cmd -rf /"), "rm -rf /");
+    is("cmd=rm\n$c\\\nmd -rf /", "rm -rf /");
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_taken_and_the_answer_is_bounded(bytes in "[a={}$'\"\\\\,;x/ \n()`IFS9@^-]{0,300}") {
