@@ -3,13 +3,15 @@
 //! Whether a byte is a mark is told for a block at once and without a branch: in a text that does not repeat itself a
 //! branch a mark costs more than all else.
 
+use super::spaced;
+
 /// Bytes looked at together.
 const BLOCK: usize = 64;
 /// The bits of a word that say something of one byte each.
 const FLAGS: usize = size_of::<u64>();
 
 /// What a mark may spell, a bit each, as far as the bytes beside it tell.
-pub(super) type Spells = u16;
+pub(super) type Spells = u8;
 
 /// A quote that may end a literal to which another one is joined.
 pub(super) const SEAM: Spells = 1 << 7;
@@ -27,8 +29,6 @@ const BRACE: Spells = 1 << 4;
 const AFTER_SLASH: Spells = 1 << 5;
 /// `^` within a word, `^` or a backquote at the end of a line.
 const CARET: Spells = 1 << 6;
-/// Not a mark, but looked for with them.
-const LINE_END: Spells = 1 << 8;
 
 /// What a byte makes possible as the mark, before it and after it.
 #[derive(Clone, Copy)]
@@ -61,7 +61,6 @@ const fn role(b: u8) -> Role {
         b'$' => DOLLAR,
         b'{' => BRACE | AFTER_SLASH,
         b'^' | b'`' => CARET,
-        b'\n' => LINE_END,
         _ => 0,
     };
     if word || matches!(b, b'\'' | b'"') {
@@ -123,7 +122,7 @@ pub(super) fn means_itself(b: u8) -> bool {
 
 /// Whether a byte is one of the marks.
 pub(super) fn is_mark(b: u8) -> bool {
-    ROLES[usize::from(b)].mark & !LINE_END != 0
+    ROLES[usize::from(b)].mark != 0
 }
 
 /// The same, for the look at many bytes at once.
@@ -132,32 +131,64 @@ fn is_one_of_the_marks(b: u8) -> bool {
     matches!(b, b'\\' | b'\'' | b'"' | b'$' | b'{' | b'^' | b'`')
 }
 
-/// Reports, each in order of position, where a line of `text` ends and where a mark stands that may spell something.
-pub(super) fn each(text: &[u8], newline: &mut dyn FnMut(usize), mark: &mut dyn FnMut(usize, Spells)) {
-    let mut look = |at: usize, newlines: u64, marks: u64| {
-        places(newlines, |n| newline(at + n));
-        places(marks, |n| {
-            let at = at + n;
-            let role = |at: Option<usize>| ROLES[usize::from(at.and_then(|at| text.get(at)).copied().unwrap_or(b' '))];
-            let spells = role(at.checked_sub(1)).before & role(Some(at)).mark & role(Some(at + 1)).after;
-            if spells != 0 {
-                mark(at, spells);
-            }
-        });
-    };
-    let (blocks, rest) = text.as_chunks::<BLOCK>();
+/// Who is told, in order of position, what stands where.
+pub(super) trait Reader {
+    /// A mark stands at `at` that may spell something.
+    fn mark(&mut self, at: usize, spells: Spells);
+    /// A line ends at `at`.
+    fn line_end(&mut self, at: usize);
+    /// From `at` on, every other byte is a blank.
+    fn spaced(&mut self, at: usize);
+}
+
+/// Looks at every byte of `text`, and tells of those that are more than themselves.
+pub(super) fn read(text: &[u8], reader: &mut impl Reader) {
+    let (blocks, rest) = text.as_chunks();
     for (n, block) in blocks.iter().enumerate() {
-        look(n * BLOCK, bits(block, |b| b == b'\n'), bits(block, is_one_of_the_marks));
+        look(text, n * BLOCK, block, reader);
     }
     let mut last = [0; BLOCK];
     last[..rest.len()].copy_from_slice(rest);
-    look(text.len() - rest.len(), bits(&last, |b| b == b'\n'), bits(&last, is_one_of_the_marks));
+    look(text, text.len() - rest.len(), &last, reader);
 }
 
-/// Whether neither a mark nor the end of a line is in a short text: cheaper than the look at a block.
-pub(super) fn has_none(short: &[u8]) -> bool {
-    short.iter().fold(0, |any, b| any | ROLES[usize::from(*b)].mark) == 0
+#[inline]
+fn look(text: &[u8], at: usize, block: &[u8; BLOCK], reader: &mut impl Reader) {
+    places(spaced::stretches(bits(block, |b| b == b' ')), |n| reader.spaced(at + n));
+    places(bits(block, |b| b == b'\n'), |n| reader.line_end(at + n));
+    places(bits(block, is_one_of_the_marks), |n| {
+        let at = at + n;
+        let role = |at: Option<usize>| ROLES[usize::from(at.and_then(|at| text.get(at)).copied().unwrap_or(b' '))];
+        let spells = role(at.checked_sub(1)).before & role(Some(at)).mark & role(Some(at + 1)).after;
+        if spells != 0 {
+            reader.mark(at, spells);
+        }
+    });
 }
+
+/// The longest text that [`has_none`] can tell of.
+pub(super) const SHORT: usize = 32;
+
+/// Whether nothing in a short text is worth a look: no mark, no line end, too few blanks for a stretch between them.
+pub(super) fn has_none(short: &[u8]) -> bool {
+    short.len() <= SHORT && short.iter().fold(0, |sum, b| sum + WEIGHTS[usize::from(*b)]) < ENOUGH
+}
+
+/// The least that is worth a look.
+const ENOUGH: u8 = 7;
+
+/// A byte's share of what is worth a look. The bytes of a short text together have no more than 255.
+static WEIGHTS: [u8; 256] = {
+    let mut weights = [0; 256];
+    let mut b = 0;
+    while b < weights.len() {
+        weights[b] = if ROLES[b].mark == 0 { 0 } else { ENOUGH };
+        b += 1;
+    }
+    weights[b'\n' as usize] = ENOUGH;
+    weights[b' ' as usize] = 1;
+    weights
+};
 
 /// A bit for each byte of a block, the lowest for the first, set where `is` holds.
 #[inline]
@@ -186,7 +217,37 @@ fn places(mut bits: u64, mut on: impl FnMut(usize)) {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, each, is_mark};
+    use super::{BLOCK, ENOUGH, Reader, SHORT, Spells, has_none, is_mark, read};
+
+    #[derive(Default)]
+    struct Seen {
+        marks: Vec<usize>,
+        lines: Vec<usize>,
+    }
+
+    impl Reader for Seen {
+        fn mark(&mut self, at: usize, _: Spells) {
+            self.marks.push(at);
+        }
+
+        fn line_end(&mut self, at: usize) {
+            self.lines.push(at);
+        }
+
+        fn spaced(&mut self, _: usize) {}
+    }
+
+    #[test]
+    fn a_short_text_with_something_to_undo_is_looked_at() {
+        for text in ["a\nb", "it's", "$x", "a b c d e f g h", "- - - - - - - - - - - - - - - -"] {
+            assert!(!has_none(text.as_bytes()), "{text}");
+        }
+        for text in ["", "terminal", "what can you do for me today", "a b c d e f g"] {
+            assert!(has_none(text.as_bytes()), "{text}");
+        }
+        assert!(!has_none(&[b'a'; SHORT + 1]));
+        const { assert!(SHORT * ENOUGH as usize <= u8::MAX as usize) };
+    }
 
     proptest::proptest! {
         #[test]
@@ -195,8 +256,9 @@ mod tests {
             text in "[a'\"\\\\${^` \n\r+1]{0,90}",
         ) {
             let text = ["-".repeat(before), text].concat();
-            let (mut lines, mut marks) = (Vec::new(), Vec::new());
-            each(text.as_bytes(), &mut |at| lines.push(at), &mut |at, _| marks.push(at));
+            let mut seen = Seen::default();
+            read(text.as_bytes(), &mut seen);
+            let Seen { marks, lines } = seen;
             let all: Vec<usize> = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
             proptest::prop_assert_eq!(lines, all);
             proptest::prop_assert!(marks.is_sorted_by(|a, b| a < b));

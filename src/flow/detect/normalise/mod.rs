@@ -11,34 +11,54 @@ pub(crate) mod unicode;
 
 use join::Wrapped;
 use literals::Seams;
+use marks::{Reader, Spells};
 use shell::Shell;
-
-/// A look at each byte by itself is cheaper up to this length.
-const SHORT: usize = 48;
+use spaced::Spaced;
 
 /// The other ways to read `text`: its literals joined, its characters closed up, its lines put together, its shell
 /// spellings undone. Each is only what stands around what was undone; `None` where nothing was.
 pub(crate) fn undone(text: &[u8]) -> [Option<Vec<u8>>; 4] {
-    if text.len() <= SHORT && marks::has_none(text) {
-        return [None, spaced::closed_up(text), None, None];
+    if marks::has_none(text) {
+        return [const { None }; 4];
     }
     let mut joined = Vec::new();
-    let mut seams = Seams::new(text, |part: &[u8]| {
+    let seams = Seams::new(text, |part: &[u8]| {
         joined.extend_from_slice(part);
         joined.push(b'\n');
     });
-    let mut wrapped = Wrapped::new(text);
-    let mut shell = Shell::new(text);
-    marks::each(text, &mut |at| wrapped.line(at), &mut |at, spells| {
+    let mut undoing =
+        Undoing { seams, spaced: Spaced::new(text), wrapped: Wrapped::new(text), shell: Shell::new(text) };
+    marks::read(text, &mut undoing);
+    let Undoing { seams, spaced, wrapped, shell } = undoing;
+    seams.finish();
+    [(!joined.is_empty()).then_some(joined), spaced.finish(), wrapped.finish(), shell.finish()]
+}
+
+/// All that can be undone in one text, as its marks come.
+struct Undoing<'t, F: FnMut(&[u8])> {
+    seams: Seams<'t, F>,
+    spaced: Spaced<'t>,
+    wrapped: Wrapped<'t>,
+    shell: Shell<'t>,
+}
+
+impl<F: FnMut(&[u8])> Reader for Undoing<'_, F> {
+    fn mark(&mut self, at: usize, spells: Spells) {
         if spells & marks::SEAM != 0 {
-            seams.quote(at);
+            self.seams.quote(at);
         }
         if spells & !marks::SEAM != 0 {
-            shell.mark(at);
+            self.shell.mark(at);
         }
-    });
-    seams.finish();
-    [(!joined.is_empty()).then_some(joined), spaced::closed_up(text), wrapped.finish(), shell.finish()]
+    }
+
+    fn line_end(&mut self, at: usize) {
+        self.wrapped.line(at);
+    }
+
+    fn spaced(&mut self, at: usize) {
+        self.spaced.stretch(at);
+    }
 }
 
 /// `text` with its literals joined.

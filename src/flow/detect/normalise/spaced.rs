@@ -3,55 +3,57 @@
 /// The fewest characters set apart by blanks that are closed up.
 const LEAST: usize = 8;
 
-/// The stretches of `text` whose characters stand one by one between blanks, closed up, a line each.
-pub(super) fn closed_up(text: &[u8]) -> Option<Vec<u8>> {
-    const STEP: usize = 8;
-    let mut out = Vec::new();
-    let mut at = 0;
-    let mut floor = 0;
-    // A stretch of `LEAST` characters covers a probe at every eighth byte.
-    loop {
-        let (steps, _) = text.get(at..).unwrap_or_default().as_chunks::<STEP>();
-        at += STEP * steps.iter().position(|step| apart(*step).is_some()).unwrap_or(steps.len());
-        let mut probe = [0; STEP];
-        let rest = text.get(at..).unwrap_or_default();
-        let len = rest.len().min(STEP);
-        probe[..len].copy_from_slice(&rest[..len]);
-        let Some(odd) = apart(probe) else { break };
-        let mut start = at + odd;
-        while start >= floor + 2 && text[start - 1] == b' ' && text[start - 2] != b'\n' {
+/// The stretches of a text whose characters stand one by one between blanks, closed up, a line each.
+pub(super) struct Spaced<'t> {
+    text: &'t [u8],
+    /// Where the last stretch that was looked at ends.
+    done: usize,
+    out: Vec<u8>,
+}
+
+/// Of a bit for each byte of a block, set for a blank: one for each eighth place from which on six bytes are every other
+/// one a blank, and not all of them. A stretch of [`LEAST`] characters covers such a place, and the six bytes.
+#[inline]
+pub(super) fn stretches(blanks: u64) -> u64 {
+    const EIGHTHS: u64 = u64::from_le_bytes([1; 8]);
+    let even = blanks & blanks >> 2 & blanks >> 4;
+    (even ^ even >> 1) & EIGHTHS
+}
+
+impl<'t> Spaced<'t> {
+    pub(super) fn new(text: &'t [u8]) -> Self {
+        Self { text, done: 0, out: Vec::new() }
+    }
+
+    /// From `at` on six bytes are every other one a blank.
+    pub(super) fn stretch(&mut self, at: usize) {
+        let Self { text, done, out } = self;
+        if at < *done {
+            return;
+        }
+        let blank = |at: usize| text.get(at) == Some(&b' ');
+        let first = if [0, 2, 4].iter().all(|n| blank(at + n)) { at + 1 } else { at };
+        // A gap between two words is one blank more.
+        if [0, 2, 4].iter().filter(|n| blank(first + **n)).count() > 1 {
+            return;
+        }
+        let mut start = first;
+        while start >= *done + 2 && text[start - 1] == b' ' && text[start - 2] != b'\n' {
             start -= 2;
         }
         let before = out.len();
-        let end = close_up(text, start, &mut out);
+        *done = close_up(text, start, out);
         if out.len() - before < LEAST {
             out.truncate(before);
         } else {
             out.push(b'\n');
         }
-        floor = end;
-        at = end.max(at + STEP);
     }
-    (!out.is_empty()).then_some(out)
-}
 
-/// Where the first character stands that has blanks on both sides, if the first six bytes are every other one a blank,
-/// and of the rest at most one: 0 or 1.
-#[inline]
-fn apart(bytes: [u8; 8]) -> Option<usize> {
-    const BLANKS: u64 = u64::from_le_bytes([b' '; 8]);
-    /// The first, third and fifth byte; the others are each a byte later.
-    const EVEN: u64 = 0x00ff_00ff_00ff;
-    // A blank is a byte of zeros.
-    let others = u64::from_le_bytes(bytes) ^ BLANKS;
-    let (even, odd) = (others & EVEN == 0, others >> 8 & EVEN == 0);
-    if even == odd {
-        return None;
+    /// `None` when nothing was closed up.
+    pub(super) fn finish(self) -> Option<Vec<u8>> {
+        (!self.out.is_empty()).then_some(self.out)
     }
-    let first = usize::from(even);
-    let characters = [bytes[first], bytes[first + 2], bytes[first + 4]];
-    let blank = |b: u8| usize::from(b == b' ');
-    (characters.map(blank).iter().sum::<usize>() < 2).then_some(first)
 }
 
 /// Appends every second byte of `text` from `start` on, as long as blanks stand between them; answers where that ends.
@@ -74,7 +76,12 @@ fn close_up(text: &[u8], start: usize, out: &mut Vec<u8>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::closed_up;
+    use crate::flow::detect::normalise::undone;
+
+    fn closed_up(text: &[u8]) -> Option<Vec<u8>> {
+        let [_, closed_up, ..] = undone(text);
+        closed_up
+    }
 
     #[test]
     fn characters_set_apart_close_up() {
