@@ -12,10 +12,9 @@ use std::{
     ops::Range,
 };
 
-/// The shortest keyword, and how much of each is hashed.
+/// The shortest keyword.
 const LEAST: usize = 3;
-const HASH_BITS: u32 = 15;
-/// As many places are told apart by the first look.
+/// As many places are told apart by a look.
 const LIKELY_BITS: u32 = 16;
 /// The longest run of blanks that a keyword's blank stands for.
 const MAX_BLANKS: usize = 64;
@@ -36,24 +35,33 @@ const LEAST_BACKWARDS: usize = 4;
 pub(super) struct Gate {
     /// By the hash of a probe: 1 where it tells of a keyword, 0 where of none.
     likely: Box<[u8; 1 << LIKELY_BITS]>,
-    /// By the same hash: the sign, in `signs`, of the keywords it tells of.
+    /// By the same hash: which of `groups` it tells of.
     told: Box<[u16; 1 << LIKELY_BITS]>,
-    signs: Box<[Sign]>,
-    /// By hash: where its keywords begin in `keywords`.
-    first: Box<[u16]>,
-    /// In the order of their hashes, and of those with the same the shortest first.
-    keywords: Vec<Keyword>,
+    groups: Box<[Group]>,
+    keywords: Box<[Keyword]>,
     /// How each of them begins: enough to pass over almost all.
     starts: Box<[Start]>,
 }
 
-/// In `first`: no keyword has this hash.
-const NONE: u16 = u16::MAX;
+/// The keywords that one probe tells of.
+struct Group {
+    /// What the eight bytes around the probe have, whichever of them stands there.
+    sign: Sign,
+    /// In the order they are reported.
+    told: Box<[Told]>,
+}
+
+/// A keyword that a probe tells of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Told {
+    /// Where it begins, in bytes after the sign of its probe does.
+    begins: usize,
+    keyword: usize,
+}
 
 struct Keyword {
     /// In lower case.
     text: Box<[u8]>,
-    hash: usize,
     /// It has blanks.
     blank: bool,
     /// The rules it brings into play; none for one written backwards.
@@ -64,7 +72,7 @@ struct Keyword {
 const WORD: usize = size_of::<u64>();
 
 /// Eight bytes of which some bits are told: of a letter all but its case, of a blank those that all blanks have.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 struct Sign {
     mask: u64,
     /// No bit that is not told.
@@ -89,18 +97,6 @@ struct Start {
     sign: Sign,
     /// Its length when that is all of it, else 0.
     len: usize,
-    /// It is of the least length.
-    shortest: bool,
-    /// The next one has another hash.
-    last: bool,
-}
-
-/// Which of the keywords at a place are wanted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
-    All,
-    Longer,
-    Shortest,
 }
 
 impl Gate {
@@ -117,39 +113,30 @@ impl Gate {
         }
         let mut keywords: Vec<Keyword> = by_keyword
             .into_iter()
-            .map(|(text, rules)| Keyword {
-                hash: hash([text[0], text[1], text[2]]),
-                blank: text.iter().any(|b| is_blank(*b)),
-                text: text.into(),
-                rules,
-            })
+            .map(|(text, rules)| Keyword { blank: text.iter().any(|b| is_blank(*b)), text: text.into(), rules })
             .collect();
-        keywords.sort_by_key(|k| (k.hash, k.text.len() > LEAST));
-        let next = keywords.iter().skip(1).map(|k| Some(k.hash)).chain([None]);
-        let starts = keywords.iter().zip(next).map(|(k, next)| k.start(next != Some(k.hash))).collect();
-        let mut likely: Box<[u8; 1 << LIKELY_BITS]> = vec![0; 1 << LIKELY_BITS].try_into().expect("it is that long");
-        let mut by_probe: BTreeMap<usize, Sign> = BTreeMap::new();
-        let mut first = vec![NONE; 1 << HASH_BITS].into_boxed_slice();
-        for (n, keyword) in keywords.iter().enumerate().rev() {
-            let n = u16::try_from(n).ok().filter(|&n| n != NONE);
-            first[keyword.hash] = n.expect("a rule set has some hundred keywords");
+        keywords.sort_by_key(|k| k.text.len() > LEAST);
+        let mut by_probe: BTreeMap<usize, BTreeSet<Told>> = BTreeMap::new();
+        for (n, keyword) in keywords.iter().enumerate() {
             keyword.probes(&mut |[a, b, c], fourths, begins| {
-                let sign = keyword.sign(begins);
                 for fourth in (0..8).filter(|n| fourths >> n & 1 == 1) {
-                    let probe = likely_at(u32::from_le_bytes([a, b, c, fourth]));
-                    likely[probe] = 1;
-                    by_probe.entry(probe).and_modify(|other| *other = sign.common(*other)).or_insert(sign);
+                    let probe = likely_at([a, b, c, fourth]);
+                    by_probe.entry(probe).or_default().insert(Told { begins, keyword: n });
                 }
             });
         }
-        let signs: BTreeSet<Sign> = by_probe.values().copied().collect();
-        let signs: Box<[Sign]> = signs.into_iter().collect();
+        let mut likely: Box<[u8; 1 << LIKELY_BITS]> = vec![0; 1 << LIKELY_BITS].try_into().expect("it is that long");
         let mut told: Box<[u16; 1 << LIKELY_BITS]> = vec![0; 1 << LIKELY_BITS].try_into().expect("it is that long");
-        for (probe, sign) in by_probe {
-            let n = signs.partition_point(|s| *s < sign);
-            told[probe] = u16::try_from(n).expect("no more signs than hashes");
+        let mut groups: BTreeMap<&BTreeSet<Told>, u16> = by_probe.values().map(|told| (told, 0)).collect();
+        for (n, number) in groups.values_mut().enumerate() {
+            *number = u16::try_from(n).expect("no more groups than probes are told apart");
         }
-        Self { likely, told, signs, first, keywords, starts }
+        for (&probe, group) in &by_probe {
+            (likely[probe], told[probe]) = (1, groups[group]);
+        }
+        let groups = groups.keys().map(|told| Group::of(told, &keywords)).collect();
+        let starts = keywords.iter().map(Keyword::start).collect();
+        Self { likely, told, groups, keywords: keywords.into(), starts }
     }
 
     /// Reports each keyword in `text`, in order of position, with the rules it brings into play: none when it stands
@@ -161,22 +148,28 @@ impl Gate {
             let seen = self.look(&text[at..], &mut places);
             places.keep(|place| self.tells(text, at + place));
             for place in places.each() {
-                self.around(text, at + place, on);
+                if let Some(&probe) = text[at + place..].first_chunk() {
+                    self.report(text, at + place, self.group(probe), on);
+                }
             }
             at += seen;
             if seen < PLACES * STEP {
                 break;
             }
         }
-        // What ends with the text, too late for a probe.
-        self.keywords_at(text, at.wrapping_sub(1), Which::Longer, on);
-        self.keywords_at(text, at, Which::Shortest, on);
+        // Of what ends with the text, too late for a probe, none asks for a fourth byte.
+        if let [a, b, c] = text[at..] {
+            let probe = [a, b, c, 0];
+            if self.likely[likely_at(probe)] == 1 {
+                self.report(text, at, self.group(probe), on);
+            }
+        }
     }
 
     /// The first look: notes the likely places among the first of `text`. Answers how far its probes went.
     #[inline]
     fn look(&self, text: &[u8], places: &mut Places) -> usize {
-        let likely = |probe: [u8; PROBE]| self.likely[likely_at(u32::from_le_bytes(probe))];
+        let likely = |probe: [u8; PROBE]| self.likely[likely_at(probe)];
         let mut at = 0;
         for block in 0..BLOCKS {
             let Some(bytes) = text[at..].first_chunk::<BLOCK>() else {
@@ -202,55 +195,30 @@ impl Gate {
     /// The second look: whether a keyword may stand at a likely place, or a byte before or after it.
     #[inline]
     fn tells(&self, text: &[u8], at: usize) -> bool {
-        let Some(probe) = text[at..].first_chunk() else { return true };
+        let Some(&probe) = text[at..].first_chunk() else { return true };
         // At both ends of a text it is not asked.
         let Some(around) = text.get(at.wrapping_sub(BEFORE)..).and_then(|t| t.first_chunk()) else { return true };
-        let sign = self.signs[usize::from(self.told[likely_at(u32::from_le_bytes(*probe))])];
-        sign.fits(u64::from_le_bytes(*around))
+        self.group(probe).sign.fits(u64::from_le_bytes(*around))
     }
 
-    /// Reports the keywords that a probe at `at` tells of.
-    fn around(&self, text: &[u8], at: usize, on: &mut dyn FnMut(Range<usize>, &[usize])) {
-        self.keywords_at(text, at.wrapping_sub(1), Which::Longer, on);
-        self.keywords_at(text, at, Which::All, on);
-        self.keywords_at(text, at + 1, Which::Shortest, on);
-    }
-
-    /// Reports the keywords at `at`, the shortest first.
+    /// What a likely probe tells of.
     #[inline]
-    fn keywords_at(&self, text: &[u8], at: usize, which: Which, on: &mut dyn FnMut(Range<usize>, &[usize])) {
-        let Some(rest @ &[a, b, c, ..]) = text.get(at..) else { return };
-        let first = self.first[hash([a, b, c])];
-        if first != NONE {
-            self.keywords_from(usize::from(first), (at, rest), which, on);
-        }
+    fn group(&self, probe: [u8; PROBE]) -> &Group {
+        &self.groups[usize::from(self.told[likely_at(probe)])]
     }
 
-    /// Reports those keywords that `rest` begins with, of the one numbered `first` and the others with its hash.
-    #[inline(never)]
-    fn keywords_from(
-        &self,
-        first: usize,
-        (at, rest): (usize, &[u8]),
-        which: Which,
-        on: &mut dyn FnMut(Range<usize>, &[usize]),
-    ) {
-        let word = word(rest);
-        for (n, start) in self.starts[first..].iter().enumerate() {
-            let wanted = match which {
-                Which::All => true,
-                Which::Longer => !start.shortest,
-                Which::Shortest => start.shortest,
-            };
-            if wanted && start.sign.fits(word) {
-                let keyword = &self.keywords[first + n];
+    /// Reports those keywords of a group that stand around the probe at `at`.
+    fn report(&self, text: &[u8], at: usize, group: &Group, on: &mut dyn FnMut(Range<usize>, &[usize])) {
+        for &Told { begins, keyword } in &group.told {
+            let at = (at + begins).wrapping_sub(BEFORE);
+            let Some(rest) = text.get(at..) else { continue };
+            let start = &self.starts[keyword];
+            if start.sign.fits(word(rest)) {
+                let keyword = &self.keywords[keyword];
                 let len = if start.len > 0 { Some(start.len) } else { keyword.len_at(rest) };
                 if let Some(len) = len {
                     on(at..at + len, &keyword.rules);
                 }
-            }
-            if start.last || (which == Which::Shortest && !start.shortest) {
-                return;
             }
         }
     }
@@ -296,11 +264,18 @@ impl Places {
 /// How many bytes before its probe a sign begins.
 const BEFORE: usize = 1;
 
+impl Group {
+    fn of(told: &BTreeSet<Told>, keywords: &[Keyword]) -> Self {
+        let signs = told.iter().map(|t| keywords[t.keyword].sign(t.begins));
+        let sign = signs.reduce(Sign::common).unwrap_or(Sign { mask: 0, word: 0 });
+        Self { sign, told: told.iter().copied().collect() }
+    }
+}
+
 impl Keyword {
-    fn start(&self, last: bool) -> Start {
+    fn start(&self) -> Start {
         let whole = !self.blank && self.text.len() <= WORD;
-        let len = if whole { self.text.len() } else { 0 };
-        Start { sign: self.sign(0), len, shortest: self.text.len() == LEAST, last }
+        Start { sign: self.sign(0), len: if whole { self.text.len() } else { 0 } }
     }
 
     /// What eight bytes have in which the keyword begins at `begins`.
@@ -400,21 +375,11 @@ fn word(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// A probe without its case, of its fourth byte what [`fourths`] has of it, mixed.
+/// A probe without its case, of its fourth byte what [`fourths`] has of it, mixed (Knuth's multiplicative hashing).
 #[inline]
-const fn likely_at(probe: u32) -> usize {
-    ((probe & 0x07df_dfdf).wrapping_mul(MIX) >> (u32::BITS - LIKELY_BITS)) as usize
+const fn likely_at(probe: [u8; PROBE]) -> usize {
+    ((u32::from_le_bytes(probe) & 0x07df_dfdf).wrapping_mul(0x9e37_79b1) >> (u32::BITS - LIKELY_BITS)) as usize
 }
-
-/// The bytes without their case, mixed.
-#[inline]
-const fn hash(bytes: [u8; LEAST]) -> usize {
-    let word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) & 0x00df_dfdf;
-    (word.wrapping_mul(MIX) >> (u32::BITS - HASH_BITS)) as usize
-}
-
-/// Knuth's multiplicative hashing.
-const MIX: u32 = 0x9e37_79b1;
 
 #[cfg(test)]
 mod tests {
@@ -474,12 +439,13 @@ mod tests {
         }
     }
 
-    /// What a look at every keyword at every place finds.
+    /// What a look at every keyword at every place finds. Its first bytes are as they are written, blanks too.
     fn everywhere(gate: &Gate, text: &[u8]) -> Vec<(usize, usize, usize)> {
-        let places = text.windows(LEAST).enumerate();
-        let at = places.flat_map(|(at, w)| gate.keywords.iter().map(move |k| (at, hash([w[0], w[1], w[2]]), k)));
-        let found = at.filter(|(_, hash, k)| k.hash == *hash);
-        found.filter_map(|(at, _, k)| Some((at, at + k.len_at(&text[at..])?, k.rules.len()))).collect()
+        let places = (0..text.len()).flat_map(|at| gate.keywords.iter().map(move |k| (at, k)));
+        let as_written =
+            |at: usize, k: &Keyword| text[at..].get(..LEAST).is_some_and(|t| t.eq_ignore_ascii_case(&k.text[..LEAST]));
+        let found = places.filter(|(at, k)| as_written(*at, k));
+        found.filter_map(|(at, k)| Some((at, at + k.len_at(&text[at..])?, k.rules.len()))).collect()
     }
 
     proptest::proptest! {
