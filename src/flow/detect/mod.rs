@@ -1,6 +1,7 @@
 //! Message → Hit<'_>: finds, never decides what is kept.
 
 pub mod audience;
+mod bits;
 pub mod decode;
 pub mod known;
 pub mod matcher;

@@ -3,9 +3,8 @@
 //! What one byte is decides no branch here: of real text, no processor could foretell it.
 
 use super::runs::SHORTEST;
+use crate::flow::detect::bits::{BLOCK, bits};
 use std::ops::Range;
-
-const BLOCK: usize = 64;
 
 /// The longest stretches of a class of bytes, in order, that are `SHORTEST` bytes or more.
 pub(super) struct Stretches<'t, C: Fn(u8) -> bool> {
@@ -65,33 +64,6 @@ impl<C: Fn(u8) -> bool> Iterator for Stretches<'_, C> {
         self.ends &= u64::MAX << other;
         Some(start..self.block + other as usize)
     }
-}
-
-/// A bit for each byte of `block`, from the lowest on: whether it is of the class.
-#[inline]
-fn bits(block: &[u8; BLOCK], of_class: impl Fn(u8) -> bool) -> u64 {
-    // Bit `k` of row `j` is that of byte `8 * k + j`. Sixteen at once are what the machine has.
-    let mut rows = [[0_u8; 8]; 2];
-    for (k, bytes) in block.chunks_exact(16).enumerate() {
-        for (row, &b) in rows.as_flattened_mut().iter_mut().zip(bytes) {
-            *row |= u8::from(of_class(b)) << (2 * k);
-        }
-    }
-    let [even, odd] = rows.map(u64::from_le_bytes);
-    transposed(even | odd << 1)
-}
-
-/// Eight rows of eight bits, a byte a row → their columns: squares of one bit change places over the diagonal, then of
-/// two, then of four.
-#[inline]
-fn transposed(rows: u64) -> u64 {
-    let swap = |bits: u64, by: u32, upper: u64| {
-        let differ = (bits ^ bits >> by) & upper;
-        bits ^ differ ^ differ << by
-    };
-    let pairs = swap(rows, 7, 0x00aa_00aa_00aa_00aa);
-    let fours = swap(pairs, 14, 0x0000_cccc_0000_cccc);
-    swap(fours, 28, 0x0000_0000_f0f0_f0f0)
 }
 
 /// Which bits end `SHORTEST` or more in a row, those of the block before counted in.

@@ -4,11 +4,7 @@
 //! branch a mark costs more than all else.
 
 use super::spaced;
-
-/// Bytes looked at together.
-const BLOCK: usize = 64;
-/// The bits of a word that say something of one byte each.
-const FLAGS: usize = size_of::<u64>();
+use crate::flow::detect::bits::{BLOCK, bits};
 
 /// What a mark may spell, a bit each, as far as the bytes beside it tell.
 pub(super) type Spells = u8;
@@ -189,23 +185,6 @@ static WEIGHTS: [u8; 256] = {
     weights[b' ' as usize] = 1;
     weights
 };
-
-/// A bit for each byte of a block, the lowest for the first, set where `is` holds.
-#[inline]
-fn bits(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let mut flags = [0; BLOCK];
-    for (flag, b) in flags.iter_mut().zip(block) {
-        *flag = u8::from(is(*b));
-    }
-    if flags.iter().fold(0, |any, flag| any | flag) == 0 {
-        return 0;
-    }
-    let (words, _) = flags.as_chunks::<FLAGS>();
-    // The product has the lowest bits of the eight bytes in its highest byte, the first of them lowest.
-    let gathered = |word: &[u8; FLAGS]| u64::from_le_bytes(*word).wrapping_mul(GATHER) >> (u64::BITS as usize - FLAGS);
-    words.iter().enumerate().fold(0, |bits, (n, word)| bits | gathered(word) << (FLAGS * n))
-}
 
 #[inline]
 fn places(mut bits: u64, mut on: impl FnMut(usize)) {
