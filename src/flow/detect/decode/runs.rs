@@ -3,6 +3,7 @@
 //! Images, hashes and embeddings are runs too. A run's first bytes are decoded, and the rest only when they are plausible.
 
 use super::{Unwrap, Voice, binary, packed, percent::nibble, stretches::Stretches};
+use crate::flow::detect::bits::off_range;
 use data_encoding::{Encoding as Alphabet, HEXLOWER_PERMISSIVE, Specification};
 use memchr::{memchr_iter, memrchr};
 use posture::Encoding;
@@ -44,25 +45,22 @@ static SEXTETS: [u8; 256] = {
     table
 };
 
-/// Whether a byte is a character of one of the base64 alphabets. As in the next, each range is told by how far a byte
-/// is above it: with the least of all, sixteen bytes at once take no longer than one.
-fn in_base64(b: u8) -> bool {
-    let above_letters = (b | 0x20).wrapping_sub(b'a').saturating_sub(25);
-    let above_digits = b.wrapping_sub(b'/').saturating_sub(10);
-    above_letters.min(above_digits).min(b ^ b'+').min(b ^ b'-').min(b ^ b'_') == 0
+/// How far a byte is from the characters of the base64 alphabets: nothing, when it is one.
+fn off_base64(b: u8) -> u8 {
+    // The slash stands before the digits.
+    let letters_and_digits = off_range(b | 0x20, b'a', b'z').min(off_range(b, b'/', b'9'));
+    letters_and_digits.min(b ^ b'+').min(b ^ b'-').min(b ^ b'_')
 }
 
-/// Whether a byte is a hexadecimal digit.
-fn in_hex(b: u8) -> bool {
-    let above_letters = (b | 0x20).wrapping_sub(b'a').saturating_sub(5);
-    let above_digits = b.wrapping_sub(b'0').saturating_sub(9);
-    above_letters.min(above_digits) == 0
+/// How far a byte is from the hexadecimal digits.
+fn off_hex(b: u8) -> u8 {
+    off_range(b | 0x20, b'a', b'f').min(off_range(b, b'0', b'9'))
 }
 
 /// Shows what the runs of `text` decode to.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     let mut after = 0;
-    for run in Stretches::new(text, in_base64) {
+    for run in Stretches::new(text, off_base64) {
         // The lines of a wrapped one are runs too.
         if run.start >= after && !hex(w, &text[run.clone()], name, voice) {
             after = base64(w, text, run, name, voice);
@@ -73,7 +71,7 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
 /// Shows the hexadecimal stretches of a run; `true` when they are most of it.
 fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
     let mut found = 0;
-    for stretch in Stretches::new(run, in_hex) {
+    for stretch in Stretches::new(run, off_hex) {
         let digits = &run[stretch];
         let digits = &digits[..digits.len() & !1];
         found += digits.len();
@@ -153,7 +151,7 @@ fn unwrap_lines(text: &[u8], mut end: usize, width: usize, chars: &mut Vec<u8>) 
         };
         let indent = rest[break_len..].iter().take(16).take_while(|b| matches!(b, b' ' | b'\t')).count();
         let line = &rest[break_len + indent..];
-        let len = line.iter().take(width + 1).take_while(|b| in_base64(**b)).count();
+        let len = line.iter().take(width + 1).take_while(|b| off_base64(**b) == 0).count();
         let whole = matches!(line.get(len), None | Some(b'\r' | b'\n' | b'=' | b'"' | b'\'' | b'`' | b'<'));
         if len == 0 || len > width || !whole {
             return end;
@@ -243,13 +241,13 @@ fn readable(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{in_base64, in_hex};
+    use super::{off_base64, off_hex};
 
     #[test]
     fn the_characters_of_both_alphabets_are_told_from_all_others() {
         for b in 0..=u8::MAX {
-            assert_eq!(in_base64(b), b.is_ascii_alphanumeric() || b"+/-_".contains(&b), "{b}");
-            assert_eq!(in_hex(b), b.is_ascii_hexdigit(), "{b}");
+            assert_eq!(off_base64(b) == 0, b.is_ascii_alphanumeric() || b"+/-_".contains(&b), "{b}");
+            assert_eq!(off_hex(b) == 0, b.is_ascii_hexdigit(), "{b}");
         }
     }
 }

@@ -1,15 +1,14 @@
-//! Bytes → where many of one class stand in a row, sixty-four bytes at a time.
-//!
-//! What one byte is decides no branch here: of real text, no processor could foretell it.
+//! Bytes → where many of one class stand in a row, a block at a time.
 
 use super::runs::SHORTEST;
-use crate::flow::detect::bits::{BLOCK, bits};
+use crate::flow::detect::bits::{BLOCK, bits_at};
 use std::ops::Range;
 
 /// The longest stretches of a class of bytes, in order, that are `SHORTEST` bytes or more.
-pub(super) struct Stretches<'t, C: Fn(u8) -> bool> {
+pub(super) struct Stretches<'t, C: Fn(u8) -> u8> {
     text: &'t [u8],
-    of_class: C,
+    /// See [`bits_at`].
+    off: C,
     /// Where the block begins that was looked at last, and the one that is looked at next.
     block: usize,
     next: usize,
@@ -19,30 +18,25 @@ pub(super) struct Stretches<'t, C: Fn(u8) -> bool> {
     ends: u64,
 }
 
-impl<'t, C: Fn(u8) -> bool> Stretches<'t, C> {
-    /// The class is best told without a branch, so that it is told of many bytes at once.
-    pub(super) fn new(text: &'t [u8], of_class: C) -> Self {
-        Self { text, of_class, block: 0, next: 0, bits: 0, ends: 0 }
+impl<'t, C: Fn(u8) -> u8> Stretches<'t, C> {
+    pub(super) fn new(text: &'t [u8], off: C) -> Self {
+        Self { text, off, block: 0, next: 0, bits: 0, ends: 0 }
     }
 
     /// Looks at the next block; `None` when there is none.
     fn advance(&mut self) -> Option<()> {
-        let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;
+        if self.next >= self.text.len() {
+            return None;
+        }
         let before = self.bits;
-        self.bits = if let Some(block) = rest.first_chunk() {
-            bits(block, &self.of_class)
-        } else {
-            let mut block = [0; BLOCK];
-            block[..rest.len()].copy_from_slice(rest);
-            bits(&block, &self.of_class) & ((1 << rest.len()) - 1)
-        };
+        self.bits = bits_at(self.text, self.next, &self.off);
         self.ends = ends(before, self.bits);
         (self.block, self.next) = (self.next, self.next + BLOCK);
         Some(())
     }
 }
 
-impl<C: Fn(u8) -> bool> Iterator for Stretches<'_, C> {
+impl<C: Fn(u8) -> u8> Iterator for Stretches<'_, C> {
     type Item = Range<usize>;
 
     #[inline]
@@ -82,11 +76,12 @@ fn ends(before: u64, bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{SHORTEST, Stretches};
+    use crate::flow::detect::bits::off_range;
     use proptest::prelude::*;
     use std::ops::Range;
 
-    fn of_class(b: u8) -> bool {
-        b.is_ascii_lowercase()
+    fn off(b: u8) -> u8 {
+        off_range(b, b'a', b'z')
     }
 
     /// One byte after the other.
@@ -94,7 +89,7 @@ mod tests {
         let mut found = Vec::new();
         let mut start = 0;
         for at in 0..=text.len() {
-            if !text.get(at).copied().is_some_and(of_class) {
+            if !text.get(at).copied().is_some_and(|b| b.is_ascii_lowercase()) {
                 if at - start >= SHORTEST {
                     found.push(start..at);
                 }
@@ -110,7 +105,7 @@ mod tests {
             for len in (SHORTEST - 2..SHORTEST + 2).chain(50..80).chain([127, 128, 129, 200]) {
                 for after in [0, 1, 40] {
                     let text = ["-".repeat(before), "x".repeat(len), "-".repeat(after)].concat();
-                    let found: Vec<_> = Stretches::new(text.as_bytes(), of_class).collect();
+                    let found: Vec<_> = Stretches::new(text.as_bytes(), off).collect();
                     assert_eq!(found, plainly(text.as_bytes()), "{before} {len} {after}");
                 }
             }
@@ -123,7 +118,7 @@ mod tests {
             parts in prop::collection::vec(("[a-z]{0,30}", prop::collection::vec(any::<u8>(), 0..3)), 0..20)
         ) {
             let text: Vec<u8> = parts.iter().flat_map(|(word, other)| word.bytes().chain(other.iter().copied())).collect();
-            prop_assert_eq!(Stretches::new(&text, of_class).collect::<Vec<_>>(), plainly(&text));
+            prop_assert_eq!(Stretches::new(&text, off).collect::<Vec<_>>(), plainly(&text));
         }
     }
 }

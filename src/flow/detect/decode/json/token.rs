@@ -1,5 +1,6 @@
 //! Bytes → JSON tokens, whatever the bytes are: what is no JSON is passed over and remembered.
 
+use crate::flow::detect::bits::{BLOCK, bits_at, off_byte};
 use memchr::memchr2;
 
 /// A token. Commas say nothing that matters here.
@@ -92,25 +93,37 @@ impl<'t> Tokens<'t> {
 
     fn string(&mut self) -> Text<'t> {
         let start = self.at + 1;
-        let mut at = start;
-        let mut escaped = false;
-        loop {
-            match quote_or_escape(&self.text[at..]) {
-                None => {
-                    self.at = self.text.len();
-                    return Text { raw: &self.text[start.min(self.at)..], escaped };
-                }
-                Some(len) if self.text[at + len] == b'"' => {
-                    self.at = at + len + 1;
-                    return Text { raw: &self.text[start..at + len], escaped };
-                }
-                Some(len) => {
-                    escaped = true;
-                    at = (at + len + 2).min(self.text.len());
-                }
+        let first = quote_or_escape(&self.text[start.min(self.text.len())..]).map(|len| start + len);
+        let escaped = first.is_some_and(|at| self.text[at] == b'\\');
+        let end = if escaped { first.and_then(|at| unescaped_quote(self.text, at)) } else { first };
+        self.at = end.map_or(self.text.len(), |end| end + 1);
+        Text { raw: &self.text[start.min(self.at)..end.unwrap_or(self.at)], escaped }
+    }
+}
+
+/// Where the first `"` is from `at` on that no `\\` escapes.
+fn unescaped_quote(text: &[u8], at: usize) -> Option<usize> {
+    // Whether the first byte of the block is the second one of an escape.
+    let mut first = 0;
+    for block in (at..text.len()).step_by(BLOCK) {
+        let mut escapes = bits_at(text, block, |b| off_byte(b, b'\\')) & !first;
+        // As a rule none stands beside another. Else every second one only looks like one.
+        if escapes & escapes << 1 != 0 {
+            let mut rest = std::mem::take(&mut escapes);
+            while rest != 0 {
+                let next = rest & rest.wrapping_neg();
+                escapes |= next;
+                rest &= !(next | next << 1);
             }
         }
+        let second = first | escapes << 1;
+        first = escapes >> (BLOCK - 1);
+        let quotes = bits_at(text, block, |b| off_byte(b, b'"')) & !second;
+        if quotes != 0 {
+            return Some(block + quotes.trailing_zeros() as usize);
+        }
     }
+    None
 }
 
 /// Where the first `"` or `\` is.
@@ -250,8 +263,9 @@ impl<'t> Iterator for Ahead<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ahead, MAX_AHEAD, Tokens, quote_or_escape};
+    use super::{Ahead, MAX_AHEAD, Text, Tokens, quote_or_escape};
     use memchr::memchr2;
+    use proptest::prelude::*;
 
     #[test]
     fn the_first_quote_or_escape_is_found_wherever_it_stands() {
@@ -262,6 +276,33 @@ mod tests {
                 let want = memchr2(b'"', b'\\', text.as_bytes());
                 assert_eq!(quote_or_escape(text.as_bytes()), want, "{text}");
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_string_ends_at_the_first_quote_that_is_not_escaped(
+            parts in prop::collection::vec((r#"[\\"]{0,5}"#, prop_oneof!["[a-z]{0,9}", "[a-z]{50,80}"]), 0..9)
+        ) {
+            let text: String = parts.into_iter().flat_map(|(marks, plain)| [marks, plain]).collect();
+            let (mut end, mut escaped) = (None, false);
+            let mut bytes = text.bytes().enumerate();
+            while let Some((at, b)) = bytes.next() {
+                match b {
+                    b'\\' => {
+                        escaped = true;
+                        bytes.next();
+                    }
+                    b'"' => {
+                        end = Some(at);
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+            let quoted = format!("\"{text}");
+            let raw = &text.as_bytes()[..end.unwrap_or(text.len())];
+            prop_assert_eq!(Tokens::string_at(quoted.as_bytes(), 1), Text { raw, escaped });
         }
     }
 
