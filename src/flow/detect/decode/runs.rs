@@ -220,8 +220,22 @@ fn can_begin(bits: u64) -> bool {
         return true;
     }
     let [_, _, six @ ..] = bits.to_be_bytes();
-    // No UTF-8 begins so.
-    !matches!(six[0], 0x80..=0xc1 | 0xf5..) && (packed::is(&six) || readable(&six))
+    packed::is(&six) || (may_be_utf8(bits) && readable(&six))
+}
+
+/// Whether the six bytes in the lower part of `bits` may begin a text in UTF-8: none that goes on a character stands
+/// where none has begun, nor does any other byte where one has. What no longer is one is found out at once.
+#[inline]
+fn may_be_utf8(bits: u64) -> bool {
+    const FIRST: u64 = 0x80 << 40;
+    const OTHERS: u64 = 0x0080_8080_8080;
+    let high = bits & (FIRST | OTHERS);
+    let begins = high & bits << 1;
+    let goes_on = high & !begins;
+    let after_beginning = begins >> 8;
+    let after_ascii = !high >> 8;
+    let out_of_place = (after_beginning & !goes_on | after_ascii & goes_on) & OTHERS;
+    goes_on & FIRST == 0 && out_of_place == 0
 }
 
 /// Whether decoded bytes look like something a receiver would use: text, UTF-16 text, or compressed data.
@@ -241,13 +255,28 @@ fn readable(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{off_base64, off_hex};
+    use super::{can_begin, may_be_utf8, off_base64, off_hex, packed, readable};
+    use proptest::prelude::*;
 
     #[test]
     fn the_characters_of_both_alphabets_are_told_from_all_others() {
         for b in 0..=u8::MAX {
             assert_eq!(off_base64(b) == 0, b.is_ascii_alphanumeric() || b"+/-_".contains(&b), "{b}");
             assert_eq!(off_hex(b) == 0, b.is_ascii_hexdigit(), "{b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_readable_may_be_utf8(
+            text in prop_oneof!["\\PC{1,6}", "[a-zé—😀\\t]{1,6}"], cut in 0..3_usize, more in any::<[u8; 6]>(), kept in 0..=6_usize
+        ) {
+            let bytes: Vec<u8> = text.bytes().skip(cut / 2).chain(more).take(6).collect();
+            let mut six: [u8; 6] = bytes.try_into().unwrap();
+            six[kept..].copy_from_slice(&more[kept..]);
+            let bits = six.iter().fold(0, |bits, b| bits << 8 | u64::from(*b));
+            prop_assert!(may_be_utf8(bits) || !readable(&six));
+            prop_assert_eq!(can_begin(bits), six.contains(&0) || packed::is(&six) || readable(&six));
         }
     }
 }
