@@ -36,11 +36,6 @@ impl Variables {
         Self(used)
     }
 
-    /// No text uses them, or they have no value yet.
-    fn are_unset(&self) -> bool {
-        self.0.values().all(Option::is_none)
-    }
-
     fn value(&self, name: &[u8]) -> Option<&[u8]> {
         self.0.get(name)?.as_deref()
     }
@@ -158,7 +153,7 @@ impl<'t> Shell<'t> {
         };
         let whole = &whole[..whole.len().min(MAX_LINE)];
         assignments(whole, variables);
-        if was_joined || spelt(whole, variables) {
+        if was_joined || spelt(whole) {
             out.braces = MAX_BRACES;
             rewrite(whole, variables, MAX_DEPTH, out);
             out.push(b'\n');
@@ -168,7 +163,7 @@ impl<'t> Shell<'t> {
 }
 
 /// Whether the line holds a spelling worth rewriting: the cheap test.
-fn spelt(line: &[u8], variables: &Variables) -> bool {
+fn spelt(line: &[u8]) -> bool {
     let next = |i: usize| line.get(i + 1).copied().unwrap_or(b' ');
     let before = |i: usize| if i == 0 { b' ' } else { line[i - 1] };
     let quoted = memchr::memchr3_iter(b'\\', b'\'', b'"', line).any(|i| match line[i] {
@@ -177,12 +172,7 @@ fn spelt(line: &[u8], variables: &Variables) -> bool {
     });
     quoted
         || memchr::memchr3_iter(b'$', b'{', b'^', line).any(|i| match line[i] {
-            b'$' => {
-                matches!(next(i), b'(' | b'`' | b'@' | b'*' | b'9')
-                    || line[i + 1..].starts_with(b"IFS")
-                    || line[i + 1..].starts_with(b"{IFS")
-                    || !variables.are_unset()
-            }
+            b'$' => matches!(next(i), b'(' | b'`' | b'@' | b'*' | b'{' | b'_' | b'9') || next(i).is_ascii_alphabetic(),
             b'{' => !in_word(before(i)) && before(i) != b'$' && in_word(next(i)) || before(i) == b'/',
             _ => before(i).is_ascii_alphabetic() && next(i).is_ascii_alphabetic(),
         })
