@@ -109,14 +109,13 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     {
         return;
     }
-    let after = end..text.len().min(end + NEAR + MAX_VALUE);
-    let value = values(rule, text, after).find(|v| v.start <= end + NEAR);
+    let value = values(rule, text, end..end + NEAR + 1).next();
     let said = |v: &Range<usize>| says_secret(&text[start..v.start]) && !leads_on(&text[keyword.end..v.start]);
     if let Some(value) = value.filter(said) {
         return judge(rule, text, value, 0, report);
     }
-    let before = start.saturating_sub(NEAR + MAX_VALUE)..start;
-    let value = values(rule, text, before).filter(|v| v.end + NEAR >= start).last();
+    let before = last_run(rule, text, start.saturating_sub(NEAR))..start;
+    let value = values(rule, text, before).filter(|v| v.end <= start).last();
     if let Some(value) = value.filter(|_| says_secret(&text[start..end])) {
         judge(rule, text, value, 0, report);
     }
@@ -133,22 +132,32 @@ fn says_secret(context: &[u8]) -> bool {
     SECRET_WORDS.iter().any(|w| context.windows(w.len()).any(|c| c.eq_ignore_ascii_case(w)))
 }
 
-/// The whole runs of the rule's alphabet in `range` that its regex takes.
-fn values<'t>(rule: &'t Rule, text: &'t [u8], range: Range<usize>) -> impl Iterator<Item = Range<usize>> + 't {
+/// The whole runs of the rule's alphabet that begin in `starts` and that its regex takes.
+fn values<'t>(rule: &'t Rule, text: &'t [u8], starts: Range<usize>) -> impl Iterator<Item = Range<usize>> + 't {
     let alphabet = rule.data().alphabet;
-    let mut at = range.start;
+    let (mut at, last) = (starts.start, starts.end.min(text.len()));
     std::iter::from_fn(move || {
-        while at < range.end {
-            let start = at + text[at..range.end].iter().take_while(|b| !opens(**b, alphabet)).count();
+        while at < last {
+            let start = at + text[at..last].iter().take_while(|b| !opens(**b, alphabet)).count();
+            if start == last {
+                return None;
+            }
             let end = start + text[start..].iter().take(MAX_VALUE).take_while(|b| alphabet.holds(**b)).count();
             at = end.max(start + 1);
             let value = &text[start..end];
-            if start < end && end <= range.end && rule.may_begin(value) && rule.regex().is_match(value) {
+            if rule.may_begin(value) && rule.regex().is_match(value) {
                 return Some(start..end);
             }
         }
         None
     })
+}
+
+/// Where the run of the rule's alphabet begins that reaches `at`, if one does.
+fn last_run(rule: &Rule, text: &[u8], at: usize) -> usize {
+    let floor = at.saturating_sub(MAX_VALUE);
+    let alphabet = rule.data().alphabet;
+    text[floor..at].iter().rposition(|b| !alphabet.holds(*b)).map_or(floor, |n| floor + n + 1)
 }
 
 /// A byte of the alphabet that may begin a value: `=` is base64 only at its end.

@@ -1,5 +1,6 @@
 //! Broken lines → whole ones: a text that was cut into lines of one width, a token broken over lines.
 
+use memchr::memchr3;
 use std::ops::RangeInclusive;
 
 /// How wide the lines of a cut text are.
@@ -94,21 +95,24 @@ pub(crate) fn next_line(text: &[u8]) -> Option<&[u8]> {
 /// The text from its start with line ends and the indentation after them left out; at most `max` bytes.
 pub(crate) fn unwrapped(text: &[u8], max: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(max);
-    let mut indent = false;
-    for (at, &b) in text.iter().enumerate() {
-        if out.len() == max {
-            break;
-        }
-        let escaped = b == b'\\' && matches!(text.get(at + 1), Some(b'n' | b'r' | b'\n'));
-        match b {
-            b'\r' | b'\n' => indent = true,
-            b' ' | b'\t' if indent => {}
-            b'\\' if escaped => indent = true,
-            b'n' | b'r' if at > 0 && text[at - 1] == b'\\' => {}
-            _ => {
-                indent = false;
-                out.push(b);
-            }
+    let mut rest = text;
+    while out.len() < max && !rest.is_empty() {
+        let plain = memchr3(b'\r', b'\n', b'\\', rest).unwrap_or(rest.len()).min(max - out.len());
+        out.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+        let end = match rest {
+            [b'\\', b'n' | b'r', ..] => 2,
+            [b'\\', b'\n', ..] | [b'\r' | b'\n', ..] => 1,
+            _ => 0,
+        };
+        if end > 0 {
+            let indent = rest[end..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            rest = &rest[end + indent..];
+        } else if out.len() < max
+            && let Some((&backslash, after)) = rest.split_first()
+        {
+            out.push(backslash);
+            rest = after;
         }
     }
     out
@@ -165,5 +169,9 @@ mod tests {
     fn a_wrapped_token_closes_up() {
         assert_eq!(unwrapped(b"ab\r\n   cd\nef gh", 99), b"abcdef gh");
         assert_eq!(unwrapped(br"ab\ncd", 99), b"abcd");
+        assert_eq!(unwrapped(b"ab\\\n  cd\\\\n\\tef\\", 99), b"abcd\\\\tef\\");
+        for max in 0..9 {
+            assert_eq!(unwrapped(b"ab\\\n  c\r\nd\\x", max), b"abcd\\x"[..max.min(6)]);
+        }
     }
 }
