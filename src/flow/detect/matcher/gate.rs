@@ -3,7 +3,7 @@
 //! Four bytes, their case folded, are looked up at every second place. They tell of a keyword that begins there and of one
 //! beside it. No place waits for the one before, as it would in an automaton of some thousand states. The first look is as
 //! short as it can be, and takes a few places for promising that are not; the second, at the eight bytes around those,
-//! takes almost none. Neither branches on what it sees: of ordinary text a processor would guess wrong every time.
+//! takes almost none. The first branches on nothing it sees: of ordinary text a processor would guess wrong every time.
 
 use crate::flow::detect::rule::RuleSet;
 use posture::Direction;
@@ -21,13 +21,12 @@ const MAX_BLANKS: usize = 64;
 /// The bytes of a probe.
 const PROBE: usize = 4;
 /// Probes of a block, one at every second byte.
-const PROBES: u8 = 16;
+const PROBES: usize = 16;
 const STEP: usize = 2;
 /// How far the probes of a block reach.
-const BLOCK: usize = PROBES as usize * STEP + PROBE - STEP;
-/// Blocks between two branches on what was seen, and their probes.
-const BLOCKS: u8 = 16;
-const PLACES: usize = PROBES as usize * BLOCKS as usize;
+const BLOCK: usize = PROBES * STEP + PROBE - STEP;
+/// Probes between two branches on what was seen: one for each bit of a word.
+const STRETCH: usize = u64::BITS as usize;
 /// The shortest keyword that is looked for backwards too: a shorter one stands in everyday words.
 const LEAST_BACKWARDS: usize = 4;
 
@@ -144,16 +143,18 @@ impl Gate {
     pub(super) fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>, &[usize])) {
         let mut at = 0;
         loop {
-            let mut places = Places { at: [0; PLACES], len: 0 };
-            let seen = self.look(&text[at..], &mut places);
-            places.keep(|place| self.tells(text, at + place));
-            for place in places.each() {
-                if let Some(&probe) = text[at + place..].first_chunk() {
-                    self.report(text, at + place, self.group(probe), on);
+            let (mut likely, probes) = self.look(&text[at..]);
+            while likely != 0 {
+                let place = at + STEP * likely.trailing_zeros() as usize;
+                likely &= likely - 1;
+                let Some(&probe) = text[place..].first_chunk() else { break };
+                let group = self.group(probe);
+                if group.may_stand(text, place) {
+                    self.report(text, place, group, on);
                 }
             }
-            at += seen;
-            if seen < PLACES * STEP {
+            at += STEP * probes;
+            if probes < STRETCH {
                 break;
             }
         }
@@ -166,39 +167,28 @@ impl Gate {
         }
     }
 
-    /// The first look: notes the likely places among the first of `text`. Answers how far its probes went.
+    /// The first look: which of the first probes of `text` are likely to tell of a keyword, as bits, the first one's the
+    /// lowest; and how many probes those are.
     #[inline]
-    fn look(&self, text: &[u8], places: &mut Places) -> usize {
-        let likely = |probe: [u8; PROBE]| self.likely[likely_at(probe)];
-        let mut at = 0;
-        for block in 0..BLOCKS {
-            let Some(bytes) = text[at..].first_chunk::<BLOCK>() else {
+    fn look(&self, text: &[u8]) -> (u64, usize) {
+        let likely = |probe: [u8; PROBE]| u64::from(self.likely[likely_at(probe)]);
+        let (mut seen, mut probes) = (0, 0);
+        while probes < STRETCH {
+            let Some(block) = text[STEP * probes..].first_chunk::<BLOCK>() else {
                 // The last probes of the text.
-                for n in 0..PROBES {
-                    let Some(&probe) = text[at..].first_chunk() else { break };
-                    places.note(block * PROBES + n, likely(probe));
-                    at += STEP;
+                while let Some(&probe) = text[STEP * probes..].first_chunk() {
+                    seen |= likely(probe) << probes;
+                    probes += 1;
                 }
-                return at;
+                break;
             };
-            for n in 0..PROBES {
-                // Copied as one, not byte by byte: so it is one load.
-                let from = STEP * usize::from(n);
-                let probe = bytes[from..from + PROBE].try_into().unwrap_or([0; PROBE]);
-                places.note(block * PROBES + n, likely(probe));
-            }
-            at += STEP * usize::from(PROBES);
+            // Copied as one, not byte by byte: so it is one load.
+            let four = |at: usize| block[at..at + PROBE].try_into().unwrap_or([0; PROBE]);
+            let block = (0..PROBES).rev().fold(0, |seen, n| seen << 1 | likely(four(STEP * n)));
+            seen |= block << probes;
+            probes += PROBES;
         }
-        at
-    }
-
-    /// The second look: whether a keyword may stand at a likely place, or a byte before or after it.
-    #[inline]
-    fn tells(&self, text: &[u8], at: usize) -> bool {
-        let Some(&probe) = text[at..].first_chunk() else { return true };
-        // At both ends of a text it is not asked.
-        let Some(around) = text.get(at.wrapping_sub(BEFORE)..).and_then(|t| t.first_chunk()) else { return true };
-        self.group(probe).sign.fits(u64::from_le_bytes(*around))
+        (seen, probes)
     }
 
     /// What a likely probe tells of.
@@ -231,36 +221,6 @@ impl Gate {
     }
 }
 
-/// Likely places of a stretch, as numbers of its probes.
-struct Places {
-    at: [u8; PLACES],
-    len: usize,
-}
-
-impl Places {
-    /// Notes a place where `likely` is 1, and none where it is 0: without a branch.
-    #[inline]
-    fn note(&mut self, place: u8, likely: u8) {
-        self.at[self.len % PLACES] = place;
-        self.len = self.len.wrapping_add(usize::from(likely));
-    }
-
-    /// Keeps those places that `wanted` wants: without a branch of its own.
-    #[inline]
-    fn keep(&mut self, wanted: impl Fn(usize) -> bool) {
-        let noted = self.len.min(PLACES);
-        self.len = 0;
-        for n in 0..noted {
-            let place = self.at[n];
-            self.note(place, u8::from(wanted(STEP * usize::from(place))));
-        }
-    }
-
-    fn each(&self) -> impl Iterator<Item = usize> + '_ {
-        self.at[..self.len].iter().map(|place| STEP * usize::from(*place))
-    }
-}
-
 /// How many bytes before its probe a sign begins.
 const BEFORE: usize = 1;
 
@@ -269,6 +229,14 @@ impl Group {
         let signs = told.iter().map(|t| keywords[t.keyword].sign(t.begins));
         let sign = signs.reduce(Sign::common).unwrap_or(Sign { mask: 0, word: 0 });
         Self { sign, told: told.iter().copied().collect() }
+    }
+
+    /// The second look: whether one of its keywords may stand around its probe at `at`. At both ends of a text it is not
+    /// asked.
+    #[inline]
+    fn may_stand(&self, text: &[u8], at: usize) -> bool {
+        let around = text.get(at.wrapping_sub(BEFORE)..).and_then(|t| t.first_chunk());
+        around.is_none_or(|around| self.sign.fits(u64::from_le_bytes(*around)))
     }
 }
 
@@ -392,7 +360,8 @@ mod tests {
             let gate = Gate::new(&rules, direction);
             for (index, rule) in rules.rules().iter().enumerate().filter(|(_, r)| r.family().direction() == direction) {
                 for keyword in rule.keywords() {
-                    for before in 0..2 * BLOCK {
+                    let next = STRETCH * STEP;
+                    for before in (0..2 * BLOCK).chain(next - BLOCK..next + PROBE) {
                         for text in
                             [keyword.clone(), keyword.to_uppercase(), format!("{keyword} "), format!("{keyword} cd")]
                         {
