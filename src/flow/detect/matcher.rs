@@ -116,6 +116,32 @@ impl Looked {
     }
 }
 
+/// How far the rules that look at whole stretches have looked at a text, by their index.
+#[derive(Default)]
+struct Looks {
+    /// With the number of the text it is about.
+    by_rule: Vec<(u64, Looked)>,
+    text: u64,
+}
+
+impl Looks {
+    /// Another text begins.
+    fn forget(&mut self) {
+        self.text += 1;
+    }
+
+    fn of(&mut self, rule: usize) -> &mut Looked {
+        if self.by_rule.len() <= rule {
+            self.by_rule.resize(rule + 1, (0, Looked::default()));
+        }
+        let (text, looked) = &mut self.by_rule[rule];
+        if std::mem::replace(text, self.text) != self.text {
+            *looked = Looked::default();
+        }
+        looked
+    }
+}
+
 /// The lines in which keywords stand backwards.
 #[derive(Default)]
 struct Backwards {
@@ -142,6 +168,7 @@ impl Backwards {
 #[derive(Default)]
 pub struct Memory {
     paths: path::Last,
+    looks: Looks,
 }
 
 /// What was reported of a view, and what was seen before it.
@@ -240,11 +267,10 @@ impl Matcher {
         on: &mut dyn FnMut(Match<'_>),
     ) {
         let rules = self.rules.rules();
-        // How far each rule that looks at whole stretches has looked.
-        let mut looked: Vec<Looked> = Vec::new();
         let Seen { values, rules: found_by, memory } = &mut *seen;
-        let paths = &mut memory.paths;
+        let Memory { paths, looks } = &mut **memory;
         paths.forget();
+        looks.forget();
         let mut backwards = Backwards::default();
         gate.each(pass.text, &mut |keyword, by_keyword| {
             if by_keyword.is_empty() && first {
@@ -273,8 +299,7 @@ impl Matcher {
                     Find::Pem => pem::find(rule, pass.text, keyword.start, &mut report),
                     Find::Path => path::find(rule, index, pass.text, keyword.clone(), paths, &mut report),
                     Find::Inside | Find::Command | Find::Line | Find::Block => {
-                        looked.resize(rules.len(), Looked::default());
-                        looked[index].at(rule, pass.text, keyword.clone(), &mut report);
+                        looks.of(index).at(rule, pass.text, keyword.clone(), &mut report);
                     }
                 }
             }

@@ -196,6 +196,18 @@ fn a_file_that_is_fetched_and_another_that_is_run_are_no_download() {
 }
 
 #[test]
+fn how_far_rules_looked_at_one_view_is_forgotten_at_the_next() {
+    let mut memory = Memory::default();
+    for text in ["cd /srv; rm -rf /", "rm -rf /", "x; rm -rf / ;; rm -rf ./build", "rm -rf /"] {
+        let text = text.as_bytes();
+        let view = View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+        let mut found = 0;
+        MATCHER.find_with(&mut memory, Direction::Inbound, &view, &mut |_| found += 1);
+        assert_eq!(found, 1);
+    }
+}
+
+#[test]
 fn a_command_after_many_harmless_ones_is_found() {
     let text = format!("{} rm -rf /", "rm -rf ./build; ".repeat(100));
     assert_eq!(inbound(&text), ["destructive_remove.rm"]);
