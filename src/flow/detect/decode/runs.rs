@@ -70,6 +70,11 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
 
 /// Shows the hexadecimal stretches of a run; `true` when they are most of it.
 fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
+    // Most runs are short: in those, a stretch has the middle.
+    let middle = [run[SHORTEST - 1], run[run.len() - SHORTEST]];
+    if run.len() < 2 * SHORTEST && off_hex(middle[0]) | off_hex(middle[1]) != 0 {
+        return false;
+    }
     let mut found = 0;
     for stretch in Stretches::new(run, off_hex) {
         let digits = &run[stretch];
