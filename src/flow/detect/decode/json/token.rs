@@ -173,7 +173,15 @@ impl<'t> Iterator for Tokens<'t> {
                 Class::Structure if b == b'"' => {
                     let text = self.string();
                     let rest = &self.text[self.at..];
-                    let key = rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
+                    let next = rest.first();
+                    // What stands right behind it is taken along.
+                    self.at += usize::from(matches!(next, Some(b':' | b',')));
+                    let key = match next {
+                        Some(b) if b.is_ascii_whitespace() => {
+                            rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':')
+                        }
+                        _ => next == Some(&b':'),
+                    };
                     return Some(if key { Token::Key(text) } else { Token::Text(text) });
                 }
                 Class::Structure => {
@@ -263,7 +271,7 @@ impl<'t> Iterator for Ahead<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ahead, MAX_AHEAD, Text, Tokens, quote_or_escape};
+    use super::{Ahead, MAX_AHEAD, Text, Token, Tokens, quote_or_escape};
     use memchr::memchr2;
     use proptest::prelude::*;
 
@@ -303,6 +311,26 @@ mod tests {
             let quoted = format!("\"{text}");
             let raw = &text.as_bytes()[..end.unwrap_or(text.len())];
             prop_assert_eq!(Tokens::string_at(quoted.as_bytes(), 1), Text { raw, escaped });
+        }
+    }
+
+    #[test]
+    fn a_key_is_a_string_before_a_colon() {
+        for (text, key, stray) in [
+            ("\"a\":1", true, false),
+            ("\"a\" \t\r\n:1", true, false),
+            ("\"a\"\u{c}:1", true, true),
+            ("\"a\",:1", false, false),
+            ("\"a\" ,:1", false, false),
+            ("\"a\" 1", false, false),
+            ("\"a\"", false, false),
+            ("\"a\" ", false, false),
+        ] {
+            let mut tokens = Tokens::new(text.as_bytes());
+            let first = tokens.next();
+            assert_eq!(matches!(first, Some(Token::Key(_))), key, "{text}");
+            assert_eq!(tokens.by_ref().count(), usize::from(text.ends_with('1')), "{text}");
+            assert_eq!(tokens.stray(), stray, "{text}");
         }
     }
 
