@@ -299,11 +299,11 @@ fn span(text: &[u8], part: &[u8]) -> Range<usize> {
 fn common(a: &[u8], b: &[u8]) -> usize {
     let mut len = 0;
     while let (Some(x), Some(y)) = (a[len..].first_chunk(), b[len..].first_chunk()) {
-        let differ = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        let differ = u128::from_le_bytes(*x) ^ u128::from_le_bytes(*y);
         if differ != 0 {
             return len + differ.trailing_zeros() as usize / 8;
         }
-        len += size_of::<u64>();
+        len += size_of::<u128>();
     }
     len + a[len..].iter().zip(&b[len..]).take_while(|(x, y)| x == y).count()
 }
