@@ -7,24 +7,29 @@ use super::spaced;
 use crate::flow::detect::bits::{BLOCK, bits};
 
 /// What a mark may spell, a bit each, as far as the bytes beside it tell.
-pub(super) type Spells = u8;
+pub(super) type Spells = u16;
 
 /// A quote that may end a literal to which another one is joined.
 pub(super) const SEAM: Spells = 1 << 7;
 
-/// `\` before what a shell reads as itself, or at the end of a line.
+/// `\` before what a shell reads as itself.
 const ESCAPE: Spells = 1;
-/// A quote in the midst of a word.
-const IN_WORD: Spells = 1 << 1;
+/// A quote between bytes of a word.
+pub(super) const IN_WORD: Spells = 1 << 1;
 /// A quote where a word begins.
-const OPENS: Spells = 1 << 2;
+pub(super) const OPENS: Spells = 1 << 2;
+/// `$` before a name, a quote, or what else a shell puts something in place of.
 const DOLLAR: Spells = 1 << 3;
 /// `{` where a word begins.
 const BRACE: Spells = 1 << 4;
 /// `{` after a folder.
 const AFTER_SLASH: Spells = 1 << 5;
-/// `^` within a word, `^` or a backquote at the end of a line.
+/// `^` between letters.
 const CARET: Spells = 1 << 6;
+/// `\`, `^` or a backquote at the end of a line, which may be continued on the next one.
+pub(super) const CONTINUES: Spells = 1 << 8;
+/// What spells something for certain.
+pub(super) const CERTAIN: Spells = ESCAPE | DOLLAR | BRACE | AFTER_SLASH | CARET;
 
 /// What a byte makes possible as the mark, before it and after it.
 #[derive(Clone, Copy)]
@@ -50,13 +55,14 @@ const fn role(b: u8) -> Role {
     let word = is_of_word(b);
     let blank = b.is_ascii_whitespace() || b == 0x0b;
     let line_end = matches!(b, b'\n' | b'\r');
-    let mut role = Role { before: SEAM | ESCAPE | DOLLAR, mark: 0, after: AFTER_SLASH };
+    let mut role = Role { before: SEAM | ESCAPE | DOLLAR | CONTINUES, mark: 0, after: AFTER_SLASH };
     role.mark = match b {
-        b'\\' => ESCAPE,
+        b'\\' => ESCAPE | CONTINUES,
         b'\'' | b'"' => SEAM | IN_WORD | OPENS,
         b'$' => DOLLAR,
         b'{' => BRACE | AFTER_SLASH,
-        b'^' | b'`' => CARET,
+        b'^' => CARET | CONTINUES,
+        b'`' => CONTINUES,
         _ => 0,
     };
     if word || matches!(b, b'\'' | b'"') {
@@ -79,16 +85,13 @@ const fn role(b: u8) -> Role {
         role.before |= CARET;
         role.after |= CARET;
     }
-    if b == b' ' {
-        role.before |= CARET;
-    }
     if line_end {
-        role.after |= CARET | ESCAPE;
+        role.after |= CONTINUES;
     }
     if b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'.') {
         role.after |= ESCAPE;
     }
-    if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'\'' | b'"' | b'(' | b'`' | b'@' | b'*' | b'{') {
+    if b.is_ascii_alphabetic() || matches!(b, b'_' | b'9' | b'\'' | b'"' | b'(' | b'`' | b'@' | b'*' | b'{') {
         role.after |= DOLLAR;
     }
     let means_more =

@@ -48,7 +48,7 @@ impl<F: FnMut(&[u8])> Reader for Undoing<'_, F> {
             self.seams.quote(at);
         }
         if spells & !marks::SEAM != 0 {
-            self.shell.mark(at);
+            self.shell.mark(at, spells);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! No shell: only the lines that hold such a spelling are rewritten, each one once, and what is unclear stays.
 
-use super::marks::{in_word, is_mark, means_itself};
+use super::marks::{CERTAIN, CONTINUES, IN_WORD, OPENS, Spells, in_word, is_mark, means_itself};
 use std::collections::HashMap;
 
 /// Longest line rewritten; the rest of a longer one is left out.
@@ -10,6 +10,8 @@ const MAX_LINE: usize = 16 << 10;
 const MAX_VARIABLES: usize = 64;
 const MAX_NAME: usize = 32;
 const MAX_VALUE: usize = 256;
+/// The longest text whose quotes are taken off.
+const MAX_QUOTED: usize = 64;
 const MAX_BRACE: usize = 512;
 const MAX_DEPTH: usize = 3;
 
@@ -109,14 +111,20 @@ impl<'t> Shell<'t> {
     }
 
     /// A mark stands at `at` that may spell something.
-    pub(super) fn mark(&mut self, at: usize) {
+    pub(super) fn mark(&mut self, at: usize, spells: Spells) {
         if at < self.done {
             return;
         }
         let Self { text, done, variables, .. } = self;
+        let spelt = spells & CERTAIN != 0
+            || (spells & IN_WORD != 0 && breaks_word(text[at - 1], &text[at + 1..]))
+            || (spells & OPENS != 0 && quotes_word(&text[at..]));
+        if !spelt && spells & CONTINUES == 0 {
+            return;
+        }
         let start = memchr::memrchr(b'\n', &text[*done..at]).map_or(*done, |n| *done + n + 1);
         assignments(&text[*done..start], variables);
-        self.done = self.line(start);
+        self.done = self.line(start, spelt);
     }
 
     /// `None` when no line spells anything.
@@ -125,11 +133,12 @@ impl<'t> Shell<'t> {
         (!bytes.is_empty()).then_some(bytes)
     }
 
-    /// Rewrites the line that begins at `start`, with those it is continued on, if it spells something; answers where it
-    /// ends.
-    fn line(&mut self, start: usize) -> usize {
+    /// Rewrites the line that begins at `start`, with those it is continued on, if it is or if it spells something; answers
+    /// where it ends.
+    fn line(&mut self, start: usize, spelt: bool) -> usize {
         let Self { text, variables, joined, out, .. } = self;
         joined.clear();
+        let mut was_joined = false;
         let mut rest = &text[start..];
         let bare = loop {
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
@@ -140,11 +149,13 @@ impl<'t> Shell<'t> {
             let continued =
                 bare.strip_suffix(b"\\").or_else(|| bare.strip_suffix(b" ^")).or_else(|| bare.strip_suffix(b" `"));
             match continued {
-                Some(head) if joined.len() < MAX_LINE && !rest.is_empty() => joined.extend_from_slice(head),
+                Some(head) if joined.len() < MAX_LINE && !rest.is_empty() => {
+                    joined.extend_from_slice(head);
+                    was_joined = true;
+                }
                 _ => break bare,
             }
         };
-        let was_joined = !joined.is_empty();
         let whole: &[u8] = if was_joined {
             joined.extend_from_slice(bare);
             joined
@@ -153,7 +164,7 @@ impl<'t> Shell<'t> {
         };
         let whole = &whole[..whole.len().min(MAX_LINE)];
         assignments(whole, variables);
-        if was_joined || spelt(whole) {
+        if was_joined || spelt {
             out.braces = MAX_BRACES;
             rewrite(whole, variables, MAX_DEPTH, out);
             out.push(b'\n');
@@ -162,42 +173,20 @@ impl<'t> Shell<'t> {
     }
 }
 
-/// Whether the line holds a spelling worth rewriting: the cheap test.
-fn spelt(line: &[u8]) -> bool {
-    let next = |i: usize| line.get(i + 1).copied().unwrap_or(b' ');
-    let before = |i: usize| if i == 0 { b' ' } else { line[i - 1] };
-    let quoted = memchr::memchr3_iter(b'\\', b'\'', b'"', line).any(|i| match line[i] {
-        b'\\' => next(i).is_ascii_alphanumeric() || matches!(next(i), b'/' | b'-' | b'.'),
-        _ => before(i) == b'$' || breaks_word(before(i), next(i), &line[i + 1..]) || quotes_word(before(i), &line[i..]),
-    });
-    quoted
-        || memchr::memchr3_iter(b'$', b'{', b'^', line).any(|i| match line[i] {
-            b'$' => matches!(next(i), b'(' | b'`' | b'@' | b'*' | b'{' | b'_' | b'9') || next(i).is_ascii_alphabetic(),
-            b'{' => !in_word(before(i)) && before(i) != b'$' && in_word(next(i)) || before(i) == b'/',
-            _ => before(i).is_ascii_alphabetic() && next(i).is_ascii_alphabetic(),
-        })
-}
-
-/// A quote in the midst of a word, as in `r''m`, but for the apostrophes of English.
-fn breaks_word(before: u8, next: u8, after: &[u8]) -> bool {
-    let joins = |b| in_word(b) || matches!(b, b'\'' | b'"');
-    if !joins(before) || !joins(next) {
-        return false;
-    }
+/// Whether a quote in the midst of a word, as in `r''m`, is more than an apostrophe of English.
+fn breaks_word(before: u8, after: &[u8]) -> bool {
     let end = after.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(after.len());
     let closed = matches!(after.get(end), Some(b'\'' | b'"'));
     let english = matches!(after[..end], [b't' | b's' | b'd' | b'm'] | [b'r' | b'v', b'e'] | [b'l', b'l']);
     !(before.is_ascii_alphabetic() && english && !closed)
 }
 
-/// A word in quotes it does not need, as in `"rm" -rf`.
-fn quotes_word(before: u8, quoted: &[u8]) -> bool {
-    let opens = before.is_ascii_whitespace() || matches!(before, b';' | b'|' | b'&' | b'(' | b'`');
-    opens
-        && closing(&quoted[1..], quoted[0]).is_some_and(|inner| {
-            let blank = |b: Option<&u8>| b.is_none_or(u8::is_ascii_whitespace);
-            !inner.is_empty() && simple(inner) && blank(quoted.get(inner.len() + 2))
-        })
+/// Whether a word stands in quotes it does not need, as in `"rm" -rf`.
+fn quotes_word(quoted: &[u8]) -> bool {
+    let inner = quoted[1..].iter().take(MAX_QUOTED + 1).take_while(|b| means_itself(**b)).count();
+    let (inner, rest) = quoted[1..].split_at(inner);
+    let blank = |b: Option<&u8>| b.is_none_or(u8::is_ascii_whitespace);
+    !inner.is_empty() && rest.first() == quoted.first() && blank(rest.get(1)) && simple(inner)
 }
 
 /// What stands before the closing quote.
@@ -208,7 +197,7 @@ fn closing(text: &[u8], quote: u8) -> Option<&[u8]> {
 
 /// A quoted text that means the same without its quotes.
 fn simple(text: &[u8]) -> bool {
-    text.len() <= 64 && text.iter().all(|b| means_itself(*b)) && !text.windows(3).any(|w| w == b"IFS")
+    text.len() <= MAX_QUOTED && text.iter().all(|b| means_itself(*b)) && !text.windows(3).any(|w| w == b"IFS")
 }
 
 /// Notes every `name=value` of the lines that gives a used variable its value.
