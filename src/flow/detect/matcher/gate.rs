@@ -5,19 +5,18 @@
 //! short as it can be, and takes a few places for promising that are not; the second, at the eight bytes around those,
 //! takes almost none. The first branches on nothing it sees: of ordinary text a processor would guess wrong every time.
 
+mod keyword;
+
 use crate::flow::detect::rule::RuleSet;
+use keyword::{BEFORE, Keyword, LEAST, Sign, Start, word};
 use posture::Direction;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
 
-/// The shortest keyword.
-const LEAST: usize = 3;
 /// As many places are told apart by a look.
 const LIKELY_BITS: u32 = 16;
-/// The longest run of blanks that a keyword's blank stands for.
-const MAX_BLANKS: usize = 64;
 /// The bytes of a probe.
 const PROBE: usize = 4;
 /// Probes of a block, one at every second byte.
@@ -58,46 +57,6 @@ struct Told {
     keyword: usize,
 }
 
-struct Keyword {
-    /// In lower case.
-    text: Box<[u8]>,
-    /// It has blanks.
-    blank: bool,
-    /// The rules it brings into play; none for one written backwards.
-    rules: Vec<usize>,
-}
-
-/// As many bytes of a keyword are compared at once.
-const WORD: usize = size_of::<u64>();
-
-/// Eight bytes of which some bits are told: of a letter all but its case, of a blank those that all blanks have.
-#[derive(Clone, Copy)]
-struct Sign {
-    mask: u64,
-    /// No bit that is not told.
-    word: u64,
-}
-
-impl Sign {
-    #[inline]
-    const fn fits(self, text: u64) -> bool {
-        (text & self.mask) == self.word
-    }
-
-    /// What both tell.
-    const fn common(self, other: Self) -> Self {
-        let mask = self.mask & other.mask & !(self.word ^ other.word);
-        Self { mask, word: self.word & mask }
-    }
-}
-
-/// How a keyword begins.
-struct Start {
-    sign: Sign,
-    /// Its length when that is all of it, else 0.
-    len: usize,
-}
-
 impl Gate {
     pub(super) fn new(rules: &RuleSet, direction: Direction) -> Self {
         let mut by_keyword: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
@@ -110,10 +69,8 @@ impl Gate {
                 }
             }
         }
-        let mut keywords: Vec<Keyword> = by_keyword
-            .into_iter()
-            .map(|(text, rules)| Keyword { blank: text.iter().any(|b| is_blank(*b)), text: text.into(), rules })
-            .collect();
+        let mut keywords: Vec<Keyword> =
+            by_keyword.into_iter().map(|(text, rules)| Keyword::new(&text, rules)).collect();
         keywords.sort_by_key(|k| k.text.len() > LEAST);
         let mut by_probe: BTreeMap<usize, BTreeSet<Told>> = BTreeMap::new();
         for (n, keyword) in keywords.iter().enumerate() {
@@ -221,13 +178,10 @@ impl Gate {
     }
 }
 
-/// How many bytes before its probe a sign begins.
-const BEFORE: usize = 1;
-
 impl Group {
     fn of(told: &BTreeSet<Told>, keywords: &[Keyword]) -> Self {
         let signs = told.iter().map(|t| keywords[t.keyword].sign(t.begins));
-        let sign = signs.reduce(Sign::common).unwrap_or(Sign { mask: 0, word: 0 });
+        let sign = signs.reduce(Sign::common).unwrap_or(Sign::NONE);
         Self { sign, told: told.iter().copied().collect() }
     }
 
@@ -238,109 +192,6 @@ impl Group {
         let around = text.get(at.wrapping_sub(BEFORE)..).and_then(|t| t.first_chunk());
         around.is_none_or(|around| self.sign.fits(u64::from_le_bytes(*around)))
     }
-}
-
-impl Keyword {
-    fn start(&self) -> Start {
-        let whole = !self.blank && self.text.len() <= WORD;
-        Start { sign: self.sign(0), len: if whole { self.text.len() } else { 0 } }
-    }
-
-    /// What eight bytes have in which the keyword begins at `begins`.
-    fn sign(&self, begins: usize) -> Sign {
-        let (mut mask, mut word) = ([0; WORD], [0; WORD]);
-        for (n, &b) in (begins..WORD).zip(&self.text) {
-            mask[n] = match b {
-                b' ' | b'\t' => !(b' ' ^ b'\t'),
-                _ if b.is_ascii_lowercase() => !CASE,
-                _ => u8::MAX,
-            };
-            word[n] = b & mask[n];
-            // It may be any run of blanks: from here on, nothing stands where the keyword has it.
-            if is_blank(b) {
-                break;
-            }
-        }
-        Sign { mask: u64::from_le_bytes(mask), word: u64::from_le_bytes(word) }
-    }
-
-    /// The probes that tell of the keyword: their first three bytes, the [`fourths`] of those their fourth may be, and
-    /// where the keyword begins, in bytes after a sign of theirs does.
-    ///
-    /// A probe stands where the keyword begins, or a byte later; where the keyword is too short for that, a byte earlier.
-    /// Its first three bytes are as they are written: only after them may a blank be a run of blanks.
-    fn probes(&self, on: &mut dyn FnMut([u8; LEAST], u8, usize)) {
-        let Some((&three, rest)) = self.text.split_first_chunk::<LEAST>() else { return };
-        let [first, second, third] = three;
-        let blanks = fourths(b' ') | fourths(b'\t');
-        let Some(&fourth) = rest.first() else {
-            on(three, u8::MAX, BEFORE);
-            return (0..=u8::MAX).for_each(|before| on([before, first, second], fourths(third), BEFORE + 1));
-        };
-        let runs = is_blank(third) || is_blank(fourth);
-        on(three, fourths(fourth) | if runs { blanks } else { 0 }, BEFORE);
-        let then = match rest.get(1) {
-            Some(&fifth) if !runs => fourths(fifth) | if is_blank(fifth) { blanks } else { 0 },
-            _ => u8::MAX,
-        };
-        on([second, third, fourth], then, BEFORE - 1);
-        if runs {
-            on([second, third, b' '], then, BEFORE - 1);
-            on([second, third, b'\t'], then, BEFORE - 1);
-        }
-    }
-
-    /// How long the keyword is at the start of `text`, if it stands there. Its blanks may be any run of them.
-    fn len_at(&self, text: &[u8]) -> Option<usize> {
-        let len = self.text.len();
-        if text.get(..len).is_some_and(|t| t.eq_ignore_ascii_case(&self.text)) {
-            return Some(len);
-        }
-        if !self.blank {
-            return None;
-        }
-        let mut at = 0;
-        for (n, &b) in self.text.iter().enumerate() {
-            if matches!(b, b' ' | b'\t') {
-                let last = !matches!(self.text.get(n + 1), Some(b' ' | b'\t'));
-                let most = if last { MAX_BLANKS } else { 1 };
-                let run = text.get(at..)?.iter().take(most).take_while(|b| matches!(b, b' ' | b'\t')).count();
-                at += run;
-                if run == 0 {
-                    return None;
-                }
-            } else if text.get(at)?.eq_ignore_ascii_case(&b) {
-                at += 1;
-            } else {
-                return None;
-            }
-        }
-        Some(at)
-    }
-}
-
-const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
-/// A bit for the last three bits of a byte, whatever its case.
-#[inline]
-const fn fourths(byte: u8) -> u8 {
-    1 << (byte & 7)
-}
-
-/// The bit in which the cases of a letter differ.
-const CASE: u8 = 0x20;
-
-/// The first eight bytes; zeros for those that are missing.
-#[inline]
-fn word(bytes: &[u8]) -> u64 {
-    if let Some(whole) = bytes.first_chunk() {
-        return u64::from_le_bytes(*whole);
-    }
-    let mut word = [0; WORD];
-    word[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(word)
 }
 
 /// A probe without its case, of its fourth byte what [`fourths`] has of it, mixed (Knuth's multiplicative hashing).
