@@ -33,7 +33,7 @@ impl Deltas {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.streams.0.iter().map(Stream::held).sum()
+        self.shapes.held() + self.streams.0.iter().map(Stream::held).sum::<usize>()
     }
 
     /// One JSON event: its texts are shown, its pieces put to theirs.

@@ -6,8 +6,8 @@ use super::super::json::{Text, Token, Tokens};
 use std::{hash::BuildHasher, ops::Range};
 
 /// Larger than most: an event of more bytes, or with more of anything.
-const LARGE: usize = 2 << 10;
-const MANY: usize = 64;
+const LARGE: usize = 1 << 10;
+const MANY: usize = 32;
 /// Nodes of one event that are looked at for pieces.
 const MAX_NODES: usize = 4096;
 /// Members of one object that tell its pieces apart.
@@ -106,6 +106,19 @@ impl Event {
     pub(super) fn is_large(&self) -> bool {
         let items = [self.nodes.capacity(), self.leaves.capacity(), self.values.capacity(), self.marks.capacity()];
         self.read.capacity() > LARGE || items.into_iter().any(|room| room > MANY)
+    }
+
+    /// Bytes of memory it takes.
+    pub(super) fn held(&self) -> usize {
+        let Self { read, nodes, leaves, values, marks, open, .. } = self;
+        let of_items = [
+            nodes.capacity() * size_of::<Node>(),
+            leaves.capacity() * size_of::<Leaf>(),
+            values.capacity() * size_of::<Value>(),
+            marks.capacity() * size_of::<Mark>(),
+            open.capacity() * size_of::<usize>(),
+        ];
+        read.capacity() + of_items.iter().sum::<usize>()
     }
 
     /// Whether `event` is the one that was read but for some values, which are found in it.

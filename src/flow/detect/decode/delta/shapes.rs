@@ -32,6 +32,11 @@ impl Shapes {
         &shapes[shapes.len() - 1]
     }
 
+    /// Bytes of memory they take.
+    pub(super) fn held(&self) -> usize {
+        self.shapes.iter().map(Event::held).sum()
+    }
+
     /// The event that was read last was dealt with: lets go of it when it is larger than most.
     pub(super) fn done(&mut self) {
         let _ = self.shapes.pop_if(|shape| shape.is_large());
@@ -59,5 +64,19 @@ mod tests {
         shapes.read(format!("[{}]", "1,".repeat(2000)).as_bytes());
         shapes.done();
         assert_eq!(shapes.shapes.len(), MAX_SHAPES - 1);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_told() {
+        let mut shapes = Shapes::default();
+        let mut most = 0;
+        for n in 0..2000 {
+            let event =
+                format!("{{{}\"a{n}\":[\"{}\"]}}", format!("\"b{n}\":{{\"index\":1}},").repeat(n % 40), "x".repeat(n));
+            shapes.read(event.as_bytes());
+            shapes.done();
+            most = most.max(shapes.held());
+        }
+        assert!(most > 0 && most < 96 << 10, "{most}");
     }
 }
