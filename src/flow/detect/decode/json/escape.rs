@@ -69,6 +69,7 @@ fn undone(raw: &[u8], out: &mut [u8]) -> usize {
     out[to..to + rest.len()].copy_from_slice(rest);
     to + rest.len()
 }
+
 /// Copies the first `len` bytes of `text`. Few as a rule: then a block is copied where there is room for it, which asks
 /// nothing of `len`. What comes next goes over the bytes beyond.
 #[inline]
