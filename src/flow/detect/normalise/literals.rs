@@ -1,5 +1,6 @@
 //! Adjacent string literals → one: `"sk-" + "abc"` is `"sk-abc"`, as source code joins them.
 
+use super::marks::is_blank;
 use crate::flow::detect::patch::Patch;
 
 /// How much is shown on each side of a seam: what a rule reads around a keyword.
@@ -60,10 +61,6 @@ fn joiner(text: &[u8]) -> usize {
         [b'+' | b'.' | b'~' | b'&', ..] => 1,
         _ => 0,
     }
-}
-
-fn is_blank(b: u8) -> bool {
-    b.is_ascii_whitespace() || b == 0x0b
 }
 
 fn skip<'t>(text: &mut &'t [u8], is: impl Fn(u8) -> bool) -> &'t [u8] {

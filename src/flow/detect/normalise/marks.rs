@@ -46,6 +46,7 @@ static ROLES: [Role; 256] = {
         #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
         let byte = b as u8;
         roles[b] = role(byte);
+        assert!((roles[b].mark != 0) == is_one_of_the_marks(byte));
         b += 1;
     }
     roles
@@ -53,7 +54,7 @@ static ROLES: [Role; 256] = {
 
 const fn role(b: u8) -> Role {
     let word = is_of_word(b);
-    let blank = b.is_ascii_whitespace() || b == 0x0b;
+    let blank = is_blank(b);
     let line_end = matches!(b, b'\n' | b'\r');
     let mut role = Role { before: SEAM | ESCAPE | DOLLAR | CONTINUES, mark: 0, after: AFTER_SLASH };
     role.mark = match b {
@@ -105,6 +106,11 @@ const fn role(b: u8) -> Role {
     role
 }
 
+/// Whether a byte is a blank or ends a line, the vertical tab included, as in a regex.
+pub(super) const fn is_blank(b: u8) -> bool {
+    b.is_ascii_whitespace() || b == 0x0b
+}
+
 const fn is_of_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/' | b'.' | b'-' | b'~' | b'*' | b'?')
 }
@@ -126,7 +132,7 @@ pub(super) fn is_mark(b: u8) -> bool {
 
 /// The same, for the look at many bytes at once.
 #[inline]
-fn is_one_of_the_marks(b: u8) -> bool {
+const fn is_one_of_the_marks(b: u8) -> bool {
     matches!(b, b'\\' | b'\'' | b'"' | b'$' | b'{' | b'^' | b'`')
 }
 
