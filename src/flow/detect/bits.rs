@@ -5,22 +5,6 @@
 /// Bytes looked at together.
 pub(super) const BLOCK: usize = 64;
 
-/// A bit for each byte of `block`, from the lowest on: whether it is of the class.
-#[inline]
-pub(super) fn bits(block: &[u8; BLOCK], of_class: impl Fn(u8) -> bool) -> u64 {
-    let mut flags = [0; BLOCK];
-    for (flag, b) in flags.iter_mut().zip(block) {
-        *flag = u8::from(of_class(*b));
-    }
-    // Most blocks have none of a rare class.
-    if flags.iter().fold(0, |any, flag| any | flag) == 0 {
-        return 0;
-    }
-    // Bit `k` of row `j` is that of byte `8 * k + j`.
-    let (words, _) = flags.as_chunks();
-    transposed(words.iter().enumerate().fold(0, |rows, (k, word)| rows | u64::from_le_bytes(*word) << k))
-}
-
 /// Which of the first `BLOCK` bytes of `text` from `at` on are of the class; the lowest bit is the first byte's. Where
 /// there are fewer, the others are not of it.
 ///
@@ -85,7 +69,7 @@ fn transposed(rows: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, bits, bits_at, off_byte, off_range};
+    use super::{BLOCK, bits_at, off_byte, off_range};
     use proptest::prelude::*;
 
     #[test]
@@ -100,11 +84,11 @@ mod tests {
         #[test]
         fn each_byte_has_its_bit(block in proptest::array::uniform32(proptest::prelude::any::<[u8; 2]>())) {
             let block: &[u8; BLOCK] = block.as_flattened().try_into().unwrap();
-            let made = bits(block, |b| b.is_ascii_punctuation());
+            let made = bits_at(block, 0, |b| u8::from(!b.is_ascii_punctuation()));
             for (n, b) in block.iter().enumerate() {
                 proptest::prop_assert_eq!(made >> n & 1 == 1, b.is_ascii_punctuation());
             }
-            proptest::prop_assert_eq!(bits(block, |_| false), 0);
+            proptest::prop_assert_eq!(bits_at(block, 0, |_| 1), 0);
         }
 
         #[test]

@@ -4,7 +4,7 @@
 //! branch a mark costs more than all else.
 
 use super::spaced;
-use crate::flow::detect::bits::{BLOCK, bits};
+use crate::flow::detect::bits::{BLOCK, bits_at, off_byte};
 
 /// What a mark may spell, a bit each, as far as the bytes beside it tell.
 pub(super) type Spells = u16;
@@ -46,7 +46,7 @@ static ROLES: [Role; 256] = {
         #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
         let byte = b as u8;
         roles[b] = role(byte);
-        assert!((roles[b].mark != 0) == is_one_of_the_marks(byte));
+        assert!((roles[b].mark != 0) == (off_marks(byte) == 0));
         b += 1;
     }
     roles
@@ -130,10 +130,18 @@ pub(super) fn is_mark(b: u8) -> bool {
     ROLES[usize::from(b)].mark != 0
 }
 
-/// The same, for the look at many bytes at once.
+/// How far a byte is from the marks: nothing, when it is one.
 #[inline]
-const fn is_one_of_the_marks(b: u8) -> bool {
-    matches!(b, b'\\' | b'\'' | b'"' | b'$' | b'{' | b'^' | b'`')
+const fn off_marks(b: u8) -> u8 {
+    let marks = *b"\\'\"${^`";
+    let mut off = u8::MAX;
+    let mut n = 0;
+    while n < marks.len() {
+        let other = b ^ marks[n];
+        off = if other < off { other } else { off };
+        n += 1;
+    }
+    off
 }
 
 /// Who is told, in order of position, what stands where.
@@ -148,20 +156,17 @@ pub(super) trait Reader {
 
 /// Looks at every byte of `text`, and tells of those that are more than themselves.
 pub(super) fn read(text: &[u8], reader: &mut impl Reader) {
-    let (blocks, rest) = text.as_chunks();
-    for (n, block) in blocks.iter().enumerate() {
-        look(text, n * BLOCK, block, reader);
+    for at in (0..text.len()).step_by(BLOCK) {
+        look(text, at, reader);
     }
-    let mut last = [0; BLOCK];
-    last[..rest.len()].copy_from_slice(rest);
-    look(text, text.len() - rest.len(), &last, reader);
 }
 
 #[inline]
-fn look(text: &[u8], at: usize, block: &[u8; BLOCK], reader: &mut impl Reader) {
-    places(spaced::stretches(bits(block, |b| b == b' ')), |n| reader.spaced(at + n));
-    places(bits(block, |b| b == b'\n'), |n| reader.line_end(at + n));
-    places(bits(block, is_one_of_the_marks), |n| {
+fn look(text: &[u8], at: usize, reader: &mut impl Reader) {
+    let of = |byte| move |b| off_byte(b, byte);
+    places(spaced::stretches(bits_at(text, at, of(b' '))), |n| reader.spaced(at + n));
+    places(bits_at(text, at, of(b'\n')), |n| reader.line_end(at + n));
+    places(bits_at(text, at, off_marks), |n| {
         let at = at + n;
         let role = |at: Option<usize>| ROLES[usize::from(at.and_then(|at| text.get(at)).copied().unwrap_or(b' '))];
         let spells = role(at.checked_sub(1)).before & role(Some(at)).mark & role(Some(at + 1)).after;
