@@ -3,7 +3,7 @@
 //! Images, hashes and embeddings are runs too. A run's first bytes are decoded, and the rest only when they are plausible.
 
 use super::{Unwrap, Voice, binary, packed, percent::nibble, stretches::Stretches};
-use crate::flow::detect::bits::off_range;
+use crate::flow::detect::bits::Lanes;
 use data_encoding::{Encoding as Alphabet, HEXLOWER_PERMISSIVE, Specification};
 use memchr::{memchr_iter, memrchr};
 use posture::Encoding;
@@ -45,22 +45,28 @@ static SEXTETS: [u8; 256] = {
     table
 };
 
-/// How far a byte is from the characters of the base64 alphabets: nothing, when it is one.
-fn off_base64(b: u8) -> u8 {
+/// Which bytes are characters of the base64 alphabets.
+#[inline]
+fn of_base64(bytes: Lanes) -> Lanes {
     // The slash stands before the digits.
-    let letters_and_digits = off_range(b | 0x20, b'a', b'z').min(off_range(b, b'/', b'9'));
-    letters_and_digits.min(b ^ b'+').min(b ^ b'-').min(b ^ b'_')
+    let letters_and_digits = bytes.lower_case().within(b'a', b'z').or(bytes.within(b'/', b'9'));
+    letters_and_digits.or(bytes.is(b'+')).or(bytes.is(b'-')).or(bytes.is(b'_'))
 }
 
-/// How far a byte is from the hexadecimal digits.
-fn off_hex(b: u8) -> u8 {
-    off_range(b | 0x20, b'a', b'f').min(off_range(b, b'0', b'9'))
+const fn in_base64(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
+}
+
+/// Which bytes are hexadecimal digits.
+#[inline]
+fn of_hex(bytes: Lanes) -> Lanes {
+    bytes.lower_case().within(b'a', b'f').or(bytes.within(b'0', b'9'))
 }
 
 /// Shows what the runs of `text` decode to.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     let mut after = 0;
-    for run in Stretches::new(text, off_base64) {
+    for run in Stretches::new(text, of_base64) {
         // The lines of a wrapped one are runs too.
         if run.start >= after && !hex(w, &text[run.clone()], name, voice) {
             after = base64(w, text, run, name, voice);
@@ -72,11 +78,11 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
 fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
     // Most runs are short: in those, a stretch has the middle.
     let middle = [run[SHORTEST - 1], run[run.len() - SHORTEST]];
-    if run.len() < 2 * SHORTEST && off_hex(middle[0]) | off_hex(middle[1]) != 0 {
+    if run.len() < 2 * SHORTEST && !middle.iter().all(u8::is_ascii_hexdigit) {
         return false;
     }
     let mut found = 0;
-    for stretch in Stretches::new(run, off_hex) {
+    for stretch in Stretches::new(run, of_hex) {
         let digits = &run[stretch];
         let digits = &digits[..digits.len() & !1];
         found += digits.len();
@@ -156,7 +162,7 @@ fn unwrap_lines(text: &[u8], mut end: usize, width: usize, chars: &mut Vec<u8>) 
         };
         let indent = rest[break_len..].iter().take(16).take_while(|b| matches!(b, b' ' | b'\t')).count();
         let line = &rest[break_len + indent..];
-        let len = line.iter().take(width + 1).take_while(|b| off_base64(**b) == 0).count();
+        let len = line.iter().take(width + 1).take_while(|b| in_base64(**b)).count();
         let whole = matches!(line.get(len), None | Some(b'\r' | b'\n' | b'=' | b'"' | b'\'' | b'`' | b'<'));
         if len == 0 || len > width || !whole {
             return end;
@@ -260,14 +266,16 @@ fn readable(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{can_begin, may_be_utf8, off_base64, off_hex, packed, readable};
+    use super::{can_begin, in_base64, may_be_utf8, of_base64, of_hex, packed, readable};
+    use crate::flow::detect::bits::Block;
     use proptest::prelude::*;
 
     #[test]
     fn the_characters_of_both_alphabets_are_told_from_all_others() {
         for b in 0..=u8::MAX {
-            assert_eq!(off_base64(b) == 0, b.is_ascii_alphanumeric() || b"+/-_".contains(&b), "{b}");
-            assert_eq!(off_hex(b) == 0, b.is_ascii_hexdigit(), "{b}");
+            let block = Block::at(std::slice::from_ref(&b), 0);
+            assert_eq!(block.bits(of_base64) == 1, in_base64(b), "{b}");
+            assert_eq!(block.bits(of_hex) == 1, b.is_ascii_hexdigit(), "{b}");
         }
     }
 

@@ -1,14 +1,14 @@
 //! Bytes → where many of one class stand in a row, a block at a time.
 
 use super::runs::SHORTEST;
-use crate::flow::detect::bits::{BLOCK, bits_at};
+use crate::flow::detect::bits::{BLOCK, Block, Lanes};
 use std::ops::Range;
 
 /// The longest stretches of a class of bytes, in order, that are `SHORTEST` bytes or more.
-pub(super) struct Stretches<'t, C: Fn(u8) -> u8> {
+pub(super) struct Stretches<'t, C: Fn(Lanes) -> Lanes> {
     text: &'t [u8],
-    /// See [`bits_at`].
-    off: C,
+    /// See [`Block::bits`].
+    class: C,
     /// Where the block begins that was looked at last, and the one that is looked at next.
     block: usize,
     next: usize,
@@ -18,9 +18,9 @@ pub(super) struct Stretches<'t, C: Fn(u8) -> u8> {
     ends: u64,
 }
 
-impl<'t, C: Fn(u8) -> u8> Stretches<'t, C> {
-    pub(super) fn new(text: &'t [u8], off: C) -> Self {
-        Self { text, off, block: 0, next: 0, bits: 0, ends: 0 }
+impl<'t, C: Fn(Lanes) -> Lanes> Stretches<'t, C> {
+    pub(super) fn new(text: &'t [u8], class: C) -> Self {
+        Self { text, class, block: 0, next: 0, bits: 0, ends: 0 }
     }
 
     /// Looks at the next block; `None` when there is none.
@@ -29,14 +29,14 @@ impl<'t, C: Fn(u8) -> u8> Stretches<'t, C> {
             return None;
         }
         let before = self.bits;
-        self.bits = bits_at(self.text, self.next, &self.off);
+        self.bits = Block::at(self.text, self.next).bits(&self.class);
         self.ends = ends(before, self.bits);
         (self.block, self.next) = (self.next, self.next + BLOCK);
         Some(())
     }
 }
 
-impl<C: Fn(u8) -> u8> Iterator for Stretches<'_, C> {
+impl<C: Fn(Lanes) -> Lanes> Iterator for Stretches<'_, C> {
     type Item = Range<usize>;
 
     #[inline]
@@ -76,12 +76,12 @@ fn ends(before: u64, bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{SHORTEST, Stretches};
-    use crate::flow::detect::bits::off_range;
+    use crate::flow::detect::bits::Lanes;
     use proptest::prelude::*;
     use std::ops::Range;
 
-    fn off(b: u8) -> u8 {
-        off_range(b, b'a', b'z')
+    fn letters(bytes: Lanes) -> Lanes {
+        bytes.within(b'a', b'z')
     }
 
     /// One byte after the other.
@@ -105,7 +105,7 @@ mod tests {
             for len in (SHORTEST - 2..SHORTEST + 2).chain(50..80).chain([127, 128, 129, 200]) {
                 for after in [0, 1, 40] {
                     let text = ["-".repeat(before), "x".repeat(len), "-".repeat(after)].concat();
-                    let found: Vec<_> = Stretches::new(text.as_bytes(), off).collect();
+                    let found: Vec<_> = Stretches::new(text.as_bytes(), letters).collect();
                     assert_eq!(found, plainly(text.as_bytes()), "{before} {len} {after}");
                 }
             }
@@ -118,7 +118,7 @@ mod tests {
             parts in prop::collection::vec(("[a-z]{0,30}", prop::collection::vec(any::<u8>(), 0..3)), 0..20)
         ) {
             let text: Vec<u8> = parts.iter().flat_map(|(word, other)| word.bytes().chain(other.iter().copied())).collect();
-            prop_assert_eq!(Stretches::new(&text, off).collect::<Vec<_>>(), plainly(&text));
+            prop_assert_eq!(Stretches::new(&text, letters).collect::<Vec<_>>(), plainly(&text));
         }
     }
 }

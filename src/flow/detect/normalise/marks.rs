@@ -4,7 +4,7 @@
 //! branch a mark costs more than all else.
 
 use super::spaced;
-use crate::flow::detect::bits::{BLOCK, bits_at, off_byte};
+use crate::flow::detect::bits::{BLOCK, Block, Lanes};
 
 /// What a mark may spell, a bit each, as far as the bytes beside it tell.
 pub(super) type Spells = u16;
@@ -46,7 +46,6 @@ static ROLES: [Role; 256] = {
         #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
         let byte = b as u8;
         roles[b] = role(byte);
-        assert!((roles[b].mark != 0) == (off_marks(byte) == 0));
         b += 1;
     }
     roles
@@ -130,18 +129,10 @@ pub(super) fn is_mark(b: u8) -> bool {
     ROLES[usize::from(b)].mark != 0
 }
 
-/// How far a byte is from the marks: nothing, when it is one.
+/// Which bytes are marks.
 #[inline]
-const fn off_marks(b: u8) -> u8 {
-    let marks = *b"\\'\"${^`";
-    let mut off = u8::MAX;
-    let mut n = 0;
-    while n < marks.len() {
-        let other = b ^ marks[n];
-        off = if other < off { other } else { off };
-        n += 1;
-    }
-    off
+fn marks(bytes: Lanes) -> Lanes {
+    b"'\"${^`".iter().fold(bytes.is(b'\\'), |marks, mark| marks.or(bytes.is(*mark)))
 }
 
 /// Who is told, in order of position, what stands where.
@@ -163,10 +154,10 @@ pub(super) fn read(text: &[u8], reader: &mut impl Reader) {
 
 #[inline]
 fn look(text: &[u8], at: usize, reader: &mut impl Reader) {
-    let of = |byte| move |b| off_byte(b, byte);
-    places(spaced::stretches(bits_at(text, at, of(b' '))), |n| reader.spaced(at + n));
-    places(bits_at(text, at, of(b'\n')), |n| reader.line_end(at + n));
-    places(bits_at(text, at, off_marks), |n| {
+    let block = Block::at(text, at);
+    places(spaced::stretches(block.bits(|b| b.is(b' '))), |n| reader.spaced(at + n));
+    places(block.bits(|b| b.is(b'\n')), |n| reader.line_end(at + n));
+    places(block.bits(marks), |n| {
         let at = at + n;
         let role = |at: Option<usize>| ROLES[usize::from(at.and_then(|at| text.get(at)).copied().unwrap_or(b' '))];
         let spells = role(at.checked_sub(1)).before & role(Some(at)).mark & role(Some(at + 1)).after;

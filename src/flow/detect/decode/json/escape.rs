@@ -1,7 +1,7 @@
 //! A JSON string as written → as meant (RFC 8259, section 7).
 
 use super::super::percent::nibble;
-use crate::flow::detect::bits::{BLOCK, bits_at, off_byte};
+use crate::flow::detect::bits::{BLOCK, Block};
 
 /// What the escapes of one character stand for; of any other, zero.
 static SHORT: [u8; 256] = {
@@ -40,7 +40,7 @@ fn undone(raw: &[u8], out: &mut [u8]) -> usize {
     // Up to where was read and written.
     let (mut from, mut to) = (0, 0);
     for block in (0..raw.len()).step_by(BLOCK) {
-        let mut escapes = bits_at(raw, block, |b| off_byte(b, b'\\'));
+        let mut escapes = Block::at(raw, block).bits(|b| b.is(b'\\'));
         while escapes != 0 {
             let at = block + escapes.trailing_zeros() as usize;
             escapes &= escapes - 1;

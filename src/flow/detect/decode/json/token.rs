@@ -1,6 +1,6 @@
 //! Bytes → JSON tokens, whatever the bytes are: what is no JSON is passed over and remembered.
 
-use crate::flow::detect::bits::{BLOCK, bits_at, off_byte};
+use crate::flow::detect::bits::{BLOCK, Block};
 use memchr::memchr2;
 
 /// A token. Commas say nothing that matters here.
@@ -106,7 +106,8 @@ fn unescaped_quote(text: &[u8], at: usize) -> Option<usize> {
     // Whether the first byte of the block is the second one of an escape.
     let mut first = 0;
     for block in (at..text.len()).step_by(BLOCK) {
-        let mut escapes = bits_at(text, block, |b| off_byte(b, b'\\')) & !first;
+        let bytes = Block::at(text, block);
+        let mut escapes = bytes.bits(|b| b.is(b'\\')) & !first;
         // As a rule none stands beside another. Else every second one only looks like one.
         if escapes & escapes << 1 != 0 {
             let mut rest = std::mem::take(&mut escapes);
@@ -118,7 +119,7 @@ fn unescaped_quote(text: &[u8], at: usize) -> Option<usize> {
         }
         let second = first | escapes << 1;
         first = escapes >> (BLOCK - 1);
-        let quotes = bits_at(text, block, |b| off_byte(b, b'"')) & !second;
+        let quotes = bytes.bits(|b| b.is(b'"')) & !second;
         if quotes != 0 {
             return Some(block + quotes.trailing_zeros() as usize);
         }
