@@ -1,7 +1,7 @@
 //! A body → what kind of body it is, by its type and by its shape; senders are wrong about types.
 
 use super::{Deltas, Unwrap, Voice, binary, form, json, multipart, packed};
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 use posture::{Direction, Encoding};
 
 /// Bytes after which a body's shape is certain.
@@ -73,7 +73,11 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
         let clean = w.deeper(Encoding::Json, |w| json::walk(w, document, Voice::Unknown, request));
         if memmem::find(document, b"}\n{").is_some() {
             let mut deltas = Deltas::new();
-            document.split(|&b| b == b'\n').for_each(|line| deltas.pieces(w, line));
+            let mut start = 0;
+            for end in memchr_iter(b'\n', document).chain([document.len()]) {
+                deltas.pieces(w, &document[start..end]);
+                start = end + 1;
+            }
             deltas.end(w);
         }
         if clean == Some(true) {
