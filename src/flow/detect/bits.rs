@@ -4,8 +4,7 @@
 
 mod lanes;
 
-use lanes::LANES;
-pub(super) use lanes::Lanes;
+pub(super) use lanes::{LANES, Lanes};
 
 /// Bytes looked at together.
 pub(super) const BLOCK: usize = 64;

@@ -3,7 +3,7 @@
 use wide::u8x16;
 
 /// Bytes looked at together.
-pub(super) const LANES: usize = 16;
+pub(in crate::flow::detect) const LANES: usize = 16;
 
 /// Sixteen bytes; or for each of sixteen, all bits or none.
 #[derive(Clone, Copy)]
@@ -11,7 +11,7 @@ pub(in crate::flow::detect) struct Lanes(u8x16);
 
 impl Lanes {
     #[inline]
-    pub(super) fn of(bytes: [u8; LANES]) -> Self {
+    pub(in crate::flow::detect) fn of(bytes: [u8; LANES]) -> Self {
         Self(u8x16::new(bytes))
     }
 
@@ -42,7 +42,7 @@ impl Lanes {
 
     /// A bit for each, the lowest is the first one's.
     #[inline]
-    pub(super) fn bits(self) -> u64 {
+    pub(in crate::flow::detect) fn bits(self) -> u64 {
         u64::from(self.0.to_bitmask())
     }
 }

@@ -1,6 +1,6 @@
 //! Bytes → JSON tokens, whatever the bytes are: what is no JSON is passed over and remembered.
 
-use crate::flow::detect::bits::{BLOCK, Block};
+use crate::flow::detect::bits::{BLOCK, Block, LANES, Lanes};
 use memchr::memchr2;
 
 /// A token. Commas say nothing that matters here.
@@ -35,8 +35,8 @@ pub(in super::super) struct Tokens<'t> {
     stray: bool,
 }
 
-/// As many bytes of a string are looked at word by word.
-const MAX_SHORT: usize = 24;
+/// As many times [`LANES`] bytes of a string are looked at before the others.
+const MAX_LOOKS: usize = 4;
 
 /// What a byte outside a string can be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,20 @@ impl<'t> Tokens<'t> {
 
     /// The word that begins at `start`; nothing when none does.
     pub(in super::super) fn word_at(text: &'t [u8], start: usize) -> &'t [u8] {
-        Self::skip(&mut Self { text, at: start, stray: false }, Class::Word)
+        Self { text, at: start, stray: false }.word()
+    }
+
+    /// The word that stands here.
+    fn word(&mut self) -> &'t [u8] {
+        if let Some(block) = self.text[self.at..].first_chunk() {
+            let len = of_word(Lanes::of(*block)).bits().trailing_ones() as usize;
+            if len < LANES {
+                let start = self.at;
+                self.at += len;
+                return &self.text[start..self.at];
+            }
+        }
+        self.skip(Class::Word)
     }
 
     fn skip(&mut self, class: Class) -> &'t [u8] {
@@ -98,6 +111,32 @@ impl<'t> Tokens<'t> {
         let end = if escaped { first.and_then(|at| unescaped_quote(self.text, at)) } else { first };
         self.at = end.map_or(self.text.len(), |end| end + 1);
         Text { raw: &self.text[start.min(self.at)..end.unwrap_or(self.at)], escaped }
+    }
+
+    /// The token of the string that begins here.
+    fn quoted(&mut self) -> Token<'t> {
+        let text = self.string();
+        if self.pass(b':') {
+            return Token::Key(text);
+        }
+        if self.pass(b',') {
+            return Token::Text(text);
+        }
+        let rest = &self.text[self.at..];
+        let blank = rest.first().is_some_and(u8::is_ascii_whitespace);
+        let key = blank && rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
+        if key { Token::Key(text) } else { Token::Text(text) }
+    }
+
+    /// Takes along `mark`, which says nothing here, and a blank behind it; whether it was there.
+    #[inline]
+    fn pass(&mut self, mark: u8) -> bool {
+        let found = self.text.get(self.at) == Some(&mark);
+        if found {
+            self.at += 1;
+            self.at += usize::from(self.text.get(self.at) == Some(&b' '));
+        }
+        found
     }
 }
 
@@ -130,23 +169,28 @@ fn unescaped_quote(text: &[u8], at: usize) -> Option<usize> {
 /// Where the first `"` or `\` is.
 #[inline]
 fn quote_or_escape(text: &[u8]) -> Option<usize> {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
-    const ESCAPES: u64 = u64::from_le_bytes([b'\\'; 8]);
-    // The lowest bit is that of the first byte that is zero; those above may be wrong.
-    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & (EACH << 7);
-    let mut at = 0;
+    let marks = |block: &[u8; LANES]| {
+        let bytes = Lanes::of(*block);
+        bytes.is(b'"').or(bytes.is(b'\\')).bits()
+    };
     // Most strings are short: for them a call costs more than the look.
-    while at < MAX_SHORT {
-        let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) else { break };
-        let word = u64::from_le_bytes(*word);
-        let found = zeros(word ^ QUOTES) | zeros(word ^ ESCAPES);
+    let mut at = 0;
+    while at < MAX_LOOKS * LANES {
+        let Some(block) = text[at..].first_chunk() else { break };
+        let found = marks(block);
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(at + found.trailing_zeros() as usize);
         }
-        at += size_of::<u64>();
+        at += LANES;
     }
     memchr2(b'"', b'\\', &text[at..]).map(|found| at + found)
+}
+
+/// Which bytes are of [`Class::Word`].
+#[inline]
+fn of_word(bytes: Lanes) -> Lanes {
+    let letters_and_digits = bytes.lower_case().within(b'a', b'z').or(bytes.within(b'0', b'9'));
+    letters_and_digits.or(bytes.is(b'+')).or(bytes.within(b'-', b'.'))
 }
 
 impl<'t> Iterator for Tokens<'t> {
@@ -155,39 +199,33 @@ impl<'t> Iterator for Tokens<'t> {
     fn next(&mut self) -> Option<Token<'t>> {
         loop {
             let b = *self.text.get(self.at)?;
+            if b == b'"' {
+                return Some(self.quoted());
+            }
             match CLASS[usize::from(b)] {
                 Class::Space => self.at += 1,
-                Class::Stray => {
-                    self.stray = true;
-                    self.skip(Class::Stray);
+                Class::Structure => {
+                    self.at += 1;
+                    if matches!(b, b'{' | b'[') {
+                        return Some(Token::Open(b));
+                    }
+                    self.pass(b',');
+                    return Some(Token::Close);
                 }
                 Class::Word => {
-                    let word = self.skip(Class::Word);
+                    let word = self.word();
                     if word[0].is_ascii_digit()
                         || word[0] == b'-'
                         || matches!(word, b"true" | b"false" | b"null" | b"NaN")
                     {
+                        self.pass(b',');
                         return Some(Token::Word(word));
                     }
                     self.stray = true;
                 }
-                Class::Structure if b == b'"' => {
-                    let text = self.string();
-                    let rest = &self.text[self.at..];
-                    let next = rest.first();
-                    // What stands right behind it is taken along.
-                    self.at += usize::from(matches!(next, Some(b':' | b',')));
-                    let key = match next {
-                        Some(b) if b.is_ascii_whitespace() => {
-                            rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':')
-                        }
-                        _ => next == Some(&b':'),
-                    };
-                    return Some(if key { Token::Key(text) } else { Token::Text(text) });
-                }
-                Class::Structure => {
-                    self.at += 1;
-                    return Some(if matches!(b, b'{' | b'[') { Token::Open(b) } else { Token::Close });
+                Class::Stray => {
+                    self.stray = true;
+                    self.skip(Class::Stray);
                 }
             }
         }
@@ -272,7 +310,7 @@ impl<'t> Iterator for Ahead<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ahead, MAX_AHEAD, Text, Token, Tokens, quote_or_escape};
+    use super::{Ahead, CLASS, Class, MAX_AHEAD, Text, Token, Tokens, quote_or_escape};
     use memchr::memchr2;
     use proptest::prelude::*;
 
@@ -289,6 +327,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_word_ends_where_another_class_begins(text in "[0-9a-zA-Z@\\[`{+,./:-]{0,40}") {
+            let word = Tokens::word_at(text.as_bytes(), 0);
+            let len = text.bytes().position(|b| CLASS[usize::from(b)] != Class::Word).unwrap_or(text.len());
+            prop_assert_eq!(word, &text.as_bytes()[..len]);
+        }
+
         #[test]
         fn a_string_ends_at_the_first_quote_that_is_not_escaped(
             parts in prop::collection::vec((r#"[\\"]{0,5}"#, prop_oneof!["[a-z]{0,9}", "[a-z]{50,80}"]), 0..9)
