@@ -35,7 +35,18 @@ pub(in super::super) fn undo(raw: &[u8], out: &mut Vec<u8>) {
     out.truncate(before + len);
 }
 
-/// Writes `raw` to the beginning of `out`, which is as long; gives the length of what was written.
+/// Writes `raw` with its escapes undone to the beginning of `room`, and gives the length of what was written.
+///
+/// The room grows to what is needed, and a little more. What it holds already is written over.
+pub(super) fn undo_within(raw: &[u8], room: &mut Vec<u8>) -> usize {
+    let need = raw.len() + BLOCK;
+    if room.len() < need {
+        room.resize(need, 0);
+    }
+    undone(raw, room)
+}
+
+/// Writes `raw` to the beginning of `out`, which is as long at least; gives the length of what was written.
 fn undone(raw: &[u8], out: &mut [u8]) -> usize {
     // Up to where was read and written.
     let (mut from, mut to) = (0, 0);
@@ -113,7 +124,7 @@ fn unit(digits: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SHORT, long, undo};
+    use super::{SHORT, long, undo, undo_within};
     use proptest::prelude::*;
 
     fn undone(raw: &str) -> String {
@@ -175,7 +186,10 @@ mod tests {
             let mut out = want.clone();
             plainly(raw.as_bytes(), &mut want);
             undo(raw.as_bytes(), &mut out);
-            prop_assert_eq!(out, want);
+            prop_assert_eq!(&out, &want);
+            // In a room that held something else.
+            let len = undo_within(raw.as_bytes(), &mut out);
+            prop_assert_eq!(&out[..len], &want[b"before".len()..]);
         }
 
         #[test]

@@ -3,7 +3,7 @@
 //! An object is read as `name: value` lines; an array of strings as a command line, its items with spaces between; and
 //! the pieces of a text that was cut into array items are put back together.
 
-use super::{Unwrap, Voice};
+use super::{Unwrap, Voice, part::Part, words::Words};
 use memchr::{memchr, memmem, memrchr, memrchr2};
 use std::ops::Range;
 
@@ -16,42 +16,50 @@ const LONGEST_GLUED: usize = 16 << 10;
 /// A longer string is no piece, unless its name says that it is one.
 const LONGEST_UNNAMED: usize = 64;
 
-/// Whether a value says nothing beside others, and stands beside most.
-fn is_plain(text: &[u8]) -> bool {
-    matches!(
-        text,
-        b"assistant"
-            | b"developer"
-            | b"error"
-            | b"function"
-            | b"info"
-            | b"input_text"
-            | b"message"
-            | b"object"
-            | b"output_text"
-            | b"string"
-            | b"system"
-            | b"text"
-            | b"tool"
-            | b"user"
-    )
-}
+/// Values that say nothing beside others, and stand beside most.
+static PLAIN: Words = Words::new(&[
+    b"assistant",
+    b"developer",
+    b"error",
+    b"function",
+    b"info",
+    b"input_text",
+    b"message",
+    b"object",
+    b"output_text",
+    b"string",
+    b"system",
+    b"text",
+    b"tool",
+    b"user",
+]);
+
+/// Names of the pieces of a text.
+static PIECES: Words = Words::new(&[b"text", b"content", b"value", b"data", b"delta", b"part", b"chunk"]);
 
 pub(super) struct Joins {
     /// The lines of every open object, the items of every open array: a stack of texts.
     lines: Vec<u8>,
     /// The pieces of every open object or array without anything between them: a stack of texts.
     glued: Vec<u8>,
-    /// What the object now open, or the one inside it that ended last, adds to the array around it.
-    piece: Vec<u8>,
-    piece_is_named: bool,
+    piece: Piece,
     open: Vec<Open>,
+}
+
+/// What the object now open, or the one inside it that ended last, adds to the array around it.
+struct Piece {
+    /// Where it is in the lines of an open object; as long as it is there, it is not copied.
+    at: Option<Range<usize>>,
+    text: Vec<u8>,
+    named: bool,
 }
 
 #[derive(Default)]
 struct Open {
     object: bool,
     apart: bool,
+    /// The array that gets what this object adds is apart.
+    apart_around: bool,
     /// Where the name of this array begins in the lines of the object around it.
     name: usize,
     lines: usize,
@@ -66,19 +74,21 @@ struct Open {
 
 impl Joins {
     pub(super) fn new(w: &mut Unwrap<'_>) -> Self {
-        let (lines, glued, piece) = (w.buffer(), w.buffer(), w.buffer());
-        Self { lines, glued, piece, piece_is_named: false, open: vec![Open::default()] }
+        let piece = Piece { at: None, text: w.buffer(), named: false };
+        Self { lines: w.buffer(), glued: w.buffer(), piece, open: vec![Open::default()] }
     }
 
     /// An object or array begins. `apart` says that the items of an array are texts of their own, not pieces of one.
-    pub(super) fn open(&mut self, object: bool, key: Option<&[u8]>, apart: bool) {
+    pub(super) fn open(&mut self, object: bool, key: Option<Part<'_>>, apart: bool) {
         let name = self.lines.len();
         if let (false, Some(key)) = (object, key) {
-            self.line(key, b"");
+            line(&mut self.lines, key, Part::default());
         }
+        let apart_around = self.open.last().is_some_and(|o| if o.object { o.apart_around } else { o.apart });
         self.open.push(Open {
             object,
             apart,
+            apart_around,
             name,
             lines: self.lines.len(),
             glued: self.glued.len(),
@@ -87,39 +97,49 @@ impl Joins {
     }
 
     /// A string that is neither named nor an item.
-    pub(super) fn item(&mut self, text: &[u8]) {
+    pub(super) fn item(&mut self, text: Part<'_>) {
         self.leaf(None, text);
     }
 
     /// A string, and its name when an object holds it.
-    pub(super) fn leaf(&mut self, key: Option<&[u8]>, text: &[u8]) {
-        if is_plain(text) {
+    pub(super) fn leaf(&mut self, key: Option<Part<'_>>, text: Part<'_>) {
+        if PLAIN.have(text.bytes()) {
             return;
         }
-        let Some(mut open) = self.open.pop() else { return };
+        let Self { lines, glued, piece, open } = self;
+        let Some(open) = open.last_mut() else { return };
         open.strings += 1;
         open.short += usize::from(text.len() < super::SHORT);
-        let piece = beginning(text);
+        let begins = text.first(beginning(text.bytes()));
         if open.object {
-            let end = self.line(key.unwrap_or_default(), piece);
-            open.last = (piece.len() == text.len()).then_some(end - piece.len()..end);
+            let key = key.unwrap_or_default();
+            line(lines, key, begins);
+            let at = lines.len() - begins.len()..lines.len();
             // A blank before the line's end: its last word does not go on in the next member.
-            self.lines.extend_from_slice(b" \n");
-            self.name_piece(key.unwrap_or_default(), text);
-            if key.is_some_and(is_numbered) {
+            lines.extend_from_slice(b" \n");
+            let whole = begins.len() == text.len();
+            open.last = whole.then(|| at.clone());
+            let named = PIECES.have(key.bytes());
+            if named || (!piece.named && text.len() <= LONGEST_UNNAMED) {
+                // What an array that is apart gets is not looked at, but whether there is something.
+                let most = if open.apart_around { 1 } else { LONGEST_GLUED };
+                piece.set(at, text.first(most), whole);
+                piece.named = named;
+            }
+            if is_numbered(key.bytes()) {
                 open.pieces += 1;
-                self.glued.extend_from_slice(&text[..text.len().min(LONGEST_GLUED)]);
+                text.first(LONGEST_GLUED).append_to(glued);
             }
         } else {
             open.pieces += 1;
-            let told = tells_to_run(&self.lines[open.lines..]) && memchr(b'\'', piece).is_none();
+            let told = tells_to_run(&lines[open.lines..]) && memchr(b'\'', begins.bytes()).is_none();
             let quote = if told { &b"'"[..] } else { b"" };
-            for part in [quote, piece, quote, b" "] {
-                self.lines.extend_from_slice(part);
-            }
-            self.glued.extend_from_slice(&text[..text.len().min(LONGEST_GLUED)]);
+            lines.extend_from_slice(quote);
+            begins.append_to(lines);
+            lines.extend_from_slice(quote);
+            lines.push(b' ');
+            text.first(LONGEST_GLUED).append_to(glued);
         }
-        self.open.push(open);
     }
 
     /// The innermost object or array ends: shows what it made.
@@ -137,16 +157,17 @@ impl Joins {
         }
         let joined = joined.len();
         self.glued.truncate(open.glued);
-        if let (true, Some(around)) = (open.object, self.open.last_mut())
-            && !around.object
-            && !self.piece.is_empty()
-        {
-            if !around.apart {
-                around.pieces += 1;
-                self.glued.extend_from_slice(&self.piece);
+        if let (true, Some(around)) = (open.object, self.open.last_mut()) {
+            let piece = self.piece.text(&self.lines);
+            if around.object {
+                self.piece.outlive(&self.lines, open.name);
+            } else if !piece.is_empty() {
+                if !around.apart {
+                    around.pieces += 1;
+                    self.glued.extend_from_slice(piece);
+                }
+                self.piece.clear();
             }
-            self.piece.clear();
-            self.piece_is_named = false;
         }
         if open.object || open.strings == 0 || joined > PIECE || self.open.is_empty() {
             self.lines.truncate(open.name);
@@ -157,17 +178,7 @@ impl Joins {
         if self.open.is_empty() {
             w.give_back(std::mem::take(&mut self.lines));
             w.give_back(std::mem::take(&mut self.glued));
-            w.give_back(std::mem::take(&mut self.piece));
-        }
-    }
-
-    /// Notes what an object would add to a text its array makes: the string its name calls a piece, else its last one.
-    fn name_piece(&mut self, key: &[u8], text: &[u8]) {
-        let named = matches!(key, b"text" | b"content" | b"value" | b"data" | b"delta" | b"part" | b"chunk");
-        if named || (!self.piece_is_named && text.len() <= LONGEST_UNNAMED) {
-            self.piece.clear();
-            self.piece.extend_from_slice(&text[..text.len().min(LONGEST_GLUED)]);
-            self.piece_is_named = named;
+            w.give_back(std::mem::take(&mut self.piece.text));
         }
     }
 
@@ -181,20 +192,54 @@ impl Joins {
         w.show(&command, None, voice);
         w.give_back(command);
     }
+}
 
-    fn line(&mut self, key: &[u8], value: &[u8]) -> usize {
-        if !key.is_empty() {
-            self.lines.extend_from_slice(key);
-            self.lines.extend_from_slice(b": ");
+impl Piece {
+    /// The string `text`, which is at `at` in the lines of its object if it is there `whole`: the one its name calls a
+    /// piece, else the last one.
+    fn set(&mut self, at: Range<usize>, text: Part<'_>, whole: bool) {
+        self.at = Some(at).filter(|at| whole && !at.is_empty());
+        if self.at.is_none() {
+            self.text.clear();
+            text.append_to(&mut self.text);
         }
-        self.lines.extend_from_slice(value);
-        self.lines.len()
     }
+
+    fn text<'t>(&'t self, lines: &'t [u8]) -> &'t [u8] {
+        self.at.as_ref().map_or(&self.text, |at| &lines[at.clone()])
+    }
+
+    /// The lines from `end` on are let go of.
+    fn outlive(&mut self, lines: &[u8], end: usize) {
+        if let Some(at) = self.at.take_if(|at| at.end > end) {
+            self.text.clear();
+            self.text.extend_from_slice(&lines[at]);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.at = None;
+        self.text.clear();
+        self.named = false;
+    }
+}
+
+/// Appends `key: value`, without the line's end.
+fn line(lines: &mut Vec<u8>, key: Part<'_>, value: Part<'_>) {
+    if key.len() > 0 {
+        key.append_to(lines);
+        lines.extend_from_slice(b": ");
+    }
+    value.append_to(lines);
 }
 
 /// Whether the items so far end in what tells a shell to run the next one, which then is one word however many it has.
 fn tells_to_run(items: &[u8]) -> bool {
-    let last = items.strip_suffix(b" ").map_or(items, |i| &i[memrchr(b' ', i).map_or(0, |at| at + 1)..i.len()]);
+    let [items @ .., b' '] = items else { return false };
+    if !matches!(items.last(), Some(b'c' | b'e')) {
+        return false;
+    }
+    let last = &items[memrchr(b' ', items).map_or(0, |at| at + 1)..];
     matches!(last, [b'-', flags @ .., b'c' | b'e'] if flags.len() <= 4 && flags.iter().all(u8::is_ascii_lowercase))
 }
 
@@ -203,16 +248,16 @@ fn is_numbered(key: &[u8]) -> bool {
     key.len() == 1 || key.last().is_some_and(u8::is_ascii_digit)
 }
 
-/// As much of `text` as joins in: whole words of its first line, and no part of a key block, which would look like
-/// another key.
-fn beginning(text: &[u8]) -> &[u8] {
+/// How much of `text` joins in: whole words of its first line, and no part of a key block, which would look like another
+/// key.
+fn beginning(text: &[u8]) -> usize {
     if text.len() <= PIECE {
-        return text;
+        return text.len();
     }
     let piece = &text[..PIECE];
     let end = memchr(b'\n', piece).or_else(|| memrchr2(b' ', b'\t', piece)).unwrap_or(0);
     let piece = &piece[..end];
     // Five dashes have one at every fifth place.
     let dashes = piece.iter().skip(4).step_by(5).any(|b| *b == b'-') && memmem::find(piece, b"-----").is_some();
-    if piece.is_ascii() && !dashes { piece } else { &[] }
+    if piece.is_ascii() && !dashes { piece.len() } else { 0 }
 }

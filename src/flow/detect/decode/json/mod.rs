@@ -2,14 +2,19 @@
 
 mod escape;
 mod joins;
+mod part;
 mod token;
+mod words;
 
 pub(super) use escape::undo;
+use escape::undo_within;
 use token::Ahead;
 pub(super) use token::{Text, Token, Tokens};
 
-use super::{Unwrap, Voice, voice, voice::Roles};
+use super::{Unwrap, Voice, runs, voice, voice::Roles};
+use crate::flow::detect::bits::Lanes;
 use joins::Joins;
+use part::Part;
 use posture::{Encoding, Placement};
 
 /// Structure is followed to this depth; beyond it strings are still seen, but not who holds them.
@@ -37,7 +42,7 @@ pub(super) fn likely(text: &[u8]) -> bool {
 struct Frame<'t> {
     object: bool,
     /// The key of the value that comes next; in an array, the key of the array.
-    key: Option<&'t [u8]>,
+    key: Option<Part<'t>>,
     voice: Voice,
     /// Its items are messages with a role.
     lists_messages: bool,
@@ -53,6 +58,8 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
     let mut joins = Joins::new(w);
     let mut first_document = request;
     let mut roles = Roles::new(text);
+    // Strings with their escapes undone.
+    let mut room = w.buffer();
     while let Some(token) = tokens.next() {
         match token {
             Token::Open(_) if frames.len() == MAX_NESTING => beyond += 1,
@@ -65,7 +72,7 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
                     }
                     Some(f) if f.lists_messages && object => (f.key, voice::of_message(tokens.look()), false),
                     Some(f) if first_document && frames.len() == 1 && f.object => {
-                        let key = f.key.unwrap_or_default();
+                        let key = f.key.unwrap_or_default().bytes();
                         (f.key, voice::of_member(key), !object && voice::lists_messages(key))
                     }
                     Some(f) => (f.key, f.voice, false),
@@ -80,23 +87,25 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
                     first_document &= !frames.is_empty();
                 }
             }
-            Token::Key(key) if frames.last().is_some_and(|f| f.object) => {
-                if let Some(frame) = frames.last_mut() {
-                    frame.key = Some(key.raw);
-                }
-                if unusual(key) {
-                    leaf(w, key, None, Voice::Unknown, |plain| joins.item(plain));
-                }
-            }
-            Token::Key(text) | Token::Text(text) => {
-                let (key, voice) = match frames.last() {
-                    None => (None, voice),
-                    Some(f) if first_document && frames.len() == 1 && f.object => {
-                        (f.key, voice::of_member(f.key.unwrap_or_default()))
+            Token::Key(string) | Token::Text(string) => {
+                let part = Part::of(text, string.raw);
+                let top = first_document && frames.len() == 1;
+                match frames.last_mut() {
+                    Some(frame) if frame.object && matches!(token, Token::Key(_)) => {
+                        frame.key = Some(part);
+                        if is_unusual(string, part) {
+                            leaf(w, &mut room, string, part, None, Voice::Unknown, |plain| joins.item(plain));
+                        }
                     }
-                    Some(f) => (f.key, f.voice),
-                };
-                leaf(w, text, key, voice, |plain| joins.leaf(key, plain));
+                    frame => {
+                        let (key, voice) = match frame {
+                            None => (None, voice),
+                            Some(f) if top && f.object => (f.key, voice::of_member(f.key.unwrap_or_default().bytes())),
+                            Some(f) => (f.key, f.voice),
+                        };
+                        leaf(w, &mut room, string, part, key, voice, |plain| joins.leaf(key, plain));
+                    }
+                }
             }
             Token::Word(_) => {}
         }
@@ -106,39 +115,61 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
         joins.close(w, frame.voice);
     }
     joins.close(w, voice);
+    w.give_back(room);
     !tokens.stray()
 }
 
 /// A key that is more than a name.
-fn unusual(key: Text<'_>) -> bool {
-    key.escaped || key.raw.len() >= SHORT || !key.raw.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+fn is_unusual(key: Text<'_>, part: Part<'_>) -> bool {
+    let of_name = |b: Lanes| b.lower_case().within(b'a', b'z').or(b.within(b'0', b'9')).or(b.is(b'_'));
+    let other = || match part.bits(of_name) {
+        Some(bits) => bits.count_ones() as usize != part.len(),
+        None => !key.raw.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_'),
+    };
+    key.escaped || part.len() >= SHORT || other()
 }
 
 /// Shows one string, and tells it to `join`.
-fn leaf(w: &mut Unwrap<'_>, text: Text<'_>, name: Option<&[u8]>, voice: Voice, join: impl FnOnce(&[u8])) {
+fn leaf(
+    w: &mut Unwrap<'_>,
+    room: &mut Vec<u8>,
+    text: Text<'_>,
+    part: Part<'_>,
+    name: Option<Part<'_>>,
+    voice: Voice,
+    join: impl FnOnce(Part<'_>),
+) {
+    let name = name.map(Part::bytes);
     if !text.escaped {
-        return plain(w, text.raw, name, voice, join);
+        return plain(w, part, name, voice, join);
     }
     if !w.afford(text.raw.len()) {
         return w.show(text.raw, name, voice);
     }
-    let mut buffer = w.buffer();
-    undo(text.raw, &mut buffer);
-    plain(w, &buffer, name, voice, join);
-    w.give_back(buffer);
+    let len = undo_within(text.raw, room);
+    plain(w, Part::new(room, len), name, voice, join);
 }
 
-fn plain(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice, join: impl FnOnce(&[u8])) {
-    if text.len() < SHORT && !likely(text) {
-        if text.len() >= 3 {
-            w.reshape(text, name, voice);
+fn plain(w: &mut Unwrap<'_>, text: Part<'_>, name: Option<&[u8]>, voice: Voice, join: impl FnOnce(Part<'_>)) {
+    let bytes = text.bytes();
+    // Most begin with a letter.
+    let likely = bytes.first().is_some_and(|b| !b.is_ascii_alphanumeric()) && likely(bytes);
+    if bytes.len() < SHORT && !likely {
+        if bytes.len() >= 3 && may_hide(text) {
+            w.reshape(bytes, name, voice);
         }
-    } else if likely(text) && name.is_some_and(|n| matches!(n, b"arguments" | b"input" | b"partial_json")) {
-        w.within(Encoding::ToolCall, |w| w.text(text, name, voice));
+    } else if likely && name.is_some_and(|n| matches!(n, b"arguments" | b"input" | b"partial_json")) {
+        w.within(Encoding::ToolCall, |w| w.text(bytes, name, voice));
     } else {
-        w.text(text, name, voice);
+        w.text(bytes, name, voice);
     }
     join(text);
+}
+
+/// Whether a short string may hide something from those who do not decode it.
+fn may_hide(text: Part<'_>) -> bool {
+    let of_mark = |b: Lanes| b.is(b'<').or(b.is(b'&')).or(b.is(b'%')).or(b.is(b'\\'));
+    text.len() >= runs::SHORTEST || text.bits(of_mark) != Some(0)
 }
 
 /// The body of a request can tell who wrote what; nothing else can.
