@@ -3,51 +3,45 @@
 //! Four bytes, their case folded, are looked up at every second place. They tell of a keyword that begins there and of one
 //! beside it. No place waits for the one before, as it would in an automaton of some thousand states. The first look is as
 //! short as it can be, and takes a few places for promising that are not; the second, at the eight bytes around those,
-//! takes almost none. The first branches on nothing it sees: of ordinary text a processor would guess wrong every time.
+//! takes almost none. Neither branches on what it sees: of ordinary text a processor would guess wrong every time.
 
 mod keyword;
+mod probe;
 
 use crate::flow::detect::rule::RuleSet;
-use keyword::{BEFORE, Keyword, LEAST, Sign, Start, word};
+use keyword::{BEFORE, Keyword, Sign, Start, word};
 use posture::Direction;
+use probe::{PLACES, STEP, STRETCH, STRETCH_BYTES, place, places, places_of};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
 
-/// As many places are told apart by a look.
-const LIKELY_BITS: u32 = 16;
-/// The bytes of a probe.
-const PROBE: usize = 4;
-/// Probes of a block, one at every second byte.
-const PROBES: usize = 16;
-const STEP: usize = 2;
-/// How far the probes of a block reach.
-const BLOCK: usize = PROBES * STEP + PROBE - STEP;
-/// Probes between two branches on what was seen: one for each bit of a word.
-const STRETCH: usize = u64::BITS as usize;
+/// Places looked at twice, whether they are promising or not, before a branch asks for more.
+const AT_ONCE: usize = 4;
+/// Probes of what fills no more than half a stretch.
+const HALF: usize = STRETCH / 2;
+/// The last place that is looked at begins so many bytes before the end of a text.
+const LAST: usize = 3;
 /// The shortest keyword that is looked for backwards too: a shorter one stands in everyday words.
 const LEAST_BACKWARDS: usize = 4;
 
 /// The keywords of one direction's rules.
 pub(super) struct Gate {
-    /// By the hash of a probe: 1 where it tells of a keyword, 0 where of none.
-    likely: Box<[u8; 1 << LIKELY_BITS]>,
-    /// By the same hash: which of `groups` it tells of.
-    told: Box<[u16; 1 << LIKELY_BITS]>,
+    /// By the place of a probe: 1 where it tells of a keyword, 0 where of none.
+    likely: Box<[u8; PLACES]>,
+    /// By the same: which of `groups` it tells of.
+    told: Box<[u16; PLACES]>,
     groups: Box<[Group]>,
+    /// What the eight bytes around a probe of each group have, whichever of its keywords stands there.
+    signs: Box<[Sign]>,
     keywords: Box<[Keyword]>,
     /// How each of them begins: enough to pass over almost all.
     starts: Box<[Start]>,
 }
 
-/// The keywords that one probe tells of.
-struct Group {
-    /// What the eight bytes around the probe have, whichever of them stands there.
-    sign: Sign,
-    /// In the order they are reported.
-    told: Box<[Told]>,
-}
+/// The keywords that one probe tells of, in the order they are reported.
+type Group = Box<[Told]>;
 
 /// A keyword that a probe tells of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,93 +65,109 @@ impl Gate {
         }
         let mut keywords: Vec<Keyword> =
             by_keyword.into_iter().map(|(text, rules)| Keyword::new(&text, rules)).collect();
-        keywords.sort_by_key(|k| k.text.len() > LEAST);
-        let mut by_probe: BTreeMap<usize, BTreeSet<Told>> = BTreeMap::new();
+        // Where two begin, the order is the same whichever probes tell of them.
+        keywords.sort_by_key(|k| !k.told_before());
+        let mut by_place: BTreeMap<usize, BTreeSet<Told>> = BTreeMap::new();
         for (n, keyword) in keywords.iter().enumerate() {
-            keyword.probes(&mut |[a, b, c], fourths, begins| {
-                for fourth in (0..8).filter(|n| fourths >> n & 1 == 1) {
-                    let probe = likely_at([a, b, c, fourth]);
-                    by_probe.entry(probe).or_default().insert(Told { begins, keyword: n });
+            for (bytes, begins) in keyword.probes() {
+                for place in places_of(&bytes) {
+                    by_place.entry(usize::from(place)).or_default().insert(Told { begins, keyword: n });
                 }
-            });
+            }
         }
-        let mut likely: Box<[u8; 1 << LIKELY_BITS]> = vec![0; 1 << LIKELY_BITS].try_into().expect("it is that long");
-        let mut told: Box<[u16; 1 << LIKELY_BITS]> = vec![0; 1 << LIKELY_BITS].try_into().expect("it is that long");
-        let mut groups: BTreeMap<&BTreeSet<Told>, u16> = by_probe.values().map(|told| (told, 0)).collect();
+        let mut likely: Box<[u8; PLACES]> = vec![0; PLACES].try_into().expect("it is that long");
+        let mut told: Box<[u16; PLACES]> = vec![0; PLACES].try_into().expect("it is that long");
+        let mut groups: BTreeMap<&BTreeSet<Told>, u16> = by_place.values().map(|told| (told, 0)).collect();
         for (n, number) in groups.values_mut().enumerate() {
-            *number = u16::try_from(n).expect("no more groups than probes are told apart");
+            *number = u16::try_from(n).expect("no more groups than places");
         }
-        for (&probe, group) in &by_probe {
-            (likely[probe], told[probe]) = (1, groups[group]);
+        for (&place, group) in &by_place {
+            (likely[place], told[place]) = (1, groups[group]);
         }
-        let groups = groups.keys().map(|told| Group::of(told, &keywords)).collect();
+        let groups: Box<[Group]> = groups.keys().map(|told| told.iter().copied().collect()).collect();
+        let sign = |told: &Told| keywords[told.keyword].sign(told.begins);
+        let signs = groups.iter().map(|g| g.iter().map(sign).reduce(Sign::common).unwrap_or(Sign::NONE));
+        // Places of no keyword tell of the first: there is one.
+        let signs = signs.chain([Sign::NONE]).collect();
         let starts = keywords.iter().map(Keyword::start).collect();
-        Self { likely, told, groups, keywords: keywords.into(), starts }
+        Self { likely, told, groups, signs, keywords: keywords.into(), starts }
     }
 
     /// Reports each keyword in `text`, in order of position, with the rules it brings into play: none when it stands
     /// there backwards.
     pub(super) fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>, &[usize])) {
+        // The first place of the first stretch is the text's second.
+        if let Some(&[a, b, c]) = text.first_chunk() {
+            let place = place([0, a, b, c]);
+            if self.likely[usize::from(place)] == 1 {
+                self.report(text, 0_usize.wrapping_sub(BEFORE + 1), place, on);
+            }
+        }
         let mut at = 0;
-        loop {
-            let (mut likely, probes) = self.look(&text[at..]);
-            while likely != 0 {
-                let place = at + STEP * likely.trailing_zeros() as usize;
-                likely &= likely - 1;
-                let Some(&probe) = text[place..].first_chunk() else { break };
-                let group = self.group(probe);
-                if group.may_stand(text, place) {
-                    self.report(text, place, group, on);
-                }
-            }
-            at += STEP * probes;
-            if probes < STRETCH {
-                break;
-            }
-        }
-        // Of what ends with the text, too late for a probe, none asks for a fourth byte.
-        if let [a, b, c] = text[at..] {
-            let probe = [a, b, c, 0];
-            if self.likely[likely_at(probe)] == 1 {
-                self.report(text, at, self.group(probe), on);
-            }
-        }
-    }
-
-    /// The first look: which of the first probes of `text` are likely to tell of a keyword, as bits, the first one's the
-    /// lowest; and how many probes those are.
-    #[inline]
-    fn look(&self, text: &[u8]) -> (u64, usize) {
-        let likely = |probe: [u8; PROBE]| u64::from(self.likely[likely_at(probe)]);
-        let (mut seen, mut probes) = (0, 0);
-        while probes < STRETCH {
-            let Some(block) = text[STEP * probes..].first_chunk::<BLOCK>() else {
-                // The last probes of the text.
-                while let Some(&probe) = text[STEP * probes..].first_chunk() {
-                    seen |= likely(probe) << probes;
-                    probes += 1;
-                }
-                break;
+        while let Some(rest) = text.get(at..).filter(|rest| rest.len() > LAST) {
+            let mut padded;
+            let stretch = if let Some(stretch) = rest.first_chunk() {
+                stretch
+            } else {
+                padded = [0; STRETCH_BYTES];
+                padded[..rest.len()].copy_from_slice(rest);
+                &padded
             };
-            // Copied as one, not byte by byte: so it is one load.
-            let four = |at: usize| block[at..at + PROBE].try_into().unwrap_or([0; PROBE]);
-            let block = (0..PROBES).rev().fold(0, |seen, n| seen << 1 | likely(four(STEP * n)));
-            seen |= block << probes;
-            probes += PROBES;
+            let mut places = [0; STRETCH];
+            let likely = match places.first_chunk_mut::<HALF>().filter(|_| rest.len() <= STEP * HALF + LAST) {
+                Some(half) => self.look(stretch, half),
+                None => self.look(stretch, &mut places),
+            };
+            let mut standing = self.look_again(stretch, &places, likely);
+            while standing != 0 {
+                let n = standing.trailing_zeros() as usize % STRETCH;
+                standing &= standing - 1;
+                self.report(text, at + STEP * n, places[n], on);
+            }
+            at += STEP * STRETCH;
         }
-        (seen, probes)
     }
 
-    /// What a likely probe tells of.
+    /// The first look: which of a stretch's first probes are likely to tell of a keyword, as bits, the first one's the
+    /// lowest. Notes their places.
     #[inline]
-    fn group(&self, probe: [u8; PROBE]) -> &Group {
-        &self.groups[usize::from(self.told[likely_at(probe)])]
+    fn look<const N: usize>(&self, stretch: &[u8; STRETCH_BYTES], at: &mut [u16; N]) -> u64 {
+        const PARTS: usize = 8;
+        places(stretch, at);
+        // Parts of the bits, side by side: none waits for another.
+        let mut parts = [0_u64; PARTS];
+        for n in (0..N / PARTS).rev() {
+            for (part, at) in parts.iter_mut().zip(at.chunks_exact(N / PARTS)) {
+                *part = part.wrapping_add(*part).wrapping_add(u64::from(self.likely[usize::from(at[n])]));
+            }
+        }
+        parts.iter().rev().fold(0, |likely, part| likely << (N / PARTS) | part)
     }
 
-    /// Reports those keywords of a group that stand around the probe at `at`.
-    fn report(&self, text: &[u8], at: usize, group: &Group, on: &mut dyn FnMut(Range<usize>, &[usize])) {
-        for &Told { begins, keyword } in &group.told {
-            let at = (at + begins).wrapping_sub(BEFORE);
+    /// The second look: around which of the likely probes a keyword may stand.
+    #[inline]
+    fn look_again(&self, stretch: &[u8; STRETCH_BYTES], places: &[u16; STRETCH], mut likely: u64) -> u64 {
+        let mut standing = 0;
+        loop {
+            // When there are fewer, some bits of nothing: the first probe is looked at, and counts for none.
+            for _ in 0..AT_ONCE {
+                let n = likely.trailing_zeros() as usize % STRETCH;
+                let sign = self.signs[usize::from(self.told[usize::from(places[n])])];
+                let around = stretch[STEP * n..].first_chunk().map_or(0, |around| u64::from_le_bytes(*around));
+                let next = likely & likely.wrapping_sub(1);
+                standing |= (likely ^ next) * u64::from(sign.fits(around));
+                likely = next;
+            }
+            if likely == 0 {
+                return standing;
+            }
+        }
+    }
+
+    /// Reports those keywords that a probe of that place tells of and that stand there, where its sign begins at `at`.
+    fn report(&self, text: &[u8], at: usize, place: u16, on: &mut dyn FnMut(Range<usize>, &[usize])) {
+        for &Told { begins, keyword } in &self.groups[usize::from(self.told[usize::from(place)])] {
+            let at = at.wrapping_add(begins);
             let Some(rest) = text.get(at..) else { continue };
             let start = &self.starts[keyword];
             if start.sign.fits(word(rest)) {
@@ -178,31 +188,10 @@ impl Gate {
     }
 }
 
-impl Group {
-    fn of(told: &BTreeSet<Told>, keywords: &[Keyword]) -> Self {
-        let signs = told.iter().map(|t| keywords[t.keyword].sign(t.begins));
-        let sign = signs.reduce(Sign::common).unwrap_or(Sign::NONE);
-        Self { sign, told: told.iter().copied().collect() }
-    }
-
-    /// The second look: whether one of its keywords may stand around its probe at `at`. At both ends of a text it is not
-    /// asked.
-    #[inline]
-    fn may_stand(&self, text: &[u8], at: usize) -> bool {
-        let around = text.get(at.wrapping_sub(BEFORE)..).and_then(|t| t.first_chunk());
-        around.is_none_or(|around| self.sign.fits(u64::from_le_bytes(*around)))
-    }
-}
-
-/// A probe without its case, of its fourth byte what [`fourths`] has of it, mixed (Knuth's multiplicative hashing).
-#[inline]
-const fn likely_at(probe: [u8; PROBE]) -> usize {
-    ((u32::from_le_bytes(probe) & 0x07df_dfdf).wrapping_mul(0x9e37_79b1) >> (u32::BITS - LIKELY_BITS)) as usize
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{keyword::LEAST, *};
+    use crate::flow::detect::rule::Source;
 
     #[test]
     fn each_keyword_is_found_in_any_case_wherever_it_stands() {
@@ -212,7 +201,7 @@ mod tests {
             for (index, rule) in rules.rules().iter().enumerate().filter(|(_, r)| r.family().direction() == direction) {
                 for keyword in rule.keywords() {
                     let next = STRETCH * STEP;
-                    for before in (0..2 * BLOCK).chain(next - BLOCK..next + PROBE) {
+                    for before in (0..40).chain(next - 10..next + 10).chain(2 * next - 10..2 * next + 10) {
                         for text in
                             [keyword.clone(), keyword.to_uppercase(), format!("{keyword} "), format!("{keyword} cd")]
                         {
@@ -259,6 +248,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_gate_of_no_rules_finds_nothing() {
+        let vendors = Source { name: "vendors.toml", text: "vendor = []" };
+        let none = RuleSet::load("1.0.0", &[], vendors).unwrap();
+        let gate = Gate::new(&none, Direction::Outbound);
+        for len in [0, 1, 3, 4, STRETCH_BYTES, 3 * STRETCH_BYTES] {
+            assert!(!gate.any(&vec![b'k'; len]));
+        }
+    }
+
     /// What a look at every keyword at every place finds. Its first bytes are as they are written, blanks too.
     fn everywhere(gate: &Gate, text: &[u8]) -> Vec<(usize, usize, usize)> {
         let places = (0..text.len()).flat_map(|at| gate.keywords.iter().map(move |k| (at, k)));
@@ -270,7 +269,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_keyword_is_found_once(text in "[ske_.\\- \trmnvpcu/]{0,120}", inbound in proptest::bool::ANY) {
+        fn every_keyword_is_found_once(text in "[ske_.\\- \trmnvpcu/]{0,300}", inbound in proptest::bool::ANY) {
             let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
             let gate = Gate::new(&RuleSet::embedded(), direction);
             let mut found = Vec::new();

@@ -1,5 +1,7 @@
 //! One keyword: how it begins, what tells of it, and where it ends.
 
+use super::probe::PROBE;
+
 /// The shortest keyword.
 pub(super) const LEAST: usize = 3;
 /// The longest run of blanks that a keyword's blank stands for.
@@ -79,30 +81,31 @@ impl Keyword {
         Sign { mask: u64::from_le_bytes(mask), word: u64::from_le_bytes(word) }
     }
 
-    /// The probes that tell of the keyword: their first three bytes, the [`fourths`] of those their fourth may be, and
-    /// where the keyword begins, in bytes after a sign of theirs does.
+    /// The probes that tell of the keyword: what each of their bytes may be, and where the keyword begins, in bytes after
+    /// a sign of theirs does.
     ///
-    /// A probe stands where the keyword begins, or a byte later; where the keyword is too short for that, a byte earlier.
-    /// Its first three bytes are as they are written: only after them may a blank be a run of blanks.
-    pub(super) fn probes(&self, on: &mut dyn FnMut([u8; LEAST], u8, usize)) {
-        let Some((&three, rest)) = self.text.split_first_chunk::<LEAST>() else { return };
-        let [first, second, third] = three;
-        let blanks = fourths(b' ') | fourths(b'\t');
-        let Some(&fourth) = rest.first() else {
-            on(three, u8::MAX, BEFORE);
-            return (0..=u8::MAX).for_each(|before| on([before, first, second], fourths(third), BEFORE + 1));
+    /// One stands where the keyword begins, the other a byte later, or where [`Keyword::told_before`] a byte earlier. The
+    /// keyword's first three bytes are as they are written: only after them may a blank be a run of blanks.
+    pub(super) fn probes(&self) -> [([Vec<u8>; PROBE], usize); 2] {
+        let byte = |n: usize| self.text.get(n).map_or_else(|| (0..=u8::MAX).collect(), |&b| vec![b]);
+        let after = |n: usize| if self.text.get(n).copied().is_some_and(is_blank) { b" \t".to_vec() } else { byte(n) };
+        let fourth = match self.text.get(2..4) {
+            Some([third, fourth]) if is_blank(*third) => vec![*fourth, b' ', b'\t'],
+            _ => after(3),
         };
-        let runs = is_blank(third) || is_blank(fourth);
-        on(three, fourths(fourth) | if runs { blanks } else { 0 }, BEFORE);
-        let then = match rest.get(1) {
-            Some(&fifth) if !runs => fourths(fifth) | if is_blank(fifth) { blanks } else { 0 },
-            _ => u8::MAX,
-        };
-        on([second, third, fourth], then, BEFORE - 1);
-        if runs {
-            on([second, third, b' '], then, BEFORE - 1);
-            on([second, third, b'\t'], then, BEFORE - 1);
+        let at_it = ([byte(0), byte(1), byte(2), fourth], BEFORE);
+        if self.told_before() {
+            let any = (0..=u8::MAX).collect();
+            [at_it, ([any, byte(0), byte(1), byte(2)], BEFORE + 1)]
+        } else {
+            [at_it, ([byte(1), byte(2), byte(3), after(4)], BEFORE - 1)]
         }
+    }
+
+    /// Whether a probe tells of it that stands a byte before it: one behind its first byte would have no more than two of
+    /// its own, or a run of blanks.
+    pub(super) fn told_before(&self) -> bool {
+        self.text.len() == LEAST || self.text[2..4].iter().any(|b| is_blank(*b))
     }
 
     /// How long the keyword is at the start of `text`, if it stands there. Its blanks may be any run of them.
@@ -136,12 +139,6 @@ impl Keyword {
 
 const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
-}
-
-/// A bit for the last three bits of a byte, whatever its case.
-#[inline]
-pub(super) const fn fourths(byte: u8) -> u8 {
-    1 << (byte & 7)
 }
 
 /// The bit in which the cases of a letter differ.
