@@ -324,7 +324,7 @@ fn at_word(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>
     let begins = |word: usize| {
         let start = word.saturating_sub(1);
         let window = text[start..end].strip_prefix(b"\n").unwrap_or(&text[start..end]);
-        rule.at_start().is_some_and(|regex| regex.is_match(window))
+        rule.may_match(window) && rule.at_start().is_some_and(|regex| regex.is_match(window))
     };
     // A word may be glued to another by what no file's name ends in: `x:rm`, `\rm`.
     let glued = || at > word && matches!(text[at - 1], b':' | b'\\' | b'%');
@@ -347,23 +347,36 @@ fn stretch(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>
         }
     };
     let window = &text[start..end];
-    if !rule.may_match(window) {
-        return next;
-    }
-    if rule.names_again() {
-        for groups in rule.regex().captures_iter(window) {
-            let (Some(whole), Some(again)) = (groups.get(0), groups.name("again")) else { continue };
-            let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();
-            if !file.is_empty() && memmem::find(&window[whole.start()..again.start()], file).is_some() {
-                command(rule, window, start, whole.range(), report);
-            }
-        }
-    } else {
-        for whole in rule.regex().find_iter(window) {
-            command(rule, window, start, whole.range(), report);
-        }
+    for part in rule.parts(window) {
+        matches(rule, window, part, &mut |whole| command(rule, window, start, whole, report));
     }
     next
+}
+
+/// Tells of each match in a window, all of which stand in one part of it.
+fn matches(rule: &Rule, window: &[u8], part: Range<usize>, on: &mut dyn FnMut(Range<usize>)) {
+    // What follows a match is looked at too: whether a word, a line or the text ends there.
+    let window = &window[..window.len().min(part.end + 1)];
+    let mut at = part.start;
+    while at <= window.len() {
+        let whole = if rule.names_again() {
+            let Some(groups) = rule.regex().captures_at(window, at) else { return };
+            let Some(whole) = groups.get(0) else { return };
+            let same = |again: regex::bytes::Match<'_>| {
+                let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();
+                !file.is_empty() && memmem::find(&window[whole.start()..again.start()], file).is_some()
+            };
+            if groups.name("again").is_some_and(same) {
+                on(whole.range());
+            }
+            whole
+        } else {
+            let Some(whole) = rule.regex().find_at(window, at) else { return };
+            on(whole.range());
+            whole
+        };
+        at = whole.end() + usize::from(whole.is_empty());
+    }
 }
 
 /// Reports one command: its blanks made single, what stands around it left out.

@@ -3,6 +3,7 @@
 //! A rule's text is the product's or an operator's: one loader serves both. An error names the file, the place in it and the
 //! field, and repeats nothing of what stands there: a secret may have been pasted for anything.
 
+mod chain;
 mod checksum;
 mod data;
 mod example;
@@ -13,6 +14,7 @@ mod pattern;
 pub use data::{Alphabet, Class, Find, Vendor};
 pub(crate) use example::expand;
 
+use chain::Chains;
 use data::{RuleData, RuleFile, VendorFile};
 use memchr::memmem::Finder;
 use opening::Opening;
@@ -114,6 +116,8 @@ pub struct Rule {
     needs: Arc<[Finder<'static>]>,
     /// See [`Rule::may_begin`].
     opening: OnceLock<Opening>,
+    /// See [`Rule::parts`].
+    chains: OnceLock<Chains>,
 }
 
 impl Rule {
@@ -176,9 +180,22 @@ impl Rule {
         self.except.as_ref().map(Pattern::regex)
     }
 
-    /// Whether `line` holds one of the literals the rule needs besides a keyword.
-    pub(crate) fn may_match(&self, line: &[u8]) -> bool {
-        self.needs.is_empty() || self.needs.iter().any(|n| n.find(line).is_some())
+    /// Whether `text` may hold a match, by the words that one is made of: the cheap test before the regex.
+    pub(crate) fn may_match(&self, text: &[u8]) -> bool {
+        self.chains().may_match(text)
+    }
+
+    /// The parts of `text` in which all its matches stand, apart and in order: none where it lacks a literal the rule needs.
+    pub(crate) fn parts(&self, text: &[u8]) -> Vec<Range<usize>> {
+        if self.needs.is_empty() || self.needs.iter().any(|n| n.find(text).is_some()) {
+            self.chains().parts(text)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn chains(&self) -> &Chains {
+        self.chains.get_or_init(|| Chains::of(self.regex.text(), self.keywords()))
     }
 
     /// Whether a token can stand at the start of `text`, by its first bytes: the cheap test before the regex. Of a path, one
@@ -438,7 +455,18 @@ fn compile(
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
     let needs = data.needs.iter().map(|n| Finder::new(n).into_owned()).collect();
     let (family, data) = (file.family, Arc::new(data.clone()));
-    Ok(Rule { id, family, file: file_of, data, regex, at_start, except, needs, opening: OnceLock::new() })
+    Ok(Rule {
+        id,
+        family,
+        file: file_of,
+        data,
+        regex,
+        at_start,
+        except,
+        needs,
+        opening: OnceLock::new(),
+        chains: OnceLock::new(),
+    })
 }
 
 /// SHA-256 over the canonical form (RFC 8785).

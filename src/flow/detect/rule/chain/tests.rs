@@ -1,0 +1,124 @@
+use super::Chains;
+use crate::flow::detect::rule::{Find, Rule, RuleSet, expand};
+use proptest::prelude::*;
+use regex::bytes::{Regex, RegexBuilder};
+use std::ops::Range;
+
+/// Whether every match in `text`, wherever it may begin, stands in one of the parts, and those are apart.
+fn hold_all(chains: &Chains, regex: &Regex, text: &[u8]) -> bool {
+    let parts = chains.parts(text);
+    let apart = parts.windows(2).all(|two| two[0].end < two[1].start);
+    let held = |found: Range<usize>| parts.iter().any(|part| part.start <= found.start && found.end <= part.end);
+    let all = (0..=text.len()).filter_map(|at| regex.find_at(text, at)).all(|found| held(found.range()));
+    apart && all && chains.may_match(text) != parts.is_empty()
+}
+
+/// Of an embedded rule, with its regex as it is searched for in a text.
+fn rules() -> impl Iterator<Item = (Rule, Chains, Regex)> {
+    let rules: Vec<Rule> = RuleSet::embedded().rules().to_vec();
+    let searched = rules.into_iter().filter(|r| matches!(r.find(), Find::Command | Find::Line | Find::Block));
+    searched.map(|rule| {
+        let chains = Chains::of(rule.regex().as_str(), rule.keywords());
+        let regex = rule.regex().clone();
+        (rule, chains, regex)
+    })
+}
+
+#[test]
+fn where_the_words_do_not_stand_so_there_is_no_match() {
+    for (regex, parts, texts) in [
+        ("ab.{0,3}cd", &[("x ab12cd x", 2..8), ("AB cd", 0..5)][..], &["ab1234cd", "cd ab", "ab\ncd", "ab", ""][..]),
+        ("(?i)a(?:b|x)c[0-9]+?d{2}e", &[("axc1DDE", 0..7)], &["abcdde", "adc1dde", "abc1 dde", "abc1de"]),
+        ("(?s)go.{0,400}?(?:stop|halt)", &[("go\n\nhalt.", 0..8)], &["halt go", "stop", "go on"]),
+        (r"key\s*=\s*[a-z]+", &[("a key = abc d", 2..11)], &["ke y=a", "key a", "key"]),
+        (r"(?:one|two\s+three)[^\n]*end", &[("two  three\tend\n", 0..14)], &["two end", "one\nend", "three end"]),
+        ("one|two", &[("a two one b", 2..5)], &["tw o"]),
+        ("(?:ab){2,3}c", &[("ababc", 0..5)], &["ab"]),
+    ] {
+        let chains = Chains::of(regex, &[]);
+        for (text, part) in parts {
+            assert_eq!(chains.parts(text.as_bytes()).first(), Some(part), "{regex} {text}");
+        }
+        for text in texts {
+            assert!(chains.parts(text.as_bytes()).is_empty(), "{regex} {text}");
+        }
+    }
+}
+
+#[test]
+fn a_regex_without_words_tells_nothing() {
+    for regex in ["[a-z]+", "a|[a-z]", "(", "a?", r"\w\w"] {
+        let chains = Chains::of(regex, &[]);
+        assert_eq!(chains.parts(b"text").first(), Some(&(0..4)), "{regex}");
+        assert!(chains.may_match(b"text"));
+    }
+}
+
+#[test]
+fn of_almost_every_rule_something_is_known() {
+    let nothing: Vec<String> =
+        rules().filter(|(_, chains, _)| chains.cores.is_none()).map(|(rule, ..)| rule.id().to_string()).collect();
+    assert_eq!(nothing, [""; 0]);
+}
+
+#[test]
+fn so_often_as_the_words_stand_the_whole_text_is_a_part() {
+    let text = "ab ".repeat(super::MOST_TRIES + 1);
+    let chains = Chains::of("ab  ?[0-9]", &[]);
+    assert_eq!(chains.parts(text.as_bytes()).first(), Some(&(0..text.len())));
+}
+
+#[test]
+fn a_rules_examples_stand_in_its_parts() {
+    for (rule, chains, regex) in rules() {
+        for text in rule.examples().iter().map(|text| expand(text)) {
+            for text in [text.clone(), text.to_uppercase(), format!("{text}\n{text}"), format!("x\n {text} y")] {
+                assert!(hold_all(&chains, &regex, text.as_bytes()), "{} {text}", rule.id());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_match_stands_outside_of_the_parts(
+        picks in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..7)
+    ) {
+        for (rule, chains, regex) in rules() {
+            let texts: Vec<String> = rule.examples().iter().map(|text| expand(text)).collect();
+            let mut mixed = Vec::new();
+            for (text, from, to) in &picks {
+                let text = text.get(&texts).as_bytes();
+                let (from, to) = (from.index(text.len()), to.index(text.len()) + 1);
+                // Half of them whole, the others what is left of them when a piece is cut out.
+                if from < to {
+                    mixed.extend_from_slice(text);
+                } else {
+                    mixed.extend_from_slice(&text[..to]);
+                    mixed.extend_from_slice(&text[from..]);
+                }
+                mixed.push(b" \n;|"[from % 4]);
+            }
+            prop_assert!(hold_all(&chains, &regex, &mixed), "{} {:?}", rule.id(), String::from_utf8_lossy(&mixed));
+        }
+    }
+
+}
+
+proptest! {
+    #[test]
+    fn no_match_of_any_regex_stands_outside_of_the_parts(
+        pieces in proptest::collection::vec((
+            prop::sample::select(vec!["a", "bc", "[ab]", "[^a]", ".", "(?:a|bc)", "(?:ab|c[bc]|a?)", "(?:b{2}|c+a|(?:ab)*)"]),
+            prop::sample::select(vec!["", "", "", "{0,3}", "+", "*?", "?", "{2}"]),
+        ), 1..6),
+        flags in prop::sample::select(vec!["", "(?i)", "(?s)"]),
+        text in "[abcABC\n]{0,40}",
+    ) {
+        let regex = pieces.into_iter().fold(flags.to_owned(), |regex, (piece, times)| regex + "(?:" + piece + ")" + times);
+        let compiled = RegexBuilder::new(&regex).unicode(false).build().unwrap();
+        prop_assert!(hold_all(&Chains::of(&regex, &[]), &compiled, text.as_bytes()), "{} {:?}", regex, text);
+    }
+}
