@@ -3,7 +3,6 @@
 use super::{Unwrap, Voice, json};
 use memchr::{memchr, memchr3, memmem, memrchr, memrchr3};
 use posture::Encoding;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// A text that grows beyond this is judged, and only its end kept.
 const LONGEST: usize = 256 << 10;
@@ -11,12 +10,19 @@ const LONGEST: usize = 256 << 10;
 const OVERLAP: usize = 256;
 /// What is kept of a text that was judged and let go.
 const KEPT: usize = 4 << 10;
+/// Most texts end once. Of one that is said to have ended again and again, as much is shown again with what came since;
+/// then only what is new.
+const MAX_AGAIN: usize = LONGEST;
 /// A line longer than this is judged word by word.
 const LONG_LINE: usize = 2 << 10;
 /// Tool-call arguments are judged early from this size on, and again when they have doubled.
 const EARLY_JSON: usize = 16 << 10;
 /// A shorter piece may well come twice in a row.
 const SHORTEST_CONSTANT: usize = 12;
+/// A longer one is not remembered: it counts as another each time.
+const LONGEST_CONSTANT: usize = 1 << 10;
+/// As many bytes at an end of a text tell whether it is JSON.
+const TELLING: usize = 1 << 10;
 
 /// One text in the making.
 pub(super) struct Stream {
@@ -32,14 +38,32 @@ pub(super) struct Stream {
     judged: usize,
     /// Judged as a whole when it was this long.
     settled: usize,
+    /// As much of it was judged as a whole already, and again with what came then.
+    again: usize,
+    /// Where the last line ends that is whole, and the last word.
+    line_end: usize,
+    word_end: usize,
     /// The last piece: what repeats in every event is no piece.
-    last: u64,
+    last: Vec<u8>,
 }
 
 impl Stream {
     pub(super) fn new(key: u64, name: &[u8], streamed: bool) -> Self {
         let name = name[..name.len().min(64)].to_vec();
-        Self { key, name, text: Vec::new(), streamed, pieces: 0, cut: false, judged: 0, settled: 0, last: 0 }
+        Self {
+            key,
+            name,
+            text: Vec::new(),
+            streamed,
+            pieces: 0,
+            cut: false,
+            judged: 0,
+            settled: 0,
+            again: 0,
+            line_end: 0,
+            word_end: 0,
+            last: Vec::new(),
+        }
     }
 
     pub(super) fn key(&self) -> u64 {
@@ -47,7 +71,7 @@ impl Stream {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.text.len()
+        self.text.len() + self.last.len()
     }
 
     /// Whether its pieces are pieces for certain.
@@ -57,21 +81,32 @@ impl Stream {
 
     /// Whether the text is a JSON document in the making: a tool call's arguments.
     pub(super) fn is_json(&self) -> bool {
-        !self.cut && json::likely(&self.text)
+        let Some((text, end)) = self.text.get(..TELLING).zip(self.text.last_chunk::<TELLING>()) else {
+            return !self.cut && json::likely(&self.text);
+        };
+        let quoted = text.trim_ascii_start().first() == Some(&b'"');
+        !self.cut && if quoted { end.trim_ascii_end().ends_with(b"\"") } else { json::likely(text) }
     }
 
     /// Appends a piece, unless it only repeats the last one.
     pub(super) fn piece(&mut self, w: &mut Unwrap<'_>, piece: &[u8]) {
-        let repeated = !self.streamed && piece.len() >= SHORTEST_CONSTANT && {
-            let last = BuildHasherDefault::<DefaultHasher>::default().hash_one(piece);
-            std::mem::replace(&mut self.last, last) == last
-        };
-        if repeated {
-            return;
+        if !self.streamed && piece.len() >= SHORTEST_CONSTANT {
+            if self.last == piece {
+                return;
+            }
+            self.last.clear();
+            if piece.len() <= LONGEST_CONSTANT {
+                self.last.extend_from_slice(piece);
+            }
         }
         self.pieces += 1;
         for piece in piece.chunks(LONGEST) {
+            let before = self.text.len();
             self.text.extend_from_slice(piece);
+            if self.streamed {
+                self.line_end = memrchr(b'\n', piece).map_or(self.line_end, |at| before + at + 1);
+                self.word_end = memrchr3(b' ', b'\t', b'\r', piece).map_or(self.word_end, |at| before + at + 1);
+            }
             self.grow(w);
         }
     }
@@ -80,9 +115,11 @@ impl Stream {
     pub(super) fn settle(&mut self, w: &mut Unwrap<'_>) {
         // One piece that may be a text of its own was shown as one.
         if self.text.len() > self.settled && (self.streamed || self.pieces > 1) {
+            self.again += self.settled;
+            let start = if self.again <= MAX_AGAIN { 0 } else { self.line_start(self.judged.saturating_sub(OVERLAP)) };
             self.settled = self.text.len();
             self.judged = self.text.len();
-            self.show(w, 0, self.text.len());
+            self.show(w, start, self.text.len());
         }
     }
 
@@ -109,24 +146,25 @@ impl Stream {
             self.cut = true;
             self.judged = self.text.len();
             self.settled = self.text.len();
+            (self.line_end, self.word_end) = (0, 0);
         }
     }
 
     /// The end of what can no longer change its meaning: a whole line, or of a long one, whole words.
     fn certain(&self) -> usize {
         let new = &self.text[self.judged..];
-        let end = match memrchr(b'\n', new) {
-            Some(at) => at + 1,
-            None if new.len() > LONG_LINE => memrchr3(b' ', b'\t', b'\r', new).map_or(0, |at| at + 1),
-            None => 0,
-        };
-        let whole = &new[..end];
+        let long = new.len() > LONG_LINE;
+        let end = if self.line_end <= self.judged && long { self.word_end } else { self.line_end };
+        if end <= self.judged {
+            return self.judged;
+        }
+        let whole = &self.text[self.judged..end];
         // A key block is one match, not one for every line it has so far.
         match memmem::rfind(whole, b"-----BEGIN ") {
             Some(at) if memmem::find(&whole[at..], b"-----END ").is_none() && new.len() < EARLY_JSON => {
                 self.judged + at
             }
-            _ => self.judged + end,
+            _ => end,
         }
     }
 

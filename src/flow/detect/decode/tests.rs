@@ -283,6 +283,30 @@ fn json_within_json_as_deep_as_it_fits_stays_within_the_budget() {
 }
 
 #[test]
+fn a_stream_that_ends_again_and_again_is_shown_in_linear_work() {
+    for piece in [
+        r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"x"}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"[\"b "}}]},"finish_reason":"x"}]}"#,
+    ] {
+        let shown = |events: usize| {
+            let limits = Limits::default();
+            let mut budget = Budget::new(&limits);
+            let mut shown = 0;
+            let mut on = |view: &View<'_>| shown += view.text.len();
+            let mut w = Unwrap::new(&limits, &mut budget, Placement::Body, &mut on);
+            let mut stream = Events::new(&limits);
+            for _ in 0..events {
+                stream.push(&mut w, format!("data: {piece}\n\n").as_bytes());
+            }
+            stream.end(&mut w);
+            shown
+        };
+        let (once, twice) = (shown(8 << 10), shown(16 << 10));
+        assert!(twice < once * 5 / 2, "{piece}: {once} {twice}");
+    }
+}
+
+#[test]
 fn every_truncation_is_survived() {
     let gz = gzip(format!("{{\"a\":\"{SECRET}\"}}").as_bytes());
     let samples: [&[u8]; 7] = [
