@@ -11,7 +11,7 @@ mod shapes;
 use super::{Unwrap, Voice, json, stream::Stream};
 use event::Event;
 use posture::Encoding;
-use shapes::Shapes;
+pub(super) use shapes::Shapes;
 use std::hash::{BuildHasher, RandomState};
 
 /// Texts put together at the same time; the oldest gives way, one of unsure pieces first.
@@ -40,7 +40,10 @@ impl Deltas {
     pub(super) fn event(&mut self, w: &mut Unwrap<'_>, event: &[u8]) {
         let read = self.shapes.read(event);
         if !read.is_streamed() {
-            let clean = w.deeper(Encoding::Json, |w| json::walk(w, event, Voice::Unknown, false));
+            let clean = w.deeper(Encoding::Json, |w| match read.way(event) {
+                Some(way) => json::retell(w, way, Voice::Unknown),
+                None => json::walk(w, event, Voice::Unknown, false),
+            });
             if clean != Some(true) {
                 w.text(event, None, Voice::Unknown);
             }

@@ -70,8 +70,10 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
     }
     let document = without_guard(text);
     if json::likely(document) {
-        let clean = w.deeper(Encoding::Json, |w| json::walk(w, document, Voice::Unknown, request));
-        if memmem::find(document, b"}\n{").is_some() {
+        let lines = memmem::find(document, b"}\n{").is_some();
+        let walk = if lines { json::walk_lines } else { json::walk };
+        let clean = w.deeper(Encoding::Json, |w| walk(w, document, Voice::Unknown, request));
+        if lines {
             let mut deltas = Deltas::new();
             let mut start = 0;
             for end in memchr_iter(b'\n', document).chain([document.len()]) {

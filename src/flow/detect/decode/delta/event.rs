@@ -2,7 +2,7 @@
 //!
 //! Nearly every event of a stream differs from the one before in a value or two: what was read of that one holds for it.
 
-use super::super::json::{Text, Token, Tokens};
+use super::super::json::{self, Part, Step, Text, Token, Tokens};
 use std::{hash::BuildHasher, ops::Range};
 
 /// Larger than most: an event of more bytes, or with more of anything.
@@ -15,7 +15,7 @@ const MAX_MARKS: usize = 8;
 
 /// An event's strings and where they are.
 #[derive(Default)]
-pub(super) struct Event {
+pub(in super::super) struct Event {
     /// The last one that was read; the present one has other values at most.
     read: Vec<u8>,
     nodes: Vec<Node>,
@@ -26,6 +26,29 @@ pub(super) struct Event {
     marks: Vec<Mark>,
     open: Vec<usize>,
     streamed: bool,
+    /// What a walk through it comes by, in order, when it is one document and nothing else.
+    way: Vec<Mile>,
+    whole: bool,
+}
+
+/// What a walk comes by.
+enum Mile {
+    /// An object or array begins; with the name it has in what is around it.
+    Open {
+        object: bool,
+        name: Option<Range<usize>>,
+    },
+    Close,
+    /// A name that says more than names do.
+    Name {
+        at: Range<usize>,
+        escaped: bool,
+    },
+    /// A string, with its name.
+    Text {
+        value: usize,
+        name: Option<Range<usize>>,
+    },
 }
 
 /// An object or array of an event.
@@ -33,6 +56,8 @@ struct Node {
     parent: usize,
     name: Range<usize>,
     object: bool,
+    /// The name of the member that comes next; of an array, its own.
+    next: Option<Range<usize>>,
     /// Its place in the array around it, or items so far when it is one.
     position: usize,
     items: usize,
@@ -102,21 +127,38 @@ impl Event {
         Text { raw: &event[value.now.clone()], escaped: value.escaped }
     }
 
+    /// What a walk through `event`, which was read last, would come by; `None` when only a walk itself can tell.
+    pub(in super::super) fn way<'t>(&'t self, event: &'t [u8]) -> Option<impl Iterator<Item = Step<'t>>> {
+        let name = |at: &Option<Range<usize>>| Some(Part::of(&self.read, &self.read[at.clone()?]));
+        let step = move |mile: &Mile| match mile {
+            Mile::Open { object, name: at } => Step::Open { object: *object, name: name(at) },
+            Mile::Close => Step::Close,
+            Mile::Name { at, escaped } => Step::Name(Text { raw: &self.read[at.clone()], escaped: *escaped }),
+            Mile::Text { value, name: at } => {
+                let value = &self.values[*value];
+                let text = Text { raw: &event[value.now.clone()], escaped: value.escaped };
+                Step::Text { text, part: Part::of(event, text.raw), name: name(at) }
+            }
+        };
+        self.whole.then(|| self.way.iter().map(step))
+    }
+
     /// Whether more room is needed for it than for most.
     pub(super) fn is_large(&self) -> bool {
         let items = [self.nodes.capacity(), self.leaves.capacity(), self.values.capacity(), self.marks.capacity()];
-        self.read.capacity() > LARGE || items.into_iter().any(|room| room > MANY)
+        self.read.capacity() > LARGE || items.into_iter().any(|room| room > MANY) || self.way.capacity() > 2 * MANY
     }
 
     /// Bytes of memory it takes.
     pub(super) fn held(&self) -> usize {
-        let Self { read, nodes, leaves, values, marks, open, .. } = self;
+        let Self { read, nodes, leaves, values, marks, open, way, .. } = self;
         let of_items = [
             nodes.capacity() * size_of::<Node>(),
             leaves.capacity() * size_of::<Leaf>(),
             values.capacity() * size_of::<Value>(),
             marks.capacity() * size_of::<Mark>(),
             open.capacity() * size_of::<usize>(),
+            way.capacity() * size_of::<Mile>(),
         ];
         read.capacity() + of_items.iter().sum::<usize>()
     }
@@ -152,37 +194,53 @@ impl Event {
     pub(super) fn read(&mut self, event: &[u8], paths: &impl BuildHasher) {
         self.read.clear();
         self.read.extend_from_slice(event);
-        let Self { nodes, leaves, values, marks, open, .. } = self;
+        let Self { nodes, leaves, values, marks, open, way, .. } = self;
         nodes.clear();
         leaves.clear();
         values.clear();
         marks.clear();
         open.clear();
-        let root = Node { parent: 0, name: 0..0, object: false, position: 0, items: 0, marks: 0, streamed: false };
-        nodes.push(root);
+        way.clear();
+        let mut whole = true;
+        nodes.push(Node::new(0, 0..0, false, None, 0, false));
         open.push(0);
         let mut name = 0..0;
-        for token in Tokens::new(event) {
+        let mut tokens = Tokens::new(event);
+        for token in tokens.by_ref() {
             if nodes.len() == MAX_NODES {
+                whole = false;
                 break;
             }
             let node = *open.last().unwrap_or(&0);
+            let first = nodes.len() == 1;
             let around = &mut nodes[node];
             match token {
                 Token::Open(b) => {
                     let (own, position) = around.place(&name);
                     let streamed =
                         around.streamed || matches!(&event[own.clone()], b"delta" | b"choices" | b"candidates");
-                    open.push(nodes.len());
                     let object = b == b'{';
-                    nodes.push(Node { parent: node, name: own, object, position, items: 0, marks: 0, streamed });
+                    whole &= open.len() <= json::MAX_NESTING && (node > 0 || first);
+                    let next = around.next.clone().filter(|_| !object);
+                    way.push(Mile::Open { object, name: around.next.clone() });
+                    open.push(nodes.len());
+                    nodes.push(Node::new(node, own, object, next, position, streamed));
                 }
                 Token::Close => {
+                    whole &= open.len() > 1;
+                    way.push(Mile::Close);
                     if open.len() > 1 {
                         open.pop();
                     }
                 }
-                Token::Key(key) => name = span(event, key.raw),
+                Token::Key(key) => {
+                    name = span(event, key.raw);
+                    whole &= around.object;
+                    if json::is_unusual(key, Part::of(event, key.raw)) {
+                        way.push(Mile::Name { at: name.clone(), escaped: key.escaped });
+                    }
+                    around.next = Some(name.clone());
+                }
                 Token::Word(word) => {
                     let at = span(event, word);
                     let mark = around.mark(node, event, &name, &at);
@@ -193,6 +251,8 @@ impl Event {
                     let at = span(event, text.raw);
                     let mark = around.mark(node, event, &name, &at);
                     let (own, position) = around.place(&name);
+                    whole &= node > 0;
+                    way.push(Mile::Text { value: values.len(), name: around.next.clone() });
                     let word = &event[own.clone()];
                     let streamed = word == b"delta"
                         || (around.streamed && !matches!(word, b"role" | b"type" | b"id" | b"finish_reason"));
@@ -202,6 +262,7 @@ impl Event {
                 }
             }
         }
+        self.whole = whole && !way.is_empty() && open.len() == 1 && !tokens.stray();
         marks.sort_unstable_by(|a, b| a.of(event).cmp(&b.of(event)));
         self.streamed = self.leaves.iter().any(|l| l.streamed);
         let mut leaves = std::mem::take(&mut self.leaves);
@@ -244,6 +305,17 @@ impl Event {
 }
 
 impl Node {
+    fn new(
+        parent: usize,
+        name: Range<usize>,
+        object: bool,
+        next: Option<Range<usize>>,
+        position: usize,
+        streamed: bool,
+    ) -> Self {
+        Self { parent, name, object, next, position, items: 0, marks: 0, streamed }
+    }
+
     /// The name and position of the next thing in it.
     fn place(&mut self, key: &Range<usize>) -> (Range<usize>, usize) {
         let place = if self.object { (key.clone(), 0) } else { (self.name.clone(), self.items) };
@@ -292,9 +364,9 @@ impl Value {
                 self.escaped = text.escaped;
                 text.raw.len()
             }
-            Kind::Word => match Tokens::word_at(event, start).len() {
-                0 => return false,
-                len => len,
+            Kind::Word => match Tokens::word_at(event, start) {
+                Some(word) => word.len(),
+                None => return false,
             },
         };
         self.now = start..start + len;

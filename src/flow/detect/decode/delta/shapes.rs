@@ -8,14 +8,14 @@ const MAX_SHAPES: usize = 8;
 
 /// The shapes of the last events, the last one at the end.
 #[derive(Default)]
-pub(super) struct Shapes {
+pub(in super::super) struct Shapes {
     shapes: Vec<Event>,
     paths: RandomState,
 }
 
 impl Shapes {
     /// Reads the next event.
-    pub(super) fn read(&mut self, event: &[u8]) -> &Event {
+    pub(in super::super) fn read(&mut self, event: &[u8]) -> &Event {
         let Self { shapes, paths } = self;
         if let Some(at) = shapes.iter_mut().rposition(|shape| shape.comes_again(event)) {
             shapes[at..].rotate_left(1);
@@ -38,7 +38,7 @@ impl Shapes {
     }
 
     /// The event that was read last was dealt with: lets go of it when it is larger than most.
-    pub(super) fn done(&mut self) {
+    pub(in super::super) fn done(&mut self) {
         let _ = self.shapes.pop_if(|shape| shape.is_large());
     }
 }

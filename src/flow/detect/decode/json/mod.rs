@@ -11,14 +11,15 @@ use escape::undo_within;
 use token::Ahead;
 pub(super) use token::{Text, Token, Tokens};
 
-use super::{Unwrap, Voice, runs, voice, voice::Roles};
+use super::{Unwrap, Voice, delta::Shapes, runs, voice, voice::Roles};
 use crate::flow::detect::bits::Lanes;
 use joins::Joins;
-use part::Part;
+use memchr::memchr;
+pub(super) use part::Part;
 use posture::{Encoding, Placement};
 
 /// Structure is followed to this depth; beyond it strings are still seen, but not who holds them.
-const MAX_NESTING: usize = 128;
+pub(super) const MAX_NESTING: usize = 128;
 /// Strings shorter than this are matched together with their neighbours: one by one they cost more than they say.
 const SHORT: usize = 20;
 
@@ -52,6 +53,15 @@ struct Frame<'t> {
 ///
 /// `request` says that `text` is the body of a request, whose structure tells who wrote what.
 pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool) -> bool {
+    walk_with(w, text, voice, request, None)
+}
+
+/// As [`walk`], of a text that may be documents, a line each: most of them look like one before.
+pub(super) fn walk_lines(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool) -> bool {
+    walk_with(w, text, voice, request, Some(Shapes::default()))
+}
+
+fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut lines: Option<Shapes>) -> bool {
     let mut tokens = Ahead::new(Tokens::new(text));
     let mut frames: Vec<Frame<'_>> = Vec::new();
     let mut beyond = 0_usize;
@@ -86,6 +96,20 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
                     joins.close(w, frame.voice);
                     first_document &= !frames.is_empty();
                 }
+                if let (true, false, Some(shapes)) = (frames.is_empty(), first_document, &mut lines)
+                    && let Some(mut at) = tokens.unread()
+                {
+                    while let Some(line) = next_line(text, at) {
+                        let way = shapes.read(line).way(line);
+                        let known = way.map(|way| way.for_each(|step| take(w, &mut joins, &mut room, step, voice)));
+                        shapes.done();
+                        if known.is_none() {
+                            break;
+                        }
+                        at += 1 + line.len();
+                    }
+                    tokens.go_on_at(at);
+                }
             }
             Token::Key(string) | Token::Text(string) => {
                 let part = Part::of(text, string.raw);
@@ -119,8 +143,60 @@ pub(super) fn walk(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool)
     !tokens.stray()
 }
 
+/// A longer line is walked through: few look like it.
+const LONGEST_LINE: usize = 1 << 10;
+
+/// The line after the one that ends at `at`, if it begins as a document does.
+fn next_line(text: &[u8], at: usize) -> Option<&[u8]> {
+    let [b'\n', rest @ ..] = text.get(at..)? else { return None };
+    let near = &rest[..rest.len().min(LONGEST_LINE)];
+    let end = memchr(b'\n', near).or((near.len() == rest.len()).then_some(rest.len()))?;
+    rest.starts_with(b"{").then_some(&rest[..end])
+}
+
+/// What a walk comes by.
+#[derive(Clone, Copy)]
+pub(super) enum Step<'t> {
+    /// An object or array begins; with the name it has in what is around it.
+    Open {
+        object: bool,
+        name: Option<Part<'t>>,
+    },
+    Close,
+    /// A name that says more than names do.
+    Name(Text<'t>),
+    /// A string, with its name.
+    Text {
+        text: Text<'t>,
+        part: Part<'t>,
+        name: Option<Part<'t>>,
+    },
+}
+
+/// As [`walk`], of a document the steps through which are known, no part of it a request's: it is JSON and nothing else.
+pub(super) fn retell<'t>(w: &mut Unwrap<'_>, way: impl Iterator<Item = Step<'t>>, voice: Voice) -> bool {
+    let mut joins = Joins::new(w);
+    let mut room = w.buffer();
+    way.for_each(|step| take(w, &mut joins, &mut room, step, voice));
+    joins.close(w, voice);
+    w.give_back(room);
+    true
+}
+
+fn take(w: &mut Unwrap<'_>, joins: &mut Joins, room: &mut Vec<u8>, step: Step<'_>, voice: Voice) {
+    match step {
+        Step::Text { text, part, name } => leaf(w, room, text, part, name, voice, |plain| joins.leaf(name, plain)),
+        Step::Open { object, name } => joins.open(object, name, false),
+        Step::Close => joins.close(w, voice),
+        Step::Name(key) => {
+            let part = Part::new(key.raw, key.raw.len());
+            leaf(w, room, key, part, None, Voice::Unknown, |plain| joins.item(plain));
+        }
+    }
+}
+
 /// A key that is more than a name.
-fn is_unusual(key: Text<'_>, part: Part<'_>) -> bool {
+pub(super) fn is_unusual(key: Text<'_>, part: Part<'_>) -> bool {
     let of_name = |b: Lanes| b.lower_case().within(b'a', b'z').or(b.within(b'0', b'9')).or(b.is(b'_'));
     let other = || match part.bits(of_name) {
         Some(bits) => bits.count_ones() as usize != part.len(),

@@ -9,7 +9,7 @@ const BLOCK: usize = 2 * LANES;
 
 /// A part of a larger text.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Part<'t> {
+pub(in super::super) struct Part<'t> {
     /// From its first byte to the last of the larger text.
     from: &'t [u8],
     len: usize,
@@ -22,7 +22,7 @@ impl<'t> Part<'t> {
     }
 
     /// `text`, which is part of `whole`.
-    pub(super) fn of(whole: &'t [u8], text: &'t [u8]) -> Self {
+    pub(in super::super) fn of(whole: &'t [u8], text: &'t [u8]) -> Self {
         let start = text.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
         let from = whole.get(start..).filter(|from| from.len() >= text.len()).unwrap_or(text);
         Self { from, len: text.len() }

@@ -79,9 +79,10 @@ impl<'t> Tokens<'t> {
         Self { text, at: start - 1, stray: false }.string()
     }
 
-    /// The word that begins at `start`; nothing when none does.
-    pub(in super::super) fn word_at(text: &'t [u8], start: usize) -> &'t [u8] {
-        Self { text, at: start, stray: false }.word()
+    /// The [`Token::Word`] that begins at `start`, if one does.
+    pub(in super::super) fn word_at(text: &'t [u8], start: usize) -> Option<&'t [u8]> {
+        let word = Self { text, at: start, stray: false }.word();
+        is_value(word).then_some(word)
     }
 
     /// The word that stands here.
@@ -138,6 +139,10 @@ impl<'t> Tokens<'t> {
         }
         found
     }
+}
+
+fn is_value(word: &[u8]) -> bool {
+    matches!(word, [b'0'..=b'9' | b'-', ..] | b"true" | b"false" | b"null" | b"NaN")
 }
 
 /// Where the first `"` is from `at` on that no `\\` escapes.
@@ -214,10 +219,7 @@ impl<'t> Iterator for Tokens<'t> {
                 }
                 Class::Word => {
                     let word = self.word();
-                    if word[0].is_ascii_digit()
-                        || word[0] == b'-'
-                        || matches!(word, b"true" | b"false" | b"null" | b"NaN")
-                    {
+                    if is_value(word) {
                         self.pass(b',');
                         return Some(Token::Word(word));
                     }
@@ -256,6 +258,11 @@ impl<'t> Ahead<'t> {
     /// Where the text is that was neither taken nor looked at; `None` when some was only looked at.
     pub(super) fn unread(&self) -> Option<usize> {
         self.seen.is_empty().then_some(self.tokens.at)
+    }
+
+    /// What comes next begins at `at`: what is before it was taken otherwise.
+    pub(super) fn go_on_at(&mut self, at: usize) {
+        self.tokens.at = at;
     }
 
     /// The tokens that come next; none of them counts as taken.
@@ -329,7 +336,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_word_ends_where_another_class_begins(text in "[0-9a-zA-Z@\\[`{+,./:-]{0,40}") {
-            let word = Tokens::word_at(text.as_bytes(), 0);
+            let word = Tokens { text: text.as_bytes(), at: 0, stray: false }.word();
             let len = text.bytes().position(|b| CLASS[usize::from(b)] != Class::Word).unwrap_or(text.len());
             prop_assert_eq!(word, &text.as_bytes()[..len]);
         }
