@@ -101,9 +101,9 @@ impl Last {
         let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
         let cap = text.len().min(keyword.end + REACH);
         let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| of_path(**b)).count();
-        let beside = [start.checked_sub(1).map(|n| text[n]), text.get(end).copied()];
-        let alone = !beside.iter().flatten().any(|b| matches!(b, b'(' | b')' | b'\r' | b'\n'));
-        self.place = if alone { self.refused.place(&text[start..end]) } else { None };
+        let called = text.get(end) == Some(&b'(') || start.checked_sub(1).is_some_and(|n| text[n] == b')');
+        let [before, after] = line_ends(text, start..end);
+        self.place = if called { None } else { self.refused.place([before, &text[start..end], after]) };
         // What is left of an escaped line end is no folder.
         if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', b'/' | b'~' | b'.' | b'$', ..]) {
             start += 2;
@@ -117,14 +117,13 @@ impl Last {
             return;
         }
         let Range { start, end } = self.span;
-        self.path.resolve(b"");
         self.whole = None;
         // `context().env`, `target()?.env` and `.env("A", "b")` are members, not files.
         let after_call = start.checked_sub(1).is_some_and(|n| text[n] == b')');
         let name = text[start..end].strip_prefix(b"?").filter(|_| after_call).unwrap_or(&text[start..end]);
         let is_called = text.get(end) == Some(&b'(') && !name.contains(&b'/');
         if name.starts_with(b".") && (after_call || is_called) {
-            return;
+            return self.path.resolve(b"");
         }
         let token = &text[start..end];
         let resolved = |path: &[u8]| {
@@ -143,45 +142,68 @@ impl Last {
 
 /// Paths that rules did not take, in one message: the same few come again and again.
 ///
-/// What a rule says of a path follows from the path, unless a line ends or a call stands beside it.
+/// What a rule says of a path follows from the path and the ends of the lines beside it, unless a call stands there.
 #[derive(Default)]
 struct Refused(Vec<Refusal>);
 
 /// Paths remembered at once; another with the same hash takes the place of one.
-const MAX_REFUSED: usize = 32;
-/// The longest one.
+const MAX_REFUSED: usize = 256;
+/// The longest one, with the ends of the lines beside it.
 const MAX_REFUSED_BYTES: usize = 64;
 /// Rules told apart; of others nothing is remembered.
 const MAX_RULES: usize = 256;
 
 #[derive(Clone)]
 struct Refusal {
-    len: usize,
-    path: [u8; MAX_REFUSED_BYTES],
+    path: Written,
     /// By the rules of these indices, a bit each.
     by: [u64; MAX_RULES / 64],
 }
 
+/// A path and the ends of the lines beside it, one after the other: none of them holds a zero.
+#[derive(Clone, PartialEq, Eq)]
+struct Written {
+    bytes: [u8; MAX_REFUSED_BYTES],
+    /// Where the second and the third begin.
+    parts: [u8; 2],
+}
+
+impl Written {
+    fn of(parts: [&[u8]; 3]) -> Option<Self> {
+        let mut written = Self { bytes: [0; MAX_REFUSED_BYTES], parts: [0; 2] };
+        let mut at = 0;
+        for (n, part) in parts.into_iter().enumerate() {
+            if let Some(begins) = n.checked_sub(1).and_then(|n| written.parts.get_mut(n)) {
+                *begins = u8::try_from(at).ok()?;
+            }
+            if !part.is_empty() {
+                written.bytes.get_mut(at..at + part.len())?.copy_from_slice(part);
+                at += part.len();
+            }
+        }
+        Some(written)
+    }
+
+    /// Fibonacci hashing (Knuth), of all of it folded.
+    fn hash(&self) -> usize {
+        let words = self.bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        let mixed =
+            words.fold(0, |mixed: u64, word| (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
+        usize::try_from(mixed >> 32).unwrap_or(0) % MAX_REFUSED
+    }
+}
+
 impl Refused {
-    /// Where `path` is remembered, from now on if it was not; `None` when it is too long.
-    fn place(&mut self, path: &[u8]) -> Option<usize> {
-        if path.len() > MAX_REFUSED_BYTES {
-            return None;
-        }
+    /// Where a path between the ends of two lines is remembered, from now on if it was not; `None` when it is too long.
+    fn place(&mut self, parts: [&[u8]; 3]) -> Option<usize> {
+        let path = Written::of(parts)?;
         if self.0.is_empty() {
-            let none = Refusal { len: 0, path: [0; MAX_REFUSED_BYTES], by: [0; MAX_RULES / 64] };
-            self.0 = vec![none; MAX_REFUSED];
+            self.0 = vec![Refusal { path: Written::of([b""; 3])?, by: [0; MAX_RULES / 64] }; MAX_REFUSED];
         }
-        let word = |at: usize| path.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word));
-        // Fibonacci hashing (Knuth), of both ends: a path that shares its place with others costs no more than before.
-        let mixed = (word(0) ^ word(path.len().saturating_sub(8)).rotate_left(29) ^ path.len() as u64)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let place = usize::try_from(mixed >> 32).unwrap_or(0) % MAX_REFUSED;
+        let place = path.hash();
         let refusal = &mut self.0[place];
-        if refusal.path[..refusal.len] != *path {
-            refusal.len = path.len();
-            refusal.path[..path.len()].copy_from_slice(path);
-            refusal.by = [0; MAX_RULES / 64];
+        if refusal.path != path {
+            *refusal = Refusal { path, by: [0; MAX_RULES / 64] };
         }
         Some(place)
     }
@@ -224,8 +246,9 @@ impl Path {
     }
 }
 
-/// The token put together with the ends of the lines beside it, when a line breaks in the midst of its path.
-fn broken(text: &[u8], token: Range<usize>) -> Option<Vec<u8>> {
+/// What ends the line before the token and what begins the one after it, of the bytes of a path: nothing where no line
+/// ends beside it.
+fn line_ends(text: &[u8], token: Range<usize>) -> [&[u8]; 2] {
     let before = text[token.start.saturating_sub(REACH)..token.start].strip_suffix(b"\n").map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         &line[line.iter().rposition(|b| !of_path(*b)).map_or(0, |n| n + 1)..]
@@ -235,7 +258,12 @@ fn broken(text: &[u8], token: Range<usize>) -> Option<Vec<u8>> {
         let end = line.iter().position(|b| !of_path(*b)).unwrap_or(line.len());
         &line[..end]
     });
-    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    [before.unwrap_or_default(), after.unwrap_or_default()]
+}
+
+/// The token put together with the ends of the lines beside it, when a line breaks in the midst of its path.
+fn broken(text: &[u8], token: Range<usize>) -> Option<Vec<u8>> {
+    let [before, after] = line_ends(text, token.clone());
     let parted = |part: &[u8]| part.iter().any(|b| matches!(b, b'/' | b'\\'));
     let joins = parted(before) || (!after.is_empty() && parted(&text[token.clone()]));
     joins.then(|| [before, &text[token], after].concat())
@@ -373,7 +401,24 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{glob, resolve, stands_for, trim};
+    use super::{Written, glob, resolve, stands_for, trim};
+
+    proptest::proptest! {
+        #[test]
+        fn a_path_is_remembered_with_what_stands_beside_it(
+            one in proptest::array::uniform3("[ab/]{0,2}"), other in proptest::array::uniform3("[ab/]{0,2}"),
+        ) {
+            let written = |parts: &[String; 3]| Written::of(parts.each_ref().map(String::as_bytes)).unwrap();
+            proptest::prop_assert_eq!(written(&one) == written(&other), one == other);
+        }
+    }
+
+    #[test]
+    fn a_path_too_long_to_be_remembered_is_not() {
+        assert!(Written::of([b"a", &[b'a'; 62], b"a"]).is_some());
+        assert!(Written::of([b"a", &[b'a'; 63], b"a"]).is_none());
+        assert!(Written::of([b"", &[b'a'; 300], b""]).is_none());
+    }
 
     #[test]
     fn spellings_of_one_path_resolve_to_it() {
