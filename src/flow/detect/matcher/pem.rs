@@ -25,7 +25,9 @@ const MAX_EMPTY: usize = 512;
 pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) {
     let start = at.saturating_sub(HEADER_BEFORE);
     let window = &text[start..text.len().min(at + HEADER_AFTER)];
-    let Some(header) = rule.regex().find_iter(window).find(|m| start + m.end() > at) else {
+    let headers = || rule.regex().find_iter(window);
+    let Some(header) = rule.may_match(window).then(headers).and_then(|mut all| all.find(|m| start + m.end() > at))
+    else {
         return broken(rule, text, at, report);
     };
     let end = start + header.end();
@@ -71,7 +73,7 @@ fn broken(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)
         return;
     }
     let joined = join::unwrapped(window, MAX_BROKEN);
-    let Some(header) = rule.regex().find(&joined) else { return };
+    let Some(header) = rule.may_match(&joined).then(|| rule.regex().find(&joined)).flatten() else { return };
     let body = body(&joined[header.end()..]);
     let (severity, matched) =
         if body.is_empty() { (Severity::High, header.as_bytes().to_vec()) } else { (with_body(rule, &body), body) };
