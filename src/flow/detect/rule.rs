@@ -204,6 +204,11 @@ impl Rule {
         self.opening().fits(text)
     }
 
+    /// No token is shorter: the bytes that [`Rule::misfit`] looks at.
+    pub(crate) fn least(&self) -> usize {
+        self.opening().least()
+    }
+
     /// How many bytes of `text` can begin a token; `None` when all do that are looked at.
     pub(crate) fn misfit(&self, text: &[u8]) -> Option<usize> {
         self.opening().misfit(text)

@@ -98,27 +98,42 @@ pub(super) fn inside(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
 
 /// A token within reach of a name that holds the keyword, on either side of it.
 pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
+    // The keyword begins a word: `coherent` is not `cohere`, but `MY_COHERE_KEY` is.
+    let before = keyword.start.checked_sub(1).map(|n| text[n]);
+    if before.is_some_and(|b| b.is_ascii_alphanumeric()) && !text[keyword.start].is_ascii_uppercase() {
+        return;
+    }
     let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     let floor = keyword.start.saturating_sub(MAX_NAME);
     let start = text[floor..keyword.start].iter().rposition(|b| !named(b)).map_or(floor, |n| floor + n + 1);
     let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| named(b)).count();
-    // The keyword begins a word: `coherent` is not `cohere`, but `MY_COHERE_KEY` is.
-    if keyword.start > start
-        && text[keyword.start - 1].is_ascii_alphanumeric()
-        && !text[keyword.start].is_ascii_uppercase()
-    {
-        return;
+    let (reaches_after, reaches_before) = reached(rule, text, start..end);
+    if reaches_after {
+        let value = values(rule, text, end..end + NEAR + 1).next();
+        let said = |v: &Range<usize>| says_secret(&text[start..v.start]) && !leads_on(&text[keyword.end..v.start]);
+        if let Some(value) = value.filter(said) {
+            return judge(rule, text, value, 0, report);
+        }
     }
-    let value = values(rule, text, end..end + NEAR + 1).next();
-    let said = |v: &Range<usize>| says_secret(&text[start..v.start]) && !leads_on(&text[keyword.end..v.start]);
-    if let Some(value) = value.filter(said) {
-        return judge(rule, text, value, 0, report);
+    if reaches_before {
+        let before = last_run(rule, text, start.saturating_sub(NEAR))..start;
+        let value = values(rule, text, before).filter(|v| v.end <= start).last();
+        if let Some(value) = value.filter(|_| says_secret(&text[start..end])) {
+            judge(rule, text, value, 0, report);
+        }
     }
-    let before = last_run(rule, text, start.saturating_sub(NEAR))..start;
-    let value = values(rule, text, before).filter(|v| v.end <= start).last();
-    if let Some(value) = value.filter(|_| says_secret(&text[start..end])) {
-        judge(rule, text, value, 0, report);
+}
+
+/// Whether a value can stand within reach behind a name, and before it: so long a one, begun within reach, holds what
+/// stands just beyond it.
+fn reached(rule: &Rule, text: &[u8], name: Range<usize>) -> (bool, bool) {
+    let least = rule.least();
+    if least <= NEAR + 1 {
+        return (true, true);
     }
+    let holds = |beyond: Option<&[u8]>| beyond.is_some_and(|b| b.iter().all(|b| rule.data().alphabet.holds(*b)));
+    let before = name.start.checked_sub(least).and_then(|from| text.get(from..name.start - NEAR));
+    (holds(text.get(name.end + NEAR..name.end + least)), holds(before))
 }
 
 /// Whether what stands between a name and a value is the path of a URL: the name is part of its host, the value names
@@ -192,4 +207,31 @@ fn clear_before(text: &[u8], start: usize, alphabet: Alphabet) -> bool {
     let unicode = matches!(back(6), Some([b'\\', b'u', hex @ ..]) if hex.iter().all(u8::is_ascii_hexdigit));
     let colour = matches!(back(2), Some([b'0'..=b'9', b'm'])) && back(8).is_some_and(|b| b.contains(&0x1b));
     escaped || percent || unicode || colour
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NEAR, last_run, reached, values};
+    use crate::flow::detect::rule::{Find, RuleSet};
+
+    proptest::proptest! {
+        #[test]
+        fn where_a_value_stands_within_reach_it_is_looked_for(
+            pieces in proptest::collection::vec("[0-9a-f]{1,3}|[0-9a-f]{31,33}|[0-9a-f]{40}|[ =.:-]{1,20}", 0..8),
+            name in 0_usize..200, len in 0_usize..8,
+        ) {
+            let text = pieces.concat().into_bytes();
+            let start = name % (text.len() + 1);
+            let end = text.len().min(start + len);
+            let rules = RuleSet::embedded();
+            for rule in rules.rules().iter().filter(|rule| rule.find() == Find::Near) {
+                let (reaches_after, reaches_before) = reached(rule, &text, start..end);
+                let after = values(rule, &text, end..end + NEAR + 1).next();
+                proptest::prop_assert!(reaches_after || after.is_none(), "{}", rule.id());
+                let starts = last_run(rule, &text, start.saturating_sub(NEAR))..start;
+                let before = values(rule, &text, starts).find(|v| v.end <= start);
+                proptest::prop_assert!(reaches_before || before.is_none(), "{}", rule.id());
+            }
+        }
+    }
 }

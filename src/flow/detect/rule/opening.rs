@@ -48,6 +48,11 @@ impl Opening {
         Self { places: places.into(), breaks }
     }
 
+    /// How many bytes are looked at: no match has fewer.
+    pub(super) fn least(&self) -> usize {
+        self.places.len()
+    }
+
     /// How many bytes of `text` can begin a match; `None` when all do that are looked at.
     #[inline]
     pub(super) fn misfit(&self, text: &[u8]) -> Option<usize> {
