@@ -21,7 +21,7 @@ use posture::{Direction, Encoding, Severity};
 use std::{
     borrow::Cow,
     collections::HashSet,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
     ops::Range,
     sync::Arc,
 };
@@ -173,9 +173,31 @@ pub struct Memory {
 
 /// What was reported of a view, and what was seen before it.
 struct Seen<'m> {
-    values: HashSet<(usize, u64)>,
-    rules: HashSet<usize>,
+    /// The keyed hashes of rule and value.
+    values: HashSet<u64, BuildHasherDefault<Hashed>>,
+    /// By a rule's index; those that are missing found nothing.
+    rules: Vec<bool>,
     memory: &'m mut Memory,
+}
+
+/// A hash is its own.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for b in bytes {
+            self.write_u64(self.0 << 8 | u64::from(*b));
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl Matcher {
@@ -228,7 +250,7 @@ impl Matcher {
         if view.text.len() < MIN_TEXT {
             return;
         }
-        let mut seen = Seen { values: HashSet::new(), rules: HashSet::new(), memory };
+        let mut seen = Seen { values: HashSet::default(), rules: Vec::new(), memory };
         let folded = unicode::fold(view.text);
         let extra = matches!(folded, Cow::Owned(_)).then_some(Encoding::Unicode);
         let pass = Pass { text: &folded, extra, raw: view.text };
@@ -249,12 +271,12 @@ impl Matcher {
         if gate.any(name) {
             let text = [name, b"=", view.text].concat();
             let pass = Pass { text: &text, extra: None, raw: b"" };
-            self.scan_for(gate, pass, seen, false, &|rule| rule.find() == Find::Near, on);
+            self.scan_for(gate, pass, seen, false, Some(Find::Near), on);
         }
     }
 
     fn scan(&self, gate: &Gate, pass: Pass<'_>, seen: &mut Seen<'_>, first: bool, on: &mut dyn FnMut(Match<'_>)) {
-        self.scan_for(gate, pass, seen, first, &|_| true, on);
+        self.scan_for(gate, pass, seen, first, None, on);
     }
 
     fn scan_for(
@@ -263,7 +285,7 @@ impl Matcher {
         pass: Pass<'_>,
         seen: &mut Seen<'_>,
         first: bool,
-        wanted: &dyn Fn(&Rule) -> bool,
+        only: Option<Find>,
         on: &mut dyn FnMut(Match<'_>),
     ) {
         let rules = self.rules.rules();
@@ -278,22 +300,26 @@ impl Matcher {
             }
             for &index in by_keyword {
                 let rule = &rules[index];
-                if !wanted(rule) || (!first && rule.find() != Find::Prefix && found_by.contains(&index)) {
+                let find = rule.find();
+                let found_before = || found_by.get(index).is_some_and(|found| *found);
+                if only.is_some_and(|only| find != only) || (!first && find != Find::Prefix && found_before()) {
                     continue;
                 }
                 let mut report = |found: Found<'_>| {
-                    let key = (index, self.hasher.hash_one(&found.matched));
-                    if found.matched.is_empty() || !values.insert(key) {
+                    if found.matched.is_empty() || !values.insert(self.hasher.hash_one((index, &found.matched))) {
                         return;
                     }
-                    found_by.insert(index);
+                    if found_by.len() <= index {
+                        found_by.resize(index + 1, false);
+                    }
+                    found_by[index] = true;
                     let told = values.len() > MAX_TOLD_APART;
                     let folded = || told || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none();
                     let extra = pass.extra.filter(|&e| e != Encoding::Unicode || folded());
                     let span = (first && pass.extra.is_none()).then(|| found.span.clone());
                     on(Match { rule, matched: &found.matched, extra, severity: found.severity, span });
                 };
-                match rule.find() {
+                match find {
                     Find::Prefix => token::prefix(rule, pass.text, keyword.clone(), &mut report),
                     Find::Near => token::near(rule, pass.text, keyword.clone(), &mut report),
                     Find::Pem => pem::find(rule, pass.text, keyword.start, &mut report),
@@ -307,7 +333,7 @@ impl Matcher {
         for stretch in backwards.stretches {
             let turned: Vec<u8> = pass.text[stretch].iter().rev().copied().collect();
             let pass = Pass { text: &turned, extra: Some(Encoding::Shell), raw: pass.raw };
-            self.scan_for(gate, pass, seen, false, wanted, on);
+            self.scan_for(gate, pass, seen, false, only, on);
         }
     }
 }

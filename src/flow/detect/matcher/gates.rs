@@ -1,7 +1,8 @@
 //! Token → secret or not: entropy, kinds of character, placeholders.
 
 use crate::flow::detect::rule::{Class, Rule};
-use memchr::memmem;
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// Texts that no random token holds and every stand-in does.
 const STAND_INS: &[&[u8]] = &[
@@ -34,6 +35,9 @@ const STAND_INS: &[&[u8]] = &[
     b"masked",
     b"hidden",
 ];
+
+/// How they are found.
+static FINDERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| STAND_INS.iter().map(Finder::new).collect());
 
 /// Whether a token can be a secret; its first `fixed` bytes are the same in every one.
 pub(super) fn pass(rule: &Rule, token: &[u8], fixed: usize) -> bool {
@@ -79,7 +83,8 @@ pub(in crate::flow) fn entropy(bytes: &[u8]) -> f64 {
 /// A placeholder: it says so, or its characters repeat or count up.
 fn stands_in(secret: &[u8]) -> bool {
     let lower = secret.to_ascii_lowercase();
-    if STAND_INS.iter().any(|s| memmem::find_iter(&lower, s).any(|at| is_written(&secret[at..at + s.len()]))) {
+    let written = |s: &Finder<'_>| s.find_iter(&lower).any(|at| is_written(&secret[at..at + s.needle().len()]));
+    if FINDERS.iter().any(written) {
         return true;
     }
     let steps = secret.windows(2).filter(|w| w[1] == w[0] || w[1] == w[0].wrapping_add(1)).count();
