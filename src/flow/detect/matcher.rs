@@ -350,7 +350,7 @@ fn at_word(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>
     let begins = |word: usize| {
         let start = word.saturating_sub(1);
         let window = text[start..end].strip_prefix(b"\n").unwrap_or(&text[start..end]);
-        rule.may_match(window) && rule.at_start().is_some_and(|regex| regex.is_match(window))
+        rule.at_start().is_some_and(|regex| regex.is_match(window))
     };
     // A word may be glued to another by what no file's name ends in: `x:rm`, `\rm`.
     let glued = || at > word && matches!(text[at - 1], b':' | b'\\' | b'%');

@@ -180,22 +180,19 @@ impl Rule {
         self.except.as_ref().map(Pattern::regex)
     }
 
-    /// Whether `text` may hold a match, by the words that one is made of: the cheap test before the regex.
+    /// Whether `text` holds one of the literals the rule needs besides a keyword.
     pub(crate) fn may_match(&self, text: &[u8]) -> bool {
-        self.chains().may_match(text)
+        self.needs.is_empty() || self.needs.iter().any(|n| n.find(text).is_some())
     }
 
     /// The parts of `text` in which all its matches stand, apart and in order: none where it lacks a literal the rule needs.
     pub(crate) fn parts(&self, text: &[u8]) -> Vec<Range<usize>> {
-        if self.needs.is_empty() || self.needs.iter().any(|n| n.find(text).is_some()) {
-            self.chains().parts(text)
-        } else {
-            Vec::new()
-        }
+        // Of more than a line, a look for the words it is made of says it as soon.
+        if self.find() == Find::Block || self.may_match(text) { self.chains().parts(text) } else { Vec::new() }
     }
 
     fn chains(&self) -> &Chains {
-        self.chains.get_or_init(|| Chains::of(self.regex.text(), self.keywords()))
+        self.chains.get_or_init(|| Chains::of(self.regex.text()))
     }
 
     /// Whether a token can stand at the start of `text`, by its first bytes: the cheap test before the regex. Of a path, one

@@ -4,6 +4,7 @@
 //! for the words between. Where the words do not stand so there is no match; where they do, the regex has the last word.
 
 mod gap;
+mod pivot;
 mod read;
 mod words;
 
@@ -13,10 +14,13 @@ use regex_syntax::ParserBuilder;
 use std::ops::Range;
 use words::{Word, Words};
 
-/// Places from which a rule's chains are followed, before the whole text is taken for a match.
-const MOST_TRIES: usize = 64;
-/// The shortest text that longer words are looked for by.
-const LEAST_CORE: usize = 3;
+/// What a look for the words may cost, in nanoseconds more or less, for each byte of the text and beside: beyond, a regex
+/// costs less.
+const MOST_WORK: usize = 8;
+const LEAST_WORK: usize = 2 << 10;
+/// What it costs to begin a search, and how many bytes are searched in a nanosecond.
+const SEARCH: usize = 20;
+const SPEED: usize = 8;
 
 /// What every match of a regex holds: one of some chains of words. Those that are alike are followed together.
 #[derive(Debug, Clone)]
@@ -65,26 +69,37 @@ struct Found {
     ends: Range<usize>,
 }
 
-impl Chains {
-    /// The chains of a regex over bytes. Of words that hold one of `keywords`, that is what is looked for.
-    pub(super) fn of(regex: &str, keywords: &[String]) -> Self {
-        let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
-        let chains = parsed.ok().and_then(|hir| read::chains(&hir));
-        Self { cores: chains.map(|chains| cores(&chains, keywords)) }
-    }
+/// A look for the chains in one text.
+struct Look<'l> {
+    text: &'l [u8],
+    /// What it may still cost.
+    left: Option<usize>,
+    /// Told of each part in which a chain stands.
+    on: &'l mut dyn FnMut(Range<usize>),
+}
 
-    /// Whether a match may stand in `text`.
-    pub(super) fn may_match(&self, text: &[u8]) -> bool {
-        self.each(text, &mut |_| true)
+impl Look<'_> {
+    /// Takes the cost of a search; answers whether there is nothing left, and the whole text is taken for a part.
+    fn ends(&mut self, bytes: usize) -> bool {
+        self.left = self.left.and_then(|left| left.checked_sub(SEARCH + bytes / SPEED));
+        self.left.is_none() && {
+            (self.on)(0..self.text.len());
+            true
+        }
+    }
+}
+
+impl Chains {
+    /// The chains of a regex over bytes.
+    pub(super) fn of(regex: &str) -> Self {
+        let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
+        Self { cores: parsed.ok().and_then(|hir| read::chains(&hir)).map(|chains| cores(&chains)) }
     }
 
     /// The parts of `text` in which every match stands, each with all that could belong to it: apart, and in order.
     pub(super) fn parts(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut parts = Vec::new();
-        self.each(text, &mut |part| {
-            parts.push(part);
-            false
-        });
+        self.each(text, &mut |part| parts.push(part));
         if parts.len() > 1 {
             parts.sort_unstable_by_key(|part| part.start);
             parts.dedup_by(|next, part| {
@@ -98,41 +113,39 @@ impl Chains {
         parts
     }
 
-    /// Tells of each part of `text` in which a chain stands, until `done`; answers whether it was.
-    fn each(&self, text: &[u8], done: &mut dyn FnMut(Range<usize>) -> bool) -> bool {
-        let Some(cores) = &self.cores else { return done(0..text.len()) };
-        let mut tries = 0;
-        cores.iter().any(|core| {
-            core.word.each(text, 0..text.len(), &mut |at| {
-                tries += 1;
-                if tries > MOST_TRIES {
-                    done(0..text.len());
-                    return true;
-                }
-                core.roots.iter().any(|root| root.each(text, at, done))
-            })
-        })
+    /// Tells of each part of `text` in which a chain stands.
+    fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>)) {
+        let Some(cores) = &self.cores else { return on(0..text.len()) };
+        let mut look = Look { text, left: Some(LEAST_WORK + MOST_WORK * text.len()), on };
+        let mut ended = |core: &Core| {
+            core.word.each(text, 0..text.len(), &mut |at| core.roots.iter().any(|root| root.each(&mut look, at)))
+        };
+        let _ = cores.iter().any(&mut ended);
     }
 }
 
 impl Root {
-    fn each(&self, text: &[u8], core: usize, done: &mut dyn FnMut(Range<usize>) -> bool) -> bool {
+    /// Answers whether the look has ended, as all below do.
+    fn each(&self, look: &mut Look<'_>, core: usize) -> bool {
         let Some(start) = core.checked_sub(self.at) else { return false };
         self.words
-            .at(text, start, &mut |end| self.node.each(text, &Found { starts: start..start, ends: end..end }, done))
+            .at(look.text, start, &mut |end| self.node.each(look, &Found { starts: start..start, ends: end..end }))
     }
 }
 
 impl Node {
-    fn each(&self, text: &[u8], found: &Found, done: &mut dyn FnMut(Range<usize>) -> bool) -> bool {
-        let whole = |(lead, tail): &(Gap, Gap)| {
-            Some(lead.before(text, found.starts.clone())?.start..tail.after(text, found.ends.clone())?.end)
-        };
-        self.ends.iter().filter_map(whole).any(&mut *done)
-            || self
-                .steps
-                .iter()
-                .any(|step| step.from(text, found).is_some_and(|found| step.node.each(text, &found, done)))
+    fn each(&self, look: &mut Look<'_>, found: &Found) -> bool {
+        for (lead, tail) in &self.ends {
+            let start = lead.before(look.text, found.starts.clone()).map(|reach| reach.start);
+            let end = tail.after(look.text, found.ends.clone()).map(|reach| reach.end);
+            if let Some((start, end)) = start.zip(end) {
+                (look.on)(start..end);
+                if look.ends(end - start) {
+                    return true;
+                }
+            }
+        }
+        self.steps.iter().any(|step| step.each(look, found))
     }
 
     /// The node at the end of this way, made as far as there is none.
@@ -148,30 +161,36 @@ impl Node {
 }
 
 impl Step {
-    fn from(&self, text: &[u8], found: &Found) -> Option<Found> {
-        if self.behind {
-            let ends = self.words.ends_in(text, self.gap.after(text, found.ends.clone())?)?;
-            Some(Found { starts: found.starts.clone(), ends })
-        } else {
-            let starts = self.words.starts_in(text, self.gap.before(text, found.starts.clone())?)?;
-            Some(Found { starts, ends: found.ends.clone() })
+    fn each(&self, look: &mut Look<'_>, found: &Found) -> bool {
+        let Found { starts, ends } = found.clone();
+        let reach = if self.behind { self.gap.after(look.text, ends) } else { self.gap.before(look.text, starts) };
+        let Some(reach) = reach else { return look.ends(0) };
+        if look.ends(reach.len() * self.words.count()) {
+            return true;
         }
+        let next = if self.behind {
+            let ends = self.words.ends_in(look.text, reach);
+            ends.map(|ends| Found { ends, ..found.clone() })
+        } else {
+            let starts = self.words.starts_in(look.text, reach);
+            starts.map(|starts| Found { starts, ..found.clone() })
+        };
+        next.is_some_and(|found| self.node.each(look, &found))
     }
 }
 
 /// The chains by what is looked for.
-fn cores(chains: &[Chain], keywords: &[String]) -> Box<[Core]> {
-    let pivots: Vec<usize> = chains.iter().map(|chain| chain.pivot(keywords)).collect();
-    let words = || chains.iter().zip(&pivots).flat_map(|(chain, pivot)| chain.links[*pivot].words.texts());
+fn cores(chains: &[Chain]) -> Box<[Core]> {
+    let pivots = pivot::pivots(chains);
     // The shortest first: it is held by the most.
-    let all = words().chain(keywords.iter().map(String::as_bytes));
-    let mut likely: Vec<&[u8]> = all.filter(|text| text.len() >= LEAST_CORE).collect();
-    likely.sort_by_key(|text| text.len());
+    let mut texts: Vec<Vec<u8>> =
+        chains.iter().zip(&pivots).flat_map(|(chain, pivot)| pivot::cores(&chain.links[*pivot].words)).collect();
+    texts.sort_by_key(Vec::len);
     let mut cores: Vec<Core> = Vec::new();
     for (chain, &pivot) in chains.iter().zip(&pivots) {
         let mut by_core: Vec<(Word, usize, Vec<Vec<u8>>)> = Vec::new();
         for text in chain.links[pivot].words.texts() {
-            let held = likely.iter().find_map(|core| Some((memchr::memmem::find(text, core)?, *core)));
+            let held = texts.iter().find_map(|core| Some((memchr::memmem::find(text, core)?, core)));
             let (at, core) = held.map_or((0, Word::new(text)), |(at, core)| (at, Word::new(core)));
             match by_core.iter_mut().find(|(word, n, _)| *word == core && *n == at) {
                 Some((.., texts)) => texts.push(text.to_vec()),

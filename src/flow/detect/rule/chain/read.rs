@@ -102,15 +102,6 @@ impl Chain {
         self
     }
 
-    /// Where to begin to look: at the rarest words of those that hold a keyword, if there are any.
-    pub(super) fn pivot(&self, keywords: &[String]) -> usize {
-        let held = |text: &[u8]| keywords.iter().any(|k| memchr::memmem::find(text, k.as_bytes()).is_some());
-        let chance = |at: &usize| self.links[*at].words.chance();
-        let by_chance = |a: &usize, b: &usize| chance(a).total_cmp(&chance(b));
-        let keyed = (0..self.links.len()).filter(|at| self.links[*at].words.texts().all(held)).min_by(by_chance);
-        keyed.or_else(|| rarest(&self.links)).unwrap_or(0)
-    }
-
     /// The other words in the order to look for them, those first that are likely to be missing: whether each stands behind
     /// what was found before, and how far.
     pub(super) fn way(&self, pivot: usize) -> Vec<(bool, &Gap, &Words)> {

@@ -15,6 +15,14 @@ const fn rarity(b: u8) -> u32 {
     }
 }
 
+/// What it costs to look for `text`, in nanoseconds for each byte of another: for the bytes, for those that are as its rarest
+/// one, and for the chains that are followed from where it stands.
+pub(super) fn price(text: &[u8]) -> f64 {
+    let word = Word::new(text);
+    let chance = |bits: u32| (-f64::from(bits)).exp2();
+    0.06 + 5.0 * chance(rarity(word.text[word.rare])) + 100.0 * chance(word.bits())
+}
+
 /// Where a look at each place costs less than a search.
 const SHORT: usize = 16;
 
@@ -83,6 +91,10 @@ impl Words {
         Self { all: words.into(), shortest, longest }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
         self.all.iter().map(|w| &*w.text)
     }
@@ -109,6 +121,13 @@ impl Words {
     /// Where those that begin at `reach`, its end included, end: the first and the last.
     pub(super) fn ends_in(&self, text: &[u8], reach: Range<usize>) -> Option<Range<usize>> {
         let mut ends = None;
+        if reach.is_empty() {
+            self.at(text, reach.start, &mut |end| {
+                spread(&mut ends, end);
+                false
+            });
+            return ends;
+        }
         self.each(text, reach.start..reach.end + 1, &mut |word| spread(&mut ends, word.end));
         ends
     }
