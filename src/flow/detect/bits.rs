@@ -3,8 +3,10 @@
 //! What one byte is decides no branch here: of real text, no processor could foretell it.
 
 mod lanes;
+mod places;
 
 pub(super) use lanes::{LANES, Lanes};
+pub(super) use places::places;
 
 /// Bytes looked at together.
 pub(super) const BLOCK: usize = 64;

@@ -1,8 +1,7 @@
 //! `\x41`, `\101`, `\u0041`, `\u{41}`, `\n`, `%u0041` → what a program reading the text as a string literal sees.
 
 use super::{Unwrap, Voice, percent::nibble};
-use crate::flow::detect::patch::Patch;
-use memchr::memchr2_iter;
+use crate::flow::detect::{bits::places, patch::Patch};
 use posture::Encoding;
 
 /// A command line, or a few lines of a key.
@@ -10,7 +9,8 @@ const CONTEXT: usize = 256;
 
 /// Shows `text` with the escapes of string literals undone.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    let Some(by) = memchr2_iter(b'\\', b'%', text).find_map(|at| strong(text, at)) else { return };
+    let marks = || places(text, 0, |b| b.is(b'\\').or(b.is(b'%')));
+    let Some(by) = marks().find_map(|at| strong(text, at)) else { return };
     if !w.afford(text.len()) {
         return;
     }
@@ -18,7 +18,7 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
     let out = w.deeper(by, |w| {
         let mut patch = Patch::new(text, CONTEXT, buffer, |t: &[u8]| w.text(t, name, voice));
         let mut done = 0;
-        for at in memchr2_iter(b'\\', b'%', text) {
+        for at in marks() {
             if at < done {
                 continue;
             }

@@ -20,34 +20,51 @@ pub(super) struct Wrapped<'t> {
 }
 
 /// Lines of one width.
-#[derive(Default)]
 struct Block {
     start: usize,
+    /// [`Block::NONE`] when it is no width of a cut text.
     width: usize,
     lines: usize,
 }
 
+impl Block {
+    const NONE: usize = usize::MAX;
+
+    #[inline]
+    fn new(start: usize, width: usize) -> Self {
+        Self { start, width: if WIDTHS.contains(&width) { width } else { Self::NONE }, lines: 1 }
+    }
+}
+
 impl<'t> Wrapped<'t> {
     pub(super) fn new(text: &'t [u8]) -> Self {
-        Self { text, block: Block::default(), start: 0, out: Vec::new() }
+        Self { text, block: Block::new(0, Block::NONE), start: 0, out: Vec::new() }
     }
 
     /// A line ends at `end`.
+    #[inline]
     pub(super) fn line(&mut self, end: usize) {
         let Self { text, block, start, .. } = self;
-        let ended = usize::from(end > *start && text[end - 1] == b'\r');
-        let width = end - *start - ended;
-        let full = block.lines > 0 && width == block.width;
-        let may_end = block.lines > 1 || (NARROW.contains(&block.width) && width < block.width);
-        if full {
-            block.lines += 1;
+        let returned = text.get(end.wrapping_sub(1)) == Some(&b'\r');
+        let width = end - *start - usize::from(returned & (end > *start));
+        let full = width == block.width;
+        let may_end = (block.lines > 1) | (NARROW.contains(&block.width) & (width < block.width));
+        // Of most lines neither: one branch for both.
+        if full | may_end {
+            self.block_goes_on_or_ends(width, end);
         } else {
-            if may_end && block.lines > 0 {
-                self.end_block(width, end);
-            }
-            self.block = Block { start: self.start, width, lines: usize::from(WIDTHS.contains(&width)) };
+            self.block = Block::new(self.start, width);
         }
         self.start = end + 1;
+    }
+
+    fn block_goes_on_or_ends(&mut self, width: usize, end: usize) {
+        if width == self.block.width {
+            self.block.lines += 1;
+        } else {
+            self.end_block(width, end);
+            self.block = Block::new(self.start, width);
+        }
     }
 
     /// The lines of one width are followed by one of another: puts them together if they are a cut text.

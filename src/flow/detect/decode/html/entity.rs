@@ -83,9 +83,11 @@ pub(super) fn reference(text: &[u8]) -> Option<(char, usize)> {
         [a, ..] if a.is_ascii_alphabetic() => {
             let of_letter = usize::from(FIRST[usize::from(a)])..usize::from(FIRST[usize::from(a) + 1]);
             let named = NAMED.get(of_letter).filter(|named| !named.is_empty())?;
-            let len = text.iter().take(16).position(|&b| b == b';')?;
-            let (_, c) = named.iter().find(|(n, _)| *n == &text[..len])?;
-            Some((c.chars().next()?, len + 1))
+            // The second letter says of most words that they are none.
+            let second = *text.get(1)?;
+            let of_text = |name: &[u8]| name[1] == second && text.strip_prefix(name).is_some_and(|t| t.starts_with(b";"));
+            let (name, c) = named.iter().find(|(name, _)| of_text(name))?;
+            Some((c.chars().next()?, name.len() + 1))
         }
         _ => None,
     }

@@ -3,9 +3,9 @@
 mod entity;
 
 use super::{Unwrap, Voice};
-use crate::flow::detect::patch::Patch;
+use crate::flow::detect::{bits::places, patch::Patch};
 use entity::reference;
-use memchr::{memchr, memchr2_iter, memmem::Finder};
+use memchr::{memchr, memmem::Finder};
 use posture::Encoding;
 use std::sync::LazyLock;
 
@@ -33,7 +33,7 @@ const INITIALS: u32 = {
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     static CLOSING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"</"));
     let tagged = CLOSING.find(text).is_some();
-    let mut found = memchr2_iter(b'<', b'&', text)
+    let mut found = places(text, 0, |b| b.is(b'<').or(b.is(b'&')))
         .filter_map(|at| match text[at] {
             b'<' if tagged => inline_tag(&text[at..]).map(|len| (at, at + len, None)),
             b'&' => reference(&text[at + 1..]).map(|(c, len)| (at, at + 1 + len, Some(c))),
