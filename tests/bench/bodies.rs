@@ -1,7 +1,7 @@
 //! The bodies that are scanned: real text, one unit again and again, and what costs most for its size.
 
 use guardian::flow::detect::rule::{Rule, RuleSet};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     fmt::Write as _,
     fs,
@@ -14,7 +14,7 @@ pub(crate) const SIZE: usize = 1 << 20;
 /// Text as it comes, of this project's own sources and documents: what a branch goes by is not seen twice.
 pub(crate) const REAL: &[&str] = &["agent", "docs", "source", "page", "events", "telemetry", "dense"];
 
-/// One unit again and again. A processor learns its branches by heart, so these say what is possible, not what is usual.
+/// One unit again and again, but for a number. A processor learns its branches by heart, so these say what is possible, not what is usual.
 pub(crate) const REPEATED: &[&str] =
     &["chat", "telemetry", "dense", "base64", "embeddings", "code", "html", "sse_chat", "text"];
 
@@ -24,20 +24,7 @@ pub(crate) fn real(body: &str) -> Vec<u8> {
     let mut text = String::new();
     match body {
         // What an agent that works on a project sends: its files, one after the other, as messages.
-        "agent" => {
-            let roles = ["user", "assistant", "tool"];
-            let mut size = 0;
-            let messages: Vec<_> = files(&["md", "rs"])
-                .iter()
-                .map(|path| fs::read_to_string(path).expect("a text of this project"))
-                .take_while(|content| {
-                    size += content.len();
-                    size < SIZE
-                })
-                .map(|content| json!({"role": roles[chance.below(3)], "content": content}))
-                .collect();
-            text = json!({"model": "hermes-4", "messages": messages}).to_string();
-        }
+        "agent" => text = json!({"model": "hermes-4", "messages": messages(&mut chance)}).to_string(),
         "docs" => text = prose().join("\n"),
         "source" => files(&["rs"]).iter().for_each(|p| text += &fs::read_to_string(p).expect("a text of this project")),
         "page" => {
@@ -99,6 +86,31 @@ pub(crate) fn real(body: &str) -> Vec<u8> {
     bytes
 }
 
+/// This project's files, one after the other, as an agent's messages.
+fn messages(chance: &mut Chance) -> Vec<Value> {
+    let roles = ["user", "assistant", "tool"];
+    let mut size = 0;
+    files(&["md", "rs"])
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("a text of this project"))
+        .take_while(|content| {
+            size += content.len();
+            size < SIZE
+        })
+        .map(|content| json!({"role": roles[chance.below(3)], "content": content}))
+        .collect()
+}
+
+/// What an agent sends in twenty turns: with each request everything that was said before.
+pub(crate) fn session() -> Vec<Vec<u8>> {
+    const TURNS: usize = 20;
+    let messages = messages(&mut Chance(7));
+    (1..=TURNS)
+        .map(|turn| &messages[..messages.len() * turn / TURNS])
+        .map(|said| json!({"model": "hermes-4", "messages": said}).to_string().into_bytes())
+        .collect()
+}
+
 /// The lines of documents, and of the comments that document code.
 fn prose() -> Vec<String> {
     let mut lines = Vec::new();
@@ -154,7 +166,7 @@ fn unit(body: &str, n: u64) -> String {
                  Next I would look at the retry loop, which sleeps twice after a timeout.\\n";
     match body {
         "chat" => format!(
-            "{{\"role\":\"{}\",\"content\":\"{}\"}},",
+            "{{\"role\":\"{}\",\"content\":\"{n}: {}\"}},",
             if n.is_multiple_of(2) { "user" } else { "assistant" },
             prose.repeat(12)
         ),
@@ -167,7 +179,7 @@ fn unit(body: &str, n: u64) -> String {
         ),
         "base64" => {
             let noise: String = (0..3000_u64).map(|i| letter(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)).collect();
-            format!("{{\"type\":\"image_url\",\"url\":\"data:image/png;base64,{noise}\"}},")
+            format!("{{\"type\":\"image_url\",\"n\":{n},\"url\":\"data:image/png;base64,{noise}\"}},")
         }
         "embeddings" => (0..200)
             .map(|i| f64::from(i * 7919 % 1000) / 1000.0 - 0.5)

@@ -5,7 +5,7 @@
 
 mod bodies;
 
-use bodies::{HOSTILE, REAL, REPEATED, SIZE, hostile, letter, real, repeated};
+use bodies::{HOSTILE, REAL, REPEATED, SIZE, hostile, letter, real, repeated, session as requests};
 use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
 use guardian::flow::{
@@ -35,29 +35,51 @@ fn scan(bencher: Bencher, text: &[u8], direction: Direction) {
 }
 
 fn scan_with(bencher: Bencher, detector: &Arc<Detector>, text: &[u8], direction: Direction) {
-    let route = Arc::new(Route {
+    let route = route();
+    bencher.counter(BytesCount::of_slice(text)).bench_local(|| {
+        // What was looked at before is not what is measured.
+        detector.forget();
+        look(detector, text, direction, &route)
+    });
+}
+
+fn route() -> Arc<Route> {
+    Arc::new(Route {
         protocol: Protocol::Https,
         host: "api.vendor.test".into(),
         port: 443,
         source: IpAddr::V4(Ipv4Addr::LOCALHOST),
         names_agree: true,
         verified_tls: true,
-    });
-    bencher.counter(BytesCount::of_slice(text)).bench_local(|| {
-        let start = match direction {
-            Direction::Outbound => {
-                StartLine::Request { method: Bytes::from_static(b"POST"), target: Bytes::from_static(b"/") }
-            }
-            Direction::Inbound => StartLine::Response { status: 200 },
-        };
-        let head = Head { direction, route: Arc::clone(&route), start, fields: Vec::new() };
-        let mut hits = 0;
-        let mut scanner = Scanner::new(Arc::clone(detector), head, &mut |_| hits += 1);
-        for chunk in text.chunks(CHUNK) {
-            scanner.body(chunk, &mut |_| hits += 1);
+    })
+}
+
+fn look(detector: &Arc<Detector>, text: &[u8], direction: Direction, route: &Arc<Route>) -> usize {
+    let start = match direction {
+        Direction::Outbound => {
+            StartLine::Request { method: Bytes::from_static(b"POST"), target: Bytes::from_static(b"/") }
         }
-        scanner.end(&mut |_| hits += 1);
-        hits
+        Direction::Inbound => StartLine::Response { status: 200 },
+    };
+    let head = Head { direction, route: Arc::clone(route), start, fields: Vec::new() };
+    let mut hits = 0;
+    let mut scanner = Scanner::new(Arc::clone(detector), head, &mut |_| hits += 1);
+    for chunk in text.chunks(CHUNK) {
+        scanner.body(chunk, &mut |_| hits += 1);
+    }
+    scanner.end(&mut |_| hits += 1);
+    hits
+}
+
+/// Twenty requests of one session, each with all that was said before: the first sight of everything and each repetition.
+#[divan::bench]
+fn session(bencher: Bencher) {
+    let (detector, requests) = (Detector::new(Limits::default(), &[], None), requests());
+    let all: usize = requests.iter().map(Vec::len).sum();
+    let route = route();
+    bencher.counter(BytesCount::new(all)).bench_local(|| {
+        detector.forget();
+        requests.iter().map(|request| look(&detector, request, Direction::Outbound, &route)).sum::<usize>()
     });
 }
 

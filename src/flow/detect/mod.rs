@@ -3,6 +3,7 @@
 pub mod audience;
 mod bits;
 pub mod decode;
+mod familiar;
 pub mod known;
 pub mod matcher;
 mod normalise;

@@ -36,7 +36,7 @@ pub fn scan(
     });
     let mut head = Head { direction, route: Arc::new(nowhere()), start, fields };
     head.route = Arc::new(route(&head, host));
-    detector.forget_credentials();
+    detector.forget();
     let chunked = head.field("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().ends_with(b"chunked"));
     let plain = chunked.then(|| unchunked(body)).flatten();
     let mut scanner = Scanner::new(Arc::clone(detector), head, on);

@@ -6,6 +6,7 @@ use super::{
     Hit,
     audience::{self, Audience},
     decode::{self, Blocks, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View},
+    familiar::Familiar,
     known::{self, Known},
     matcher::Matcher,
     rule::RuleSet,
@@ -44,6 +45,8 @@ pub struct Detector {
     matcher: Matcher,
     audience: Audience,
     known: Arc<Known>,
+    /// Parts of messages in which there was nothing to find, by these rules and within these bounds.
+    familiar: Familiar,
     /// Our own proxy token: seeing it is worth knowing, and never a hit.
     own_token: Option<Finder<'static>>,
 }
@@ -66,6 +69,7 @@ impl Detector {
             matcher: Matcher::new(Arc::clone(&rules)),
             audience: Audience::new(Arc::clone(&rules), audience),
             known: Arc::default(),
+            familiar: Familiar::default(),
             rules,
             own_token: own_token.filter(|t| !t.is_empty()).map(|t| Finder::new(t).into_owned()),
         })
@@ -78,6 +82,7 @@ impl Detector {
             matcher: Matcher::new(Arc::clone(&rules)),
             audience: self.audience.succeeded_by(Arc::clone(&rules), audience),
             known: Arc::clone(&self.known),
+            familiar: Familiar::default(),
             rules,
             own_token: self.own_token.clone(),
         })
@@ -118,9 +123,11 @@ impl Detector {
         self.audience.is_vendors(host)
     }
 
-    /// Forgets which credentials went to their vendors: the next message is of another agent.
-    pub fn forget_credentials(&self) {
+    /// Forgets which credentials went to their vendors, and which parts of messages held nothing: the next message is of
+    /// another agent.
+    pub fn forget(&self) {
         self.audience.forget();
+        self.familiar.forget();
     }
 
     /// Runs every example and counter-example through the matcher.
@@ -438,8 +445,11 @@ fn unwrapped(
     on: &mut dyn FnMut(&Hit<'_>),
     work: impl FnOnce(&mut Unwrap<'_>),
 ) {
-    let limits = judge.detector.limits;
-    work(&mut Unwrap::new(&limits, budget, placement, &mut |view| judge.view(view, on)));
+    let (detector, generation) = (Arc::clone(&judge.detector), judge.generation());
+    let mut on = |view: &View<'_>| judge.view(view, on);
+    let mut unwrap = Unwrap::new(&detector.limits, budget, placement, &mut on);
+    unwrap.remember_parts(&detector.familiar, generation);
+    work(&mut unwrap);
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ fn expected(seen: &[Seen]) -> Vec<bool> {
             hits += 1;
             expected += usize::from(hit.expected);
         };
-        detector.forget_credentials();
+        detector.forget();
         let mut scanner = Scanner::new(Arc::clone(&detector), message.head.clone(), &mut on);
         scanner.body(&message.body, &mut on);
         scanner.end(&mut on);

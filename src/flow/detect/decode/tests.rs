@@ -1,7 +1,7 @@
 //! Texts → the views they must give. `scanner` tests whole messages.
 
 use super::*;
-use crate::flow::detect::Limits;
+use crate::flow::detect::{Limits, familiar::Familiar};
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use flate2::{Compression, write::GzEncoder};
 use posture::Direction;
@@ -20,6 +20,7 @@ fn views_with(limits: &Limits, work: impl FnOnce(&mut Unwrap<'_>)) -> Vec<Seen> 
         let chain: Vec<_> = view.encoding.iter().map(|e| e.as_str()).collect();
         let name = view.name.map(|n| String::from_utf8_lossy(n).into_owned());
         seen.push((chain.join(" "), name, view.text.to_vec(), view.voice));
+        false
     };
     work(&mut Unwrap::new(limits, &mut budget, Placement::Body, &mut on));
     seen
@@ -245,7 +246,10 @@ fn work(text: &[u8]) -> usize {
     let mut shown = 0;
     let mut budget = Budget::new(&limits);
     budget.earn(text.len());
-    let mut on = |view: &View<'_>| shown += view.text.len();
+    let mut on = |view: &View<'_>| {
+        shown += view.text.len();
+        false
+    };
     body(&mut Unwrap::new(&limits, &mut budget, Placement::Body, &mut on), text, b"", Direction::Outbound);
     shown
 }
@@ -293,7 +297,10 @@ fn a_stream_that_ends_again_and_again_is_shown_in_linear_work() {
             let limits = Limits::default();
             let mut budget = Budget::new(&limits);
             let mut shown = 0;
-            let mut on = |view: &View<'_>| shown += view.text.len();
+            let mut on = |view: &View<'_>| {
+                shown += view.text.len();
+                false
+            };
             let mut w = Unwrap::new(&limits, &mut budget, Placement::Body, &mut on);
             let mut stream = Events::new(&limits);
             for _ in 0..events {
@@ -344,7 +351,10 @@ fn many_small_bombs_share_one_budget() {
     let mut budget = Budget::new(&limits);
     budget.earn(text.len());
     let mut shown = 0;
-    let mut on = |view: &View<'_>| shown += view.text.len();
+    let mut on = |view: &View<'_>| {
+        shown += view.text.len();
+        false
+    };
     body(&mut Unwrap::new(&limits, &mut budget, Placement::Body, &mut on), text.as_bytes(), b"", Direction::Outbound);
     assert!(shown > 1 << 18, "some of it is looked at");
     assert!(shown <= (1 << 20) + 16 * text.len());
@@ -383,5 +393,37 @@ proptest! {
             (seen, clean)
         };
         prop_assert_eq!(walked(json::walk_lines), walked(json::walk));
+    }
+}
+
+#[test]
+fn a_part_is_shown_again_unless_all_of_it_was_looked_at_and_held_nothing() {
+    let words = "what can you do for me today, and how long does it take? ".repeat(9);
+    let body =
+        format!(r#"{{"messages":[{{"role":"user","content":"{words}"}}],"tools":[{{"description":"{words}"}}]}}"#);
+    let escaped = format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, words.replace('w', "\\u0077"));
+    let shown = |familiar: &Familiar, generation, body: &str, found: &str, budget: Budget| {
+        let (limits, mut shown, mut budget) = (Limits::default(), 0, budget);
+        let mut on = |view: &View<'_>| {
+            shown += view.text.len();
+            memchr::memmem::find(view.text, found.as_bytes()).is_some()
+        };
+        let mut unwrap = Unwrap::new(&limits, &mut budget, Placement::Body, &mut on);
+        unwrap.remember_parts(familiar, generation);
+        super::body(&mut unwrap, body.as_bytes(), b"", Direction::Outbound);
+        shown
+    };
+    let plenty = || Budget::new(&Limits::default());
+    let little = || Budget::new(&Limits { max_decoded_bytes: 9, ..Limits::default() });
+    for (body, found, budget, again) in [
+        (&body, "nothing", plenty(), false),
+        (&body, "today", plenty(), true),
+        (&escaped, "nothing", plenty(), false),
+        (&escaped, "nothing", little(), true),
+    ] {
+        let familiar = Familiar::default();
+        assert!(shown(&familiar, 0, body, found, budget) >= words.len());
+        assert_eq!(shown(&familiar, 0, body, found, plenty()) >= words.len(), again, "{found} in {body}");
+        assert!(shown(&familiar, 1, body, found, plenty()) >= words.len(), "of another generation");
     }
 }

@@ -1,12 +1,14 @@
 //! Text → views: shows a text, then what each decoding makes of it, deeper and deeper within the bounds.
 
 use super::{View, Voice, binary, escape, html, json, packed, percent, runs};
-use crate::flow::detect::Limits;
+use crate::flow::detect::{Limits, familiar::Familiar};
 use memchr::{memchr, memchr2};
 use posture::{Encoding, Placement};
 
 /// The longest chain a view can carry: transport codings and framing, then `max_depth` nested decodings.
 const MAX_CHAIN: usize = 24;
+/// The longest chain outside a document whose parts are remembered.
+const MAX_OUTSIDE: usize = 4;
 /// Rounds of percent-decoding followed.
 const MAX_URL_ROUNDS: usize = 3;
 
@@ -64,18 +66,52 @@ pub(in crate::flow::detect) struct Unwrap<'a> {
     placement: Placement,
     /// Buffers to reuse: a leaf a buffer would be an allocation a leaf.
     spare: Vec<Vec<u8>>,
-    on: &'a mut dyn FnMut(&View<'_>),
+    /// What was looked at before; and in which generation of what is known.
+    familiar: Option<(&'a Familiar, u64)>,
+    /// Whether anything was found in the present part, and whether all of it was looked at.
+    found: bool,
+    refused: bool,
+    on: &'a mut dyn FnMut(&View<'_>) -> bool,
 }
 
 impl<'a> Unwrap<'a> {
+    /// `on` answers whether anything is in a view.
     pub(in crate::flow::detect) fn new(
         limits: &'a Limits,
         budget: &'a mut Budget,
         placement: Placement,
-        on: &'a mut dyn FnMut(&View<'_>),
+        on: &'a mut dyn FnMut(&View<'_>) -> bool,
     ) -> Self {
         let chain = Chain { steps: [Encoding::Json; MAX_CHAIN], len: 0, depth: 0 };
-        Self { limits, budget, chain, placement, spare: Vec::new(), on }
+        Self { limits, budget, chain, placement, spare: Vec::new(), familiar: None, found: false, refused: false, on }
+    }
+
+    /// From here on, parts that held nothing are remembered, and not looked at again in the same `generation` of what
+    /// is known.
+    pub(in crate::flow::detect) fn remember_parts(&mut self, familiar: &'a Familiar, generation: u64) {
+        self.familiar = Some((familiar, generation));
+    }
+
+    /// Whether parts are remembered here: in the outermost document, since what is nested deeper may meet a bound sooner.
+    pub(super) fn remembers_parts(&self) -> bool {
+        self.familiar.is_some() && self.chain.depth == 1 && self.chain.len <= MAX_OUTSIDE
+    }
+
+    /// Begins a part of the message, which is as it is by itself: its digest, or `None` when it was looked at before and
+    /// held nothing.
+    pub(super) fn begin_part(&mut self, part: &[u8]) -> Option<u128> {
+        (self.found, self.refused) = (false, false);
+        let (familiar, generation) = self.familiar?;
+        let digest = familiar.digest(generation, part);
+        (!familiar.knows(digest)).then_some(digest)
+    }
+
+    /// The part ends that has this digest.
+    pub(super) fn end_part(&mut self, digest: u128) {
+        let all = !self.refused && self.budget.left > 0;
+        if let Some((familiar, _)) = self.familiar.filter(|_| all && !self.found) {
+            familiar.note(digest);
+        }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -124,7 +160,9 @@ impl<'a> Unwrap<'a> {
 
     /// Whether `bytes` may be decoded still; they are paid for when so.
     pub(super) fn afford(&mut self, bytes: usize) -> bool {
-        self.budget.spend(bytes)
+        let paid = self.budget.spend(bytes);
+        self.refused |= !paid;
+        paid
     }
 
     /// Bytes that may be decoded still.
@@ -148,7 +186,7 @@ impl<'a> Unwrap<'a> {
     pub(super) fn show(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
         if !text.is_empty() {
             let encoding = &self.chain.steps[..self.chain.len];
-            (self.on)(&View { text, encoding, placement: self.placement, name, voice });
+            self.found |= (self.on)(&View { text, encoding, placement: self.placement, name, voice });
         }
     }
 

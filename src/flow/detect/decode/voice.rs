@@ -25,6 +25,11 @@ pub(super) fn lists_messages(name: &[u8]) -> bool {
     matches!(name, b"messages" | b"input")
 }
 
+/// Whether this member of a request's outermost object lists what the model may call.
+pub(super) fn lists_tools(name: &[u8]) -> bool {
+    matches!(name, b"tools" | b"functions")
+}
+
 /// Who wrote the message whose members follow. `role` may come last, and of two the last counts.
 pub(super) fn of_message<'t>(members: impl Iterator<Item = Token<'t>>) -> Voice {
     let mut depth = 0_usize;

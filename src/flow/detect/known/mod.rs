@@ -91,13 +91,20 @@ pub struct Values {
     texts: Table,
     /// As a host's name spells them: in lower case, without dots.
     hosts: Table,
+    /// Of all that were known in this process, one after the other, the how manieth these are.
+    generation: u64,
 }
 
 impl Values {
     /// What finds these values. Of equal ones the first stands.
     pub fn new(keys: &Arc<DigestKeys>, digests: Vec<Digest>) -> Self {
         let hosts = digests.iter().filter_map(Digest::in_host).collect();
-        Self { texts: Table::new(keys, digests), hosts: Table::new(keys, hosts) }
+        Self { texts: Table::new(keys, digests), hosts: Table::new(keys, hosts), generation: 0 }
+    }
+
+    /// A number that no other values have that were known before or after these.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether there is nothing to look for.
@@ -147,7 +154,8 @@ impl Known {
 
     /// From here on these.
     pub fn replace(&self, values: Values) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(values);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Arc::new(Values { generation: known.generation + 1, ..values });
     }
 }
 

@@ -423,3 +423,23 @@ proptest! {
         prop_assert_eq!(&*found[0].matched, &value[..]);
     }
 }
+
+#[test]
+fn what_becomes_known_is_found_in_what_was_sent_before() {
+    let detector = knowing(&[], &[]);
+    let body = format!(r#"{{"messages":[{{"role":"user","content":"it is {SECRET} as far as I remember"}}]}}"#);
+    let seen = || {
+        let mut seen = 0;
+        let mut on = |_: &Hit<'_>| seen += 1;
+        let mut scanner =
+            Scanner::new(Arc::clone(&detector), head(Direction::Outbound, to("a.example"), "/", &[]), &mut on);
+        scanner.body(body.as_bytes(), &mut on);
+        scanner.end(&mut on);
+        seen
+    };
+    assert_eq!([seen(), seen()], [0, 0]);
+    let keys = keys();
+    let digest = keys.digest(Kind::EnvFile, SECRET.as_bytes(), Arc::new([])).unwrap();
+    detector.known().replace(Values::new(&keys, vec![digest]));
+    assert_eq!([seen(), seen()], [1, 1]);
+}

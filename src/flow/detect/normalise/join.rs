@@ -46,11 +46,10 @@ impl<'t> Wrapped<'t> {
     pub(super) fn line(&mut self, end: usize) {
         let Self { text, block, start, .. } = self;
         let returned = text.get(end.wrapping_sub(1)) == Some(&b'\r');
-        let width = end - *start - usize::from(returned & (end > *start));
+        let width = end - *start - usize::from(returned && end > *start);
         let full = width == block.width;
-        let may_end = (block.lines > 1) | (NARROW.contains(&block.width) & (width < block.width));
-        // Of most lines neither: one branch for both.
-        if full | may_end {
+        let may_end = block.lines > 1 || (NARROW.contains(&block.width) && width < block.width);
+        if full || may_end {
             self.block_goes_on_or_ends(width, end);
         } else {
             self.block = Block::new(self.start, width);

@@ -63,11 +63,17 @@ impl Judge {
         hashes.len() * size_of::<u64>() + said.iter().map(|s| size_of::<Said>() + s.matched.len()).sum::<usize>()
     }
 
-    /// Reports what is in `view` and was not reported before.
-    pub(super) fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) {
+    /// Which generation of known values the message is judged by.
+    pub(super) fn generation(&self) -> u64 {
+        self.known.generation()
+    }
+
+    /// Reports what is in `view` and was not reported before; answers whether there is anything, reported or not.
+    pub(super) fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) -> bool {
         let Self { detector, direction, token_seen, route, known, memory, seen } = self;
         let token = detector.own_token.as_ref();
-        *token_seen |= token.is_some_and(|t| t.find(view.text).is_some());
+        let holds_token = token.is_some_and(|t| t.find(view.text).is_some());
+        *token_seen |= holds_token;
         let mut say = |named: Named<'_>, matched: &[u8], span, severity, expected, extra: Option<Encoding>| {
             if token.is_some_and(|t| t.find(matched).is_some()) {
                 return;
@@ -99,7 +105,9 @@ impl Judge {
         for (cover, sighting) in covers.iter().zip(&sightings) {
             say(Named::Known(sighting.digest.kind()), cover.matched, None, Severity::Critical, cover.expected, None);
         }
+        let mut found = holds_token || !sightings.is_empty();
         detector.matcher.find_with(memory, *direction, view, &mut |m| {
+            found = true;
             let judgement = detector.audience.judge(&m, view, route);
             if covers.iter().any(|cover| cover.speaks_for(&m, judgement)) {
                 return;
@@ -110,6 +118,7 @@ impl Judge {
             };
             say(Named::Rule(m.rule), m.matched, m.span, severity, expected, m.extra);
         });
+        found
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole messages → their hits, however they were cut into pieces.
 
 mod coded;
+mod familiar;
 
 use super::*;
 use bytes::Bytes;

@@ -85,7 +85,8 @@ pub(super) fn reference(text: &[u8]) -> Option<(char, usize)> {
             let named = NAMED.get(of_letter).filter(|named| !named.is_empty())?;
             // The second letter says of most words that they are none.
             let second = *text.get(1)?;
-            let of_text = |name: &[u8]| name[1] == second && text.strip_prefix(name).is_some_and(|t| t.starts_with(b";"));
+            let of_text =
+                |name: &[u8]| name[1] == second && text.strip_prefix(name).is_some_and(|t| t.starts_with(b";"));
             let (name, c) = named.iter().find(|(name, _)| of_text(name))?;
             Some((c.chars().next()?, name.len() + 1))
         }

@@ -1,8 +1,10 @@
 //! JSON text → its strings, however deep, and the texts they make together.
 
 mod escape;
+mod extent;
 mod joins;
 mod part;
+mod repeats;
 mod token;
 mod words;
 
@@ -17,6 +19,7 @@ use joins::Joins;
 use memchr::memchr;
 pub(super) use part::Part;
 use posture::{Encoding, Placement};
+use repeats::Repeats;
 
 /// Structure is followed to this depth; beyond it strings are still seen, but not who holds them.
 pub(super) const MAX_NESTING: usize = 128;
@@ -47,6 +50,8 @@ struct Frame<'t> {
     voice: Voice,
     /// Its items are messages with a role.
     lists_messages: bool,
+    /// Its items have nothing to do with each other.
+    apart: bool,
 }
 
 /// Shows the strings of `text`; `true` when it was JSON and nothing else, so that they say everything.
@@ -68,6 +73,7 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
     let mut joins = Joins::new(w);
     let mut first_document = request;
     let mut roles = Roles::new(text);
+    let mut repeats = Repeats::default();
     // Strings with their escapes undone.
     let mut room = w.buffer();
     while let Some(token) = tokens.next() {
@@ -75,6 +81,9 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
             Token::Open(_) if frames.len() == MAX_NESTING => beyond += 1,
             Token::Open(b) => {
                 let object = b == b'{';
+                if object && frames.last().is_some_and(|f| f.apart) && repeats.passes_over(w, &mut tokens) {
+                    continue;
+                }
                 let (key, voice, lists_messages) = match frames.last() {
                     None => (None, voice, false),
                     Some(f) if f.lists_messages && object && tokens.unread().is_some_and(|at| !roles.follow(at)) => {
@@ -87,14 +96,19 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
                     }
                     Some(f) => (f.key, f.voice, false),
                 };
-                joins.open(object, key, lists_messages);
-                frames.push(Frame { object, key: if object { None } else { key }, voice, lists_messages });
+                let of_request = first_document && frames.len() == 1 && !object;
+                let apart = lists_messages || (of_request && voice::lists_tools(key.unwrap_or_default().bytes()));
+                joins.open(object, key, apart);
+                frames.push(Frame { object, key: if object { None } else { key }, voice, lists_messages, apart });
             }
             Token::Close if beyond > 0 => beyond -= 1,
             Token::Close => {
                 if let Some(frame) = frames.pop() {
                     joins.close(w, frame.voice);
                     first_document &= !frames.is_empty();
+                    if frames.last().is_some_and(|f| f.apart) {
+                        repeats.end(w, &tokens);
+                    }
                 }
                 if let (true, false, Some(shapes)) = (frames.is_empty(), first_document, &mut lines)
                     && let Some(mut at) = tokens.unread()

@@ -1,5 +1,6 @@
 //! Bytes → JSON tokens, whatever the bytes are: what is no JSON is passed over and remembered.
 
+use super::extent::{self, Escapes};
 use crate::flow::detect::bits::{BLOCK, Block, LANES, Lanes};
 use memchr::memchr2;
 
@@ -147,23 +148,10 @@ fn is_value(word: &[u8]) -> bool {
 
 /// Where the first `"` is from `at` on that no `\\` escapes.
 fn unescaped_quote(text: &[u8], at: usize) -> Option<usize> {
-    // Whether the first byte of the block is the second one of an escape.
-    let mut first = 0;
+    let mut escapes = Escapes::default();
     for block in (at..text.len()).step_by(BLOCK) {
         let bytes = Block::at(text, block);
-        let mut escapes = bytes.bits(|b| b.is(b'\\')) & !first;
-        // As a rule none stands beside another. Else every second one only looks like one.
-        if escapes & escapes << 1 != 0 {
-            let mut rest = std::mem::take(&mut escapes);
-            while rest != 0 {
-                let next = rest & rest.wrapping_neg();
-                escapes |= next;
-                rest &= !(next | next << 1);
-            }
-        }
-        let second = first | escapes << 1;
-        first = escapes >> (BLOCK - 1);
-        let quotes = bytes.bits(|b| b.is(b'"')) & !second;
+        let quotes = bytes.bits(|b| b.is(b'"')) & !escapes.escaped(bytes.bits(|b| b.is(b'\\')));
         if quotes != 0 {
             return Some(block + quotes.trailing_zeros() as usize);
         }
@@ -258,6 +246,13 @@ impl<'t> Ahead<'t> {
     /// Where the text is that was neither taken nor looked at; `None` when some was only looked at.
     pub(super) fn unread(&self) -> Option<usize> {
         self.seen.is_empty().then_some(self.tokens.at)
+    }
+
+    /// The object that begins with the brace that was taken last; `None` when it does not end, or when something that
+    /// comes after was looked at.
+    pub(super) fn object(&self) -> Option<&'t [u8]> {
+        let at = self.unread()?.checked_sub(1)?;
+        extent::of(&self.tokens.text[at..])
     }
 
     /// What comes next begins at `at`: what is before it was taken otherwise.
