@@ -36,6 +36,9 @@ pub(in super::super) struct Tokens<'t> {
     stray: bool,
 }
 
+/// Bytes of a string that are looked at without a loop.
+const SHORT: usize = 2 * LANES;
+
 /// As many times [`LANES`] bytes of a string are looked at before the others.
 const MAX_LOOKS: usize = 4;
 
@@ -87,13 +90,14 @@ impl<'t> Tokens<'t> {
     }
 
     /// The word that stands here.
+    #[inline]
     fn word(&mut self) -> &'t [u8] {
-        if let Some(block) = self.text[self.at..].first_chunk() {
+        let rest = &self.text[self.at..];
+        if let Some(block) = rest.first_chunk::<LANES>() {
             let len = of_word(Lanes::of(*block)).bits().trailing_ones() as usize;
             if len < LANES {
-                let start = self.at;
                 self.at += len;
-                return &self.text[start..self.at];
+                return &rest[..len];
             }
         }
         self.skip(Class::Word)
@@ -106,8 +110,25 @@ impl<'t> Tokens<'t> {
         &self.text[start..self.at]
     }
 
+    /// The string whose quote stands here.
+    #[inline]
     fn string(&mut self) -> Text<'t> {
         let start = self.at + 1;
+        let rest = self.text.get(start..).unwrap_or_default();
+        // Most are as short as that.
+        if let Some(block) = rest.first_chunk::<SHORT>() {
+            let (lanes, _) = block.as_chunks();
+            let len = (marks(&lanes[0]) | marks(&lanes[1]) << LANES).trailing_zeros() as usize;
+            if len < SHORT && block[len] == b'"' {
+                self.at = start + len + 1;
+                return Text { raw: &rest[..len], escaped: false };
+            }
+        }
+        self.any_string(start)
+    }
+
+    #[inline(never)]
+    fn any_string(&mut self, start: usize) -> Text<'t> {
         let first = quote_or_escape(&self.text[start.min(self.text.len())..]).map(|len| start + len);
         let escaped = first.is_some_and(|at| self.text[at] == b'\\');
         let end = if escaped { first.and_then(|at| unescaped_quote(self.text, at)) } else { first };
@@ -116,6 +137,7 @@ impl<'t> Tokens<'t> {
     }
 
     /// The token of the string that begins here.
+    #[inline]
     fn quoted(&mut self) -> Token<'t> {
         let text = self.string();
         if self.pass(b':') {
@@ -124,10 +146,14 @@ impl<'t> Tokens<'t> {
         if self.pass(b',') {
             return Token::Text(text);
         }
-        let rest = &self.text[self.at..];
-        let blank = rest.first().is_some_and(u8::is_ascii_whitespace);
-        let key = blank && rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
-        if key { Token::Key(text) } else { Token::Text(text) }
+        let blank = self.text.get(self.at).is_some_and(u8::is_ascii_whitespace);
+        if blank && self.colon_follows() { Token::Key(text) } else { Token::Text(text) }
+    }
+
+    /// Whether a colon comes next, whatever blanks are before it.
+    #[inline(never)]
+    fn colon_follows(&self) -> bool {
+        self.text[self.at..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':')
     }
 
     /// Takes along `mark`, which says nothing here, and a blank behind it; whether it was there.
@@ -143,7 +169,8 @@ impl<'t> Tokens<'t> {
 }
 
 fn is_value(word: &[u8]) -> bool {
-    matches!(word, [b'0'..=b'9' | b'-', ..] | b"true" | b"false" | b"null" | b"NaN")
+    word.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-')
+        || matches!(word, b"true" | b"false" | b"null" | b"NaN")
 }
 
 /// Where the first `"` is from `at` on that no `\\` escapes.
@@ -159,13 +186,16 @@ fn unescaped_quote(text: &[u8], at: usize) -> Option<usize> {
     None
 }
 
+/// Which bytes are `"` or `\`.
+#[inline]
+fn marks(block: &[u8; LANES]) -> u64 {
+    let bytes = Lanes::of(*block);
+    bytes.is(b'"').or(bytes.is(b'\\')).bits()
+}
+
 /// Where the first `"` or `\` is.
 #[inline]
 fn quote_or_escape(text: &[u8]) -> Option<usize> {
-    let marks = |block: &[u8; LANES]| {
-        let bytes = Lanes::of(*block);
-        bytes.is(b'"').or(bytes.is(b'\\')).bits()
-    };
     // Most strings are short: for them a call costs more than the look.
     let mut at = 0;
     while at < MAX_LOOKS * LANES {
@@ -189,6 +219,7 @@ fn of_word(bytes: Lanes) -> Lanes {
 impl<'t> Iterator for Tokens<'t> {
     type Item = Token<'t>;
 
+    #[inline]
     fn next(&mut self) -> Option<Token<'t>> {
         loop {
             let b = *self.text.get(self.at)?;
