@@ -26,6 +26,23 @@ static OF_PATH: [bool; 256] = {
     table
 };
 
+const SLASH: u8 = 1;
+const DOT: u8 = 2;
+const BACKSLASH: u8 = 3;
+/// A bit of its own.
+const WILD: u8 = 4;
+/// What a byte means in a path; zero, when it is of a name.
+static KINDS: [u8; 256] = {
+    let mut table = [0; 256];
+    table[b'/' as usize] = SLASH;
+    table[b'.' as usize] = DOT;
+    table[b'\\' as usize] = BACKSLASH;
+    table[b'*' as usize] = WILD;
+    table[b'?' as usize] = WILD;
+    table[b'[' as usize] = WILD;
+    table
+};
+
 #[inline]
 fn of_path(b: u8) -> bool {
     OF_PATH[usize::from(b)]
@@ -224,16 +241,20 @@ impl Path {
     fn resolve(&mut self, path: &[u8]) {
         self.resolved.clear();
         resolve(path, &mut self.resolved);
+        // As many parts as bytes, and one: nothing branches on what a byte is.
         self.parts.clear();
-        self.parts.push(0);
-        self.wild = false;
+        self.parts.resize(self.resolved.len() + 1, 0);
+        let (mut parts, mut seen) = (1, 0);
         for (at, b) in self.resolved.iter().enumerate() {
-            match b {
-                b'/' => self.parts.push(at + 1),
-                b'*' | b'?' | b'[' => self.wild = true,
-                _ => {}
+            if let Some(next) = self.parts.get_mut(parts) {
+                *next = at + 1;
             }
+            let kind = KINDS[usize::from(*b)];
+            parts += usize::from(kind == SLASH);
+            seen |= kind;
         }
+        self.parts.truncate(parts);
+        self.wild = seen & WILD != 0;
     }
 
     /// Whether it is one of a rule's.
@@ -334,12 +355,32 @@ fn resolve(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether there is nothing to resolve, but for the last slash.
+/// Whether there is nothing to resolve, but for the last slash; answers no for some others too.
+///
+/// No byte branches: where the slashes stand, no processor could foretell.
 fn is_resolved(path: &[u8]) -> bool {
-    let dots =
-        |rest: &[u8]| matches!(rest, [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]);
-    !path.iter().enumerate().any(|(at, b)| *b == b'\\' || (*b == b'/' && dots(&path[at + 1..])))
+    let mut last = 0;
+    let mut found = 0;
+    for &b in path {
+        last = (last << 2 | u32::from(KINDS[usize::from(b)] & BACKSLASH)) & 0b11_1111;
+        found |= UNRESOLVED >> last;
+    }
+    found & 1 == 0 && last & 0b1111 != 0b0110
 }
+
+/// Of a path's last three bytes, two bits of [`KINDS`] each: which have a part to resolve. Behind two dots it may be a
+/// name that begins so.
+const UNRESOLVED: u64 = {
+    let mut kinds = 0_u64;
+    let mut bits = 0;
+    while bits < u64::BITS {
+        if bits & 0b11 == 3 || matches!(bits & 0b1111, 0b0101) || matches!(bits, 0b01_10_01 | 0b01_10_10) {
+            kinds |= 1 << bits;
+        }
+        bits += 1;
+    }
+    kinds
+};
 
 /// Whether a path with wildcards can mean `target`, part by part from the end.
 ///
@@ -401,9 +442,36 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Written, glob, resolve, stands_for, trim};
+    use super::{Path, Written, glob, is_resolved, resolve, stands_for, trim};
 
     proptest::proptest! {
+        #[test]
+        fn what_has_nothing_to_resolve_resolves_to_itself(path in r"[a/.~\\]{0,9}") {
+            let mut out = Vec::new();
+            resolve(path.as_bytes(), &mut out);
+            let same = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(&path);
+            if is_resolved(path.as_bytes()) {
+                proptest::prop_assert_eq!(&out, same.as_bytes());
+                let parts: Vec<&str> = path.split('/').skip(1).collect();
+                let stays = |part: &str| !matches!(part, "" | "." | "..");
+                let (last, parts) = parts.split_last().unwrap_or((&"", &[]));
+                proptest::prop_assert!(parts.iter().all(|p| stays(p)) && (last.is_empty() || stays(last)), "{}", path);
+            } else if !path.contains("/..") {
+                proptest::prop_assert!(out != same.as_bytes(), "{}", path);
+            }
+        }
+
+        #[test]
+        fn the_parts_of_a_path_stand_behind_its_slashes(path in "[a/*.]{0,20}") {
+            let mut made = Path::default();
+            made.resolve(path.as_bytes());
+            let parts: Vec<&[u8]> = made.parts.iter().map(|at| &made.resolved[*at..]).collect();
+            let slashes = memchr::memchr_iter(b'/', &made.resolved).map(|at| &made.resolved[at + 1..]);
+            let want: Vec<&[u8]> = std::iter::once(&made.resolved[..]).chain(slashes).collect();
+            proptest::prop_assert_eq!(parts, want);
+            proptest::prop_assert_eq!(made.wild, made.resolved.contains(&b'*'));
+        }
+
         #[test]
         fn a_path_is_remembered_with_what_stands_beside_it(
             one in proptest::array::uniform3("[ab/]{0,2}"), other in proptest::array::uniform3("[ab/]{0,2}"),
