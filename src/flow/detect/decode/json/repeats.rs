@@ -34,7 +34,7 @@ impl Repeats {
     /// A part ends.
     pub(super) fn end(&mut self, w: &mut Unwrap<'_>, tokens: &Ahead<'_>) {
         let Some((digest, end)) = self.open.take() else { return };
-        if tokens.unread() == Some(end) && !tokens.stray() {
+        if tokens.ended() == Some(end) && !tokens.stray() {
             w.end_part(digest);
         } else {
             self.misled = true;

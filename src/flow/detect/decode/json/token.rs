@@ -286,6 +286,12 @@ impl<'t> Ahead<'t> {
         extent::of(&self.tokens.text[at..])
     }
 
+    /// Where the object ends whose brace was taken last: what was taken along with that is not of it.
+    pub(super) fn ended(&self) -> Option<usize> {
+        let at = self.unread()?;
+        Some(at - usize::from(self.tokens.text.get(at.checked_sub(1)?) == Some(&b',')))
+    }
+
     /// What comes next begins at `at`: what is before it was taken otherwise.
     pub(super) fn go_on_at(&mut self, at: usize) {
         self.tokens.at = at;
