@@ -13,7 +13,7 @@ pub(in crate::flow) use gates::entropy;
 use super::{
     decode::View,
     normalise::{self, unicode},
-    rule::{Find, Rule, RuleSet},
+    rule::{Find, Rule, RuleSet, Sighted},
 };
 use gate::Gate;
 use memchr::memmem;
@@ -90,11 +90,12 @@ struct Pass<'a> {
 }
 
 /// How far a rule that looks at whole stretches has looked.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Looked {
     to: usize,
     /// Commands tried one by one since.
     tries: u8,
+    sighted: Sighted,
 }
 
 impl Looked {
@@ -110,9 +111,10 @@ impl Looked {
                 let Some(to) = at_word(rule, text, keyword.start, report) else { return };
                 to
             }
-            _ => stretch(rule, text, keyword.start, report),
+            Find::Block => block(rule, text, keyword.start, &mut self.sighted, report),
+            _ => line(rule, text, keyword.start, report),
         };
-        *self = Self { to, tries: 0 };
+        (self.to, self.tries) = (to, 0);
     }
 }
 
@@ -132,7 +134,7 @@ impl Looks {
 
     fn of(&mut self, rule: usize) -> &mut Looked {
         if self.by_rule.len() <= rule {
-            self.by_rule.resize(rule + 1, (0, Looked::default()));
+            self.by_rule.resize_with(rule + 1, Default::default);
         }
         let (text, looked) = &mut self.by_rule[rule];
         if std::mem::replace(text, self.text) != self.text {
@@ -354,23 +356,28 @@ fn at_word(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>
     };
     // A word may be glued to another by what no file's name ends in: `x:rm`, `\rm`.
     let glued = || at > word && matches!(text[at - 1], b':' | b'\\' | b'%');
-    (begins(word) || (glued() && begins(at))).then(|| stretch(rule, text, at, report))
+    (begins(word) || (glued() && begins(at))).then(|| line(rule, text, at, report))
 }
 
-/// Searches the line, or the lines, around `at`; answers how far it has looked.
-fn stretch(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> usize {
-    let (start, end, next) = if rule.find() == Find::Block {
-        let end = text.len().min(at + BLOCK_AFTER);
-        (at.saturating_sub(BLOCK_BEFORE), end, if end == text.len() { end } else { end - BLOCK_BEFORE })
-    } else {
-        let floor = at.saturating_sub(LINE_BEFORE);
-        let start = memchr::memrchr(b'\n', &text[floor..at]).map_or(floor, |n| floor + n + 1);
-        let cap = text.len().min(at + LINE_AFTER);
-        match memchr::memchr(b'\n', &text[at..cap]) {
-            Some(n) => (start, at + n, at + n),
-            None if cap == text.len() => (start, cap, cap),
-            None => (start, cap, cap - LINE_BEFORE),
-        }
+/// Searches the lines around `at`; answers how far it has looked.
+fn block(rule: &Rule, text: &[u8], at: usize, sighted: &mut Sighted, report: &mut dyn FnMut(Found<'_>)) -> usize {
+    let (start, end) = (at.saturating_sub(BLOCK_BEFORE), text.len().min(at + BLOCK_AFTER));
+    let window = &text[start..end];
+    for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, sighted) {
+        matches(rule, window, part, &mut |whole| command(rule, window, start, whole, report));
+    }
+    if end == text.len() { end } else { end - BLOCK_BEFORE }
+}
+
+/// Searches the line around `at`; answers how far it has looked.
+fn line(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> usize {
+    let floor = at.saturating_sub(LINE_BEFORE);
+    let start = memchr::memrchr(b'\n', &text[floor..at]).map_or(floor, |n| floor + n + 1);
+    let cap = text.len().min(at + LINE_AFTER);
+    let (end, next) = match memchr::memchr(b'\n', &text[at..cap]) {
+        Some(n) => (at + n, at + n),
+        None if cap == text.len() => (cap, cap),
+        None => (cap, cap - LINE_BEFORE),
     };
     let window = &text[start..end];
     for part in rule.parts(window) {

@@ -11,6 +11,7 @@ mod local;
 mod opening;
 mod pattern;
 
+pub(crate) use chain::Sighted;
 pub use data::{Alphabet, Class, Find, Vendor};
 pub(crate) use example::expand;
 
@@ -185,10 +186,20 @@ impl Rule {
         self.needs.is_empty() || self.needs.iter().any(|n| n.find(text).is_some())
     }
 
-    /// The parts of `text` in which all its matches stand, apart and in order: none where it lacks a literal the rule needs.
-    pub(crate) fn parts(&self, text: &[u8]) -> Vec<Range<usize>> {
-        // Of more than a line, a look for the words it is made of says it as soon.
-        if self.find() == Find::Block || self.may_match(text) { self.chains().parts(text) } else { Vec::new() }
+    /// The parts of a line in which all its matches stand, apart and in order: none where it lacks a literal the rule needs.
+    pub(crate) fn parts(&self, line: &[u8]) -> Vec<Range<usize>> {
+        if self.may_match(line) { self.chains().parts(line) } else { Vec::new() }
+    }
+
+    /// The same of a window of a text, after others that began before it and were no longer than `longest`.
+    pub(crate) fn parts_in(
+        &self,
+        text: &[u8],
+        window: Range<usize>,
+        longest: usize,
+        sighted: &mut Sighted,
+    ) -> Vec<Range<usize>> {
+        self.chains().parts_in(text, window, longest, sighted)
     }
 
     fn chains(&self) -> &Chains {

@@ -89,6 +89,14 @@ impl Look<'_> {
     }
 }
 
+/// Where chains may stand in a text, as far as it has been looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Sighted {
+    to: usize,
+    /// By the number of the core, where it begins.
+    places: Vec<(usize, usize)>,
+}
+
 impl Chains {
     /// The chains of a regex over bytes.
     pub(super) fn of(regex: &str) -> Self {
@@ -100,32 +108,71 @@ impl Chains {
     pub(super) fn parts(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut parts = Vec::new();
         self.each(text, &mut |part| parts.push(part));
-        if parts.len() > 1 {
-            parts.sort_unstable_by_key(|part| part.start);
-            parts.dedup_by(|next, part| {
-                let touches = next.start <= part.end;
-                if touches {
-                    part.end = part.end.max(next.end);
+        apart(parts)
+    }
+
+    /// The same of a window of `text`, after others that began before it and were no longer than `longest`: no place of the
+    /// text is looked at twice where no chain stands.
+    pub(super) fn parts_in(
+        &self,
+        text: &[u8],
+        window: Range<usize>,
+        longest: usize,
+        sighted: &mut Sighted,
+    ) -> Vec<Range<usize>> {
+        let within = &text[window.clone()];
+        let Some(cores) = &self.cores else { return std::iter::once(0..within.len()).collect() };
+        sighted.places.retain(|(_, at)| *at >= window.start);
+        let mut left = Some(LEAST_WORK + MOST_WORK * within.len());
+        let seen = sighted.places.len();
+        let from = sighted.to.max(window.start);
+        let ended = cores.iter().enumerate().any(|(number, core)| {
+            core.word.each(text, from..window.end, &mut |at| {
+                // Whichever window it stands in, this holds it.
+                let start = at.saturating_sub(longest);
+                let around = &text[start..text.len().min(at + longest)];
+                let mut stands = false;
+                let mut look = Look { text: around, left, on: &mut |_| stands = true };
+                let ended = core.each(&mut look, at - start);
+                left = look.left;
+                if stands {
+                    sighted.places.push((number, at));
                 }
-                touches
-            });
+                ended
+            })
+        });
+        if ended {
+            sighted.places.truncate(seen);
+            return std::iter::once(0..within.len()).collect();
         }
-        parts
+        sighted.to = sighted.to.max(window.end);
+        let mut parts = Vec::new();
+        let mut look = Look { text: within, left, on: &mut |part| parts.push(part) };
+        for &(number, at) in &sighted.places {
+            if at < window.end && cores[number].each(&mut look, at - window.start) {
+                break;
+            }
+        }
+        apart(parts)
     }
 
     /// Tells of each part of `text` in which a chain stands.
     fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>)) {
         let Some(cores) = &self.cores else { return on(0..text.len()) };
         let mut look = Look { text, left: Some(LEAST_WORK + MOST_WORK * text.len()), on };
-        let mut ended = |core: &Core| {
-            core.word.each(text, 0..text.len(), &mut |at| core.roots.iter().any(|root| root.each(&mut look, at)))
-        };
+        let mut ended = |core: &Core| core.word.each(text, 0..text.len(), &mut |at| core.each(&mut look, at));
         let _ = cores.iter().any(&mut ended);
     }
 }
 
+impl Core {
+    /// Follows the chains that have it at `at`. Answers whether the look has ended, as all below do.
+    fn each(&self, look: &mut Look<'_>, at: usize) -> bool {
+        self.roots.iter().any(|root| root.each(look, at))
+    }
+}
+
 impl Root {
-    /// Answers whether the look has ended, as all below do.
     fn each(&self, look: &mut Look<'_>, core: usize) -> bool {
         let Some(start) = core.checked_sub(self.at) else { return false };
         self.words
@@ -177,6 +224,21 @@ impl Step {
         };
         next.is_some_and(|found| self.node.each(look, &found))
     }
+}
+
+/// Those that touch as one, in order.
+fn apart(mut parts: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    if parts.len() > 1 {
+        parts.sort_unstable_by_key(|part| part.start);
+        parts.dedup_by(|next, part| {
+            let touches = next.start <= part.end;
+            if touches {
+                part.end = part.end.max(next.end);
+            }
+            touches
+        });
+    }
+    parts
 }
 
 /// The chains by what is looked for.

@@ -12,9 +12,6 @@ const MOST_TEXTS: usize = 16;
 const LONGEST_WORD: usize = 24;
 /// Bytes of a class that are told apart.
 const MOST_OF_CLASS: usize = 4;
-/// How far it is to the next word where that is not bounded: as far as a line, more or less.
-const USUAL_ROOM: usize = 128;
-
 /// Words, and what stands between them, before the first and behind the last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Chain {
@@ -107,15 +104,21 @@ impl Chain {
     pub(super) fn way(&self, pivot: usize) -> Vec<(bool, &Gap, &Words)> {
         let (mut first, mut last) = (pivot, pivot);
         let mut way = Vec::with_capacity(self.links.len());
-        let chance = |gap: &Gap, words: &Words| {
-            let room = u32::try_from(gap.room().unwrap_or(USUAL_ROOM) + 1).unwrap_or(u32::MAX);
-            words.chance() * f64::from(room)
+        // What a look costs, in nanoseconds, and how likely it finds something.
+        let price = |(_, gap, words): (bool, &Gap, &Words)| {
+            let room = f64::from(u32::try_from(gap.room()).unwrap_or(u32::MAX));
+            let count = f64::from(u32::try_from(words.count()).unwrap_or(u32::MAX));
+            (20.0 + 0.2 * room * count, (words.chance() * (room + 1.0)).min(1.0))
         };
         loop {
             let before = first.checked_sub(1).map(|at| (false, &self.links[first].before, &self.links[at].words));
             let behind = self.links.get(last + 1).map(|link| (true, &link.before, &link.words));
             let next = match (before, behind) {
-                (Some(a), Some(b)) => Some(if chance(a.1, a.2) < chance(b.1, b.2) { a } else { b }),
+                (Some(a), Some(b)) => {
+                    let ((cost, chance), (other_cost, other_chance)) = (price(a), price(b));
+                    let first = cost + chance * other_cost < other_cost + other_chance * cost;
+                    Some(if first { a } else { b })
+                }
                 (one, other) => one.or(other),
             };
             let Some(next) = next else { return way };

@@ -1,4 +1,4 @@
-use super::Chains;
+use super::{Chains, Sighted};
 use crate::flow::detect::rule::{Find, Rule, RuleSet, expand};
 use proptest::prelude::*;
 use regex::bytes::{Regex, RegexBuilder};
@@ -108,6 +108,27 @@ proptest! {
 }
 
 proptest! {
+    #[test]
+    fn no_match_stands_outside_of_the_parts_of_its_window(
+        text in "(sed|dup|sh|\\(|-i|[ab\n ]){0,60}",
+        steps in proptest::collection::vec((0usize..30, 1usize..60), 1..9),
+    ) {
+        let text = text.as_bytes();
+        for regex in ["sed.{0,20}?-i", "(?s)dup.*sh", "(?:sed|dup)\\s*\\(.{0,9}?sh|-i", "a[ab]*\\(?sh"] {
+            let (chains, compiled) = (Chains::of(regex), RegexBuilder::new(regex).unicode(false).build().unwrap());
+            let (mut start, mut sighted) = (0, Sighted::default());
+            for (step, len) in &steps {
+                start = text.len().min(start + step);
+                let end = text.len().min(start + len);
+                let parts = chains.parts_in(text, start..end, 60, &mut sighted);
+                for found in compiled.find_iter(&text[start..end]) {
+                    let held = parts.iter().any(|part| part.start <= found.start() && found.end() <= part.end);
+                    prop_assert!(held, "{} {:?} {}..{}", regex, text, start, end);
+                }
+            }
+        }
+    }
+
     #[test]
     fn no_match_of_any_regex_stands_outside_of_the_parts(
         pieces in proptest::collection::vec((

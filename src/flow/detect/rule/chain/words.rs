@@ -23,6 +23,9 @@ pub(super) fn price(text: &[u8]) -> f64 {
     0.06 + 5.0 * chance(rarity(word.text[word.rare])) + 100.0 * chance(word.bits())
 }
 
+/// So many words are looked for together, if it is not far: to search for one after the other begins slower and goes faster.
+const MANY: usize = 3;
+const FAR: usize = 160;
 /// Where a look at each place costs less than a search.
 const SHORT: usize = 16;
 
@@ -30,6 +33,9 @@ const SHORT: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Words {
     all: Box<[Word]>,
+    /// By a byte, which words it is the rarest of: the number of its group, from 1 on. Of few words there are none.
+    told: Option<Box<[u8; 256]>>,
+    groups: Box<[Box<[usize]>]>,
     shortest: usize,
     longest: usize,
 }
@@ -88,7 +94,27 @@ impl Words {
         words.dedup();
         let lengths = || words.iter().map(|w| w.text.len());
         let (shortest, longest) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
-        Self { all: words.into(), shortest, longest }
+        let mut of = Self { all: words.into(), told: None, groups: [].into(), shortest, longest };
+        if of.all.len() >= MANY {
+            of.tell();
+        }
+        of
+    }
+
+    /// Groups the words by their rarest byte.
+    fn tell(&mut self) {
+        let mut told = Box::new([0; 256]);
+        let mut groups: Vec<Box<[usize]>> = Vec::new();
+        for rare in self.all.iter().map(|word| word.text[word.rare]) {
+            if told[usize::from(rare)] == 0 {
+                let alike = |n: &usize| self.all[*n].text[self.all[*n].rare] == rare;
+                groups.push((0..self.all.len()).filter(alike).collect());
+                let number = u8::try_from(groups.len()).expect("no more groups than bytes");
+                told[usize::from(rare)] = number;
+                told[usize::from(rare.to_ascii_uppercase())] = number;
+            }
+        }
+        (self.told, self.groups) = (Some(told), groups.into());
     }
 
     pub(super) fn count(&self) -> usize {
@@ -110,6 +136,20 @@ impl Words {
     }
 
     fn each(&self, text: &[u8], starts: Range<usize>, found: &mut dyn FnMut(Range<usize>)) {
+        if let Some(told) = self.told.as_ref().filter(|_| starts.len() <= FAR) {
+            let end = text.len().min(starts.end.saturating_add(self.longest));
+            let Some(looked_at) = text.get(starts.start..end) else { return };
+            for (n, b) in looked_at.iter().enumerate() {
+                let Some(group) = usize::from(told[usize::from(*b)]).checked_sub(1) else { continue };
+                for word in self.groups[group].iter().map(|n| &self.all[*n]) {
+                    let Some(at) = (starts.start + n).checked_sub(word.rare) else { continue };
+                    if starts.contains(&at) && word.stands(text, at) {
+                        found(at..at + word.text.len());
+                    }
+                }
+            }
+            return;
+        }
         for word in &self.all {
             word.each(text, starts.clone(), &mut |at| {
                 found(at..at + word.text.len());
