@@ -1,11 +1,16 @@
 //! Paths: the token around a keyword, resolved, then judged as a whole.
 
 use super::Found;
-use crate::flow::detect::rule::Rule;
+use crate::flow::detect::{
+    bits::{BLOCK, Block, Lanes},
+    rule::Rule,
+};
 use std::{borrow::Cow, ops::Range};
 
 /// How far a path reaches from its keyword.
 const REACH: usize = 256;
+/// How much of what stands before a keyword is looked at together with what stands behind.
+const HALF: usize = BLOCK / 2;
 
 /// The bytes of a path.
 static OF_PATH: [bool; 256] = {
@@ -114,10 +119,7 @@ impl Last {
     fn around(&mut self, text: &[u8], keyword: Range<usize>) {
         self.tried.clear();
         self.read = false;
-        let floor = keyword.start.saturating_sub(REACH);
-        let mut start = text[floor..keyword.start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
-        let cap = text.len().min(keyword.end + REACH);
-        let end = keyword.end + text[keyword.end..cap].iter().take_while(|b| of_path(**b)).count();
+        let Range { mut start, end } = extent(text, keyword);
         let called = text.get(end) == Some(&b'(') || start.checked_sub(1).is_some_and(|n| text[n] == b')');
         let [before, after] = line_ends(text, start..end);
         self.place = if called { None } else { self.refused.place([before, &text[start..end], after]) };
@@ -265,6 +267,32 @@ impl Path {
         let taken = (may() && rule.regex().is_match(path)) || (self.wild && stands());
         taken && !rule.except().is_some_and(|e| e.is_match(path))
     }
+}
+
+/// The bytes of a path around `keyword`, no more than `REACH` on either side. Most are told without a branch for any.
+fn extent(text: &[u8], keyword: Range<usize>) -> Range<usize> {
+    let from = keyword.start.saturating_sub(HALF);
+    let bits = if from < text.len() { Block::at(text, from).bits(class) } else { 0 };
+    let (before, behind) = (keyword.start - from, keyword.end - from);
+    let ahead = if before > 0 { (bits << (BLOCK - before)).leading_ones() } else { 0 };
+    let after = if behind < BLOCK { (bits >> behind).trailing_ones() } else { 0 };
+    let (mut start, mut end) = (keyword.start - ahead as usize, keyword.end + after as usize);
+    if start == from {
+        let floor = keyword.start.saturating_sub(REACH);
+        start = text[floor..start].iter().rposition(|b| !of_path(*b)).map_or(floor, |n| floor + n + 1);
+    }
+    if end >= from + BLOCK {
+        let cap = text.len().min(keyword.end + REACH);
+        end += text[end..cap].iter().take_while(|b| of_path(**b)).count();
+    }
+    start..end
+}
+
+/// [`OF_PATH`], of sixteen bytes.
+#[inline]
+fn class(bytes: Lanes) -> Lanes {
+    let ranges = [(b'-', b'9'), (b'?', b']'), (b'a', b'{'), (b'}', b'~'), (b'$', b'%'), (b'*', b'+')];
+    ranges.iter().fold(bytes.is(b'_'), |class, (first, last)| class.or(bytes.within(*first, *last)))
 }
 
 /// What ends the line before the token and what begins the one after it, of the bytes of a path: nothing where no line
@@ -442,9 +470,30 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, Written, glob, is_resolved, resolve, stands_for, trim};
+    use super::{Lanes, Path, REACH, Written, class, extent, glob, is_resolved, of_path, resolve, stands_for, trim};
+    use crate::flow::detect::bits::LANES;
+
+    #[test]
+    fn bytes_of_a_path_are_told_alone_as_together() {
+        for b in 0..=u8::MAX {
+            assert_eq!(class(Lanes::of([b; LANES])).bits() & 1 == 1, of_path(b), "{b}");
+        }
+    }
 
     proptest::proptest! {
+        #[test]
+        fn a_path_reaches_to_what_is_not_of_it(
+            parts in proptest::array::uniform3("[a/]{0,5}|[a/ ]{0,40}|[a/]{200,300}"), len in 0_usize..70,
+        ) {
+            let [before, keyword, _] = parts.each_ref().map(String::len);
+            let text = parts.concat().into_bytes();
+            let keyword = before..before + keyword.min(len);
+            let start = text[..before].iter().rposition(|b| !of_path(*b)).map_or(0, |n| n + 1);
+            let end = text[keyword.end..].iter().position(|b| !of_path(*b)).map_or(text.len(), |n| keyword.end + n);
+            let want = start.max(before.saturating_sub(REACH))..end.min(keyword.end + REACH);
+            proptest::prop_assert_eq!(extent(&text, keyword), want, "{}", parts.concat());
+        }
+
         #[test]
         fn what_has_nothing_to_resolve_resolves_to_itself(path in r"[a/.~\\]{0,9}") {
             let mut out = Vec::new();
