@@ -175,12 +175,42 @@ pub struct Memory {
 
 /// What was reported of a view, and what was seen before it.
 struct Seen<'m> {
-    /// The keyed hashes of rule and value.
-    values: HashSet<u64, BuildHasherDefault<Hashed>>,
+    values: Values,
     /// By a rule's index; those that are missing found nothing.
     rules: Vec<bool>,
     memory: &'m mut Memory,
 }
+
+/// What hands on the matches of one pass, each once.
+struct Reporter<'p, 'o> {
+    hasher: &'p RandomState,
+    pass: Pass<'p>,
+    first: bool,
+    values: &'p mut Values,
+    found_by: &'p mut Vec<bool>,
+    on: &'p mut (dyn FnMut(Match<'_>) + 'o),
+}
+
+impl Reporter<'_, '_> {
+    fn report(&mut self, index: usize, rule: &Rule, found: &Found<'_>) {
+        let Self { pass, values, found_by, .. } = self;
+        if found.matched.is_empty() || !values.insert(self.hasher.hash_one((index, &found.matched))) {
+            return;
+        }
+        if found_by.len() <= index {
+            found_by.resize(index + 1, false);
+        }
+        found_by[index] = true;
+        let told = values.len() > MAX_TOLD_APART;
+        let folded = || told || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none();
+        let extra = pass.extra.filter(|&e| e != Encoding::Unicode || folded());
+        let span = (self.first && pass.extra.is_none()).then(|| found.span.clone());
+        (self.on)(Match { rule, matched: &found.matched, extra, severity: found.severity, span });
+    }
+}
+
+/// The keyed hashes of rule and value.
+type Values = HashSet<u64, BuildHasherDefault<Hashed>>;
 
 /// A hash is its own.
 #[derive(Default)]
@@ -252,7 +282,7 @@ impl Matcher {
         if view.text.len() < MIN_TEXT {
             return;
         }
-        let mut seen = Seen { values: HashSet::default(), rules: Vec::new(), memory };
+        let mut seen = Seen { values: Values::default(), rules: Vec::new(), memory };
         let folded = unicode::fold(view.text);
         let extra = matches!(folded, Cow::Owned(_)).then_some(Encoding::Unicode);
         let pass = Pass { text: &folded, extra, raw: view.text };
@@ -296,6 +326,7 @@ impl Matcher {
         paths.forget();
         looks.forget();
         let mut backwards = Backwards::default();
+        let mut reporter = Reporter { hasher: &self.hasher, pass, first, values, found_by, on };
         gate.each(pass.text, &mut |keyword, by_keyword| {
             if by_keyword.is_empty() && first {
                 backwards.note(pass.text, &keyword);
@@ -303,24 +334,11 @@ impl Matcher {
             for &index in by_keyword {
                 let rule = &rules[index];
                 let find = rule.find();
-                let found_before = || found_by.get(index).is_some_and(|found| *found);
+                let found_before = || reporter.found_by.get(index).is_some_and(|found| *found);
                 if only.is_some_and(|only| find != only) || (!first && find != Find::Prefix && found_before()) {
                     continue;
                 }
-                let mut report = |found: Found<'_>| {
-                    if found.matched.is_empty() || !values.insert(self.hasher.hash_one((index, &found.matched))) {
-                        return;
-                    }
-                    if found_by.len() <= index {
-                        found_by.resize(index + 1, false);
-                    }
-                    found_by[index] = true;
-                    let told = values.len() > MAX_TOLD_APART;
-                    let folded = || told || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none();
-                    let extra = pass.extra.filter(|&e| e != Encoding::Unicode || folded());
-                    let span = (first && pass.extra.is_none()).then(|| found.span.clone());
-                    on(Match { rule, matched: &found.matched, extra, severity: found.severity, span });
-                };
+                let mut report = |found: Found<'_>| reporter.report(index, rule, &found);
                 match find {
                     Find::Prefix => token::prefix(rule, pass.text, keyword.clone(), &mut report),
                     Find::Near => token::near(rule, pass.text, keyword.clone(), &mut report),
