@@ -82,7 +82,7 @@ fn put(w: &mut Unwrap<'_>, read: &Event, event: &[u8], streams: &mut Streams, mu
     for leaf in read.leaves() {
         let name = read.name(leaf);
         let mut with = |w: &mut Unwrap<'_>, text: &[u8]| {
-            ends |= is_end(name, text);
+            ends |= leaf.ends.with(text);
             if leaf.streamed || (!read.is_streamed() && text.len() <= LONGEST_PIECE) {
                 streams.of(w, leaf.key, name, leaf.streamed).piece(w, text);
             } else if let Some(beside) = beside.as_deref_mut()
@@ -179,14 +179,5 @@ impl Streams {
 
     fn settle(&mut self, w: &mut Unwrap<'_>) {
         self.0.iter_mut().for_each(|s| s.settle(w));
-    }
-}
-
-/// Whether this string says that something is over.
-fn is_end(name: &[u8], text: &[u8]) -> bool {
-    match name {
-        b"finish_reason" | b"stop_reason" | b"finishReason" | b"done_reason" => !text.is_empty(),
-        b"type" => [&b"_stop"[..], b".done", b".completed", b"-end"].iter().any(|end| text.ends_with(end)),
-        _ => false,
     }
 }

@@ -77,6 +77,36 @@ pub(super) struct Leaf {
     pub(super) key: u64,
     /// It is a piece for certain.
     pub(super) streamed: bool,
+    pub(super) ends: Ends,
+}
+
+/// Whether a string says that something is over, as far as its name tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    Never,
+    /// When there is one.
+    Present,
+    /// When it is the name of an end.
+    Named,
+}
+
+impl Ends {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b"finish_reason" | b"stop_reason" | b"finishReason" | b"done_reason" => Self::Present,
+            b"type" => Self::Named,
+            _ => Self::Never,
+        }
+    }
+
+    /// Whether this string says so.
+    pub(super) fn with(self, text: &[u8]) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Present => !text.is_empty(),
+            Self::Named => [&b"_stop"[..], b".done", b".completed", b"-end"].iter().any(|end| text.ends_with(end)),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -129,15 +159,14 @@ impl Event {
 
     /// What a walk through `event`, which was read last, would come by; `None` when only a walk itself can tell.
     pub(in super::super) fn way<'t>(&'t self, event: &'t [u8]) -> Option<impl Iterator<Item = Step<'t>>> {
-        let name = |at: &Option<Range<usize>>| Some(Part::of(&self.read, &self.read[at.clone()?]));
+        let part = |at: &Range<usize>| Part::at(&self.read, at);
         let step = move |mile: &Mile| match mile {
-            Mile::Open { object, name: at } => Step::Open { object: *object, name: name(at) },
+            Mile::Open { object, name } => Step::Open { object: *object, name: name.as_ref().map(part) },
             Mile::Close => Step::Close,
-            Mile::Name { at, escaped } => Step::Name(Text { raw: &self.read[at.clone()], escaped: *escaped }),
-            Mile::Text { value, name: at } => {
-                let value = &self.values[*value];
-                let text = Text { raw: &event[value.now.clone()], escaped: value.escaped };
-                Step::Text { text, part: Part::of(event, text.raw), name: name(at) }
+            Mile::Name { at, escaped } => Step::Name { name: part(at), escaped: *escaped },
+            Mile::Text { value, name } => {
+                let Value { now, escaped, .. } = &self.values[*value];
+                Step::Text { text: Part::at(event, now), escaped: *escaped, name: name.as_ref().map(part) }
             }
         };
         self.whole.then(|| self.way.iter().map(step))
@@ -256,7 +285,8 @@ impl Event {
                     let word = &event[own.clone()];
                     let streamed = word == b"delta"
                         || (around.streamed && !matches!(word, b"role" | b"type" | b"id" | b"finish_reason"));
-                    leaves.push(Leaf { node, name: own, position, value: values.len(), key: 0, streamed });
+                    let ends = Ends::of(word);
+                    leaves.push(Leaf { node, name: own, position, value: values.len(), key: 0, streamed, ends });
                     values.push(Value::string(at, text.escaped, mark.is_some()));
                     marks.extend(mark);
                 }

@@ -132,7 +132,7 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
                     Some(frame) if frame.object && matches!(token, Token::Key(_)) => {
                         frame.key = Some(part);
                         if is_unusual(string, part) {
-                            leaf(w, &mut room, string, part, None, Voice::Unknown, |plain| joins.item(plain));
+                            leaf(w, &mut room, part, string.escaped, None, Voice::Unknown, |plain| joins.item(plain));
                         }
                     }
                     frame => {
@@ -141,7 +141,7 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
                             Some(f) if top && f.object => (f.key, voice::of_member(f.key.unwrap_or_default().bytes())),
                             Some(f) => (f.key, f.voice),
                         };
-                        leaf(w, &mut room, string, part, key, voice, |plain| joins.leaf(key, plain));
+                        leaf(w, &mut room, part, string.escaped, key, voice, |plain| joins.leaf(key, plain));
                     }
                 }
             }
@@ -178,11 +178,14 @@ pub(super) enum Step<'t> {
     },
     Close,
     /// A name that says more than names do.
-    Name(Text<'t>),
+    Name {
+        name: Part<'t>,
+        escaped: bool,
+    },
     /// A string, with its name.
     Text {
-        text: Text<'t>,
-        part: Part<'t>,
+        text: Part<'t>,
+        escaped: bool,
         name: Option<Part<'t>>,
     },
 }
@@ -199,12 +202,13 @@ pub(super) fn retell<'t>(w: &mut Unwrap<'_>, way: impl Iterator<Item = Step<'t>>
 
 fn take(w: &mut Unwrap<'_>, joins: &mut Joins, room: &mut Vec<u8>, step: Step<'_>, voice: Voice) {
     match step {
-        Step::Text { text, part, name } => leaf(w, room, text, part, name, voice, |plain| joins.leaf(name, plain)),
+        Step::Text { text, escaped, name } => {
+            leaf(w, room, text, escaped, name, voice, |plain| joins.leaf(name, plain));
+        }
         Step::Open { object, name } => joins.open(object, name, false),
         Step::Close => joins.close(w, voice),
-        Step::Name(key) => {
-            let part = Part::new(key.raw, key.raw.len());
-            leaf(w, room, key, part, None, Voice::Unknown, |plain| joins.item(plain));
+        Step::Name { name, escaped } => {
+            leaf(w, room, name, escaped, None, Voice::Unknown, |plain| joins.item(plain));
         }
     }
 }
@@ -223,20 +227,20 @@ pub(super) fn is_unusual(key: Text<'_>, part: Part<'_>) -> bool {
 fn leaf(
     w: &mut Unwrap<'_>,
     room: &mut Vec<u8>,
-    text: Text<'_>,
-    part: Part<'_>,
+    text: Part<'_>,
+    escaped: bool,
     name: Option<Part<'_>>,
     voice: Voice,
     join: impl FnOnce(Part<'_>),
 ) {
     let name = name.map(Part::bytes);
-    if !text.escaped {
-        return plain(w, part, name, voice, join);
+    if !escaped {
+        return plain(w, text, name, voice, join);
     }
-    if !w.afford(text.raw.len()) {
-        return w.show(text.raw, name, voice);
+    if !w.afford(text.len()) {
+        return w.show(text.bytes(), name, voice);
     }
-    let len = undo_within(text.raw, room);
+    let len = undo_within(text.bytes(), room);
     plain(w, Part::new(room, len), name, voice, join);
 }
 

@@ -3,6 +3,7 @@
 //! A copy of as many bytes as the text has is a call, and one whose length no processor could foretell.
 
 use crate::flow::detect::bits::{LANES, Lanes};
+use std::ops::Range;
 
 /// As much of a text is copied as a block.
 const BLOCK: usize = 2 * LANES;
@@ -17,6 +18,7 @@ pub(in super::super) struct Part<'t> {
 
 impl<'t> Part<'t> {
     /// The first `len` bytes of `from`.
+    #[inline]
     pub(super) fn new(from: &'t [u8], len: usize) -> Self {
         Self { from, len: len.min(from.len()) }
     }
@@ -26,6 +28,12 @@ impl<'t> Part<'t> {
         let start = text.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
         let from = whole.get(start..).filter(|from| from.len() >= text.len()).unwrap_or(text);
         Self { from, len: text.len() }
+    }
+
+    /// What is in a range of `whole`.
+    #[inline]
+    pub(in super::super) fn at(whole: &'t [u8], at: &Range<usize>) -> Self {
+        Self::new(&whole[at.start..], at.len())
     }
 
     #[inline]
@@ -78,7 +86,9 @@ mod tests {
         fn a_part_is_appended_and_looked_at_as_any_text(whole in "[ab]{0,90}", start: usize, len: usize) {
             let start = start % (whole.len() + 1);
             let text = &whole.as_bytes()[start..][..len % (whole.len() - start + 1)];
-            for part in [Part::of(whole.as_bytes(), text), Part::of(b"", text), Part::new(text, text.len())] {
+            let whole = whole.as_bytes();
+            let at = start..start + text.len();
+            for part in [Part::of(whole, text), Part::at(whole, &at), Part::of(b"", text), Part::new(text, text.len())] {
                 let mut out = b"before".to_vec();
                 part.append_to(&mut out);
                 proptest::prop_assert_eq!(out, [&b"before"[..], text].concat());
