@@ -496,17 +496,14 @@ mod tests {
 
         #[test]
         fn what_has_nothing_to_resolve_resolves_to_itself(path in r"[a/.~\\]{0,9}") {
-            let mut out = Vec::new();
-            resolve(path.as_bytes(), &mut out);
-            let same = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(&path);
-            if is_resolved(path.as_bytes()) {
+            let parts = [r"\", "//", "/./", "/.."];
+            let some = parts.iter().any(|part| path.contains(part)) || path.ends_with("/.");
+            proptest::prop_assert_eq!(is_resolved(path.as_bytes()), !some);
+            if !some {
+                let mut out = Vec::new();
+                resolve(path.as_bytes(), &mut out);
+                let same = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(&path);
                 proptest::prop_assert_eq!(&out, same.as_bytes());
-                let parts: Vec<&str> = path.split('/').skip(1).collect();
-                let stays = |part: &str| !matches!(part, "" | "." | "..");
-                let (last, parts) = parts.split_last().unwrap_or((&"", &[]));
-                proptest::prop_assert!(parts.iter().all(|p| stays(p)) && (last.is_empty() || stays(last)), "{}", path);
-            } else if !path.contains("/..") {
-                proptest::prop_assert!(out != same.as_bytes(), "{}", path);
             }
         }
 
