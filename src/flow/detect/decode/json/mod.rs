@@ -110,10 +110,11 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
                         repeats.end(w, &tokens);
                     }
                 }
-                if let (true, false, Some(shapes)) = (frames.is_empty(), first_document, &mut lines)
+                if let (true, false, Some(shapes)) =
+                    (frames.is_empty(), first_document, lines.as_mut().filter(|shapes| shapes.come_again()))
                     && let Some(mut at) = tokens.unread()
                 {
-                    while let Some(line) = next_line(text, at) {
+                    while let Some(line) = next_line(text, at).filter(|_| shapes.come_again()) {
                         let way = shapes.read(line).way(line);
                         let known = way.map(|way| way.for_each(|step| take(w, &mut joins, &mut room, step, voice)));
                         shapes.done();
