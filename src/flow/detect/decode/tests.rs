@@ -399,9 +399,8 @@ proptest! {
 #[test]
 fn a_part_is_shown_again_unless_all_of_it_was_looked_at_and_held_nothing() {
     let words = "what can you do for me today, and how long does it take? ".repeat(9);
-    let message = format!(r#"{{"role":"user","content":"{words}"}}"#);
-    let tool = format!(r#"{{"description":"{words}"}}"#);
-    let body = format!(r#"{{"messages":[{message},{message}, {message}],"tools":[{tool} ,{tool}]}}"#);
+    let [a, b, c, d] = [1, 2, 3, 4].map(|n| format!(r#"{{"content":"{n} {words}","role": "user"}}"#));
+    let body = format!(r#"{{"messages": [{a},{b}, {c} ],"tools":[{a} ,{d} ]}}"#);
     let escaped = format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, words.replace('w', "\\u0077"));
     let shown = |familiar: &Familiar, generation, body: &str, found: &str, budget: Budget| {
         let (limits, mut shown, mut budget) = (Limits::default(), 0, budget);

@@ -33,6 +33,8 @@ pub(in super::super) struct Text<'t> {
 pub(in super::super) struct Tokens<'t> {
     text: &'t [u8],
     at: usize,
+    /// The end of what was closed last.
+    closed: usize,
     stray: bool,
 }
 
@@ -70,7 +72,7 @@ static CLASS: [Class; 256] = {
 
 impl<'t> Tokens<'t> {
     pub(in super::super) fn new(text: &'t [u8]) -> Self {
-        Self { text, at: 0, stray: false }
+        Self { text, at: 0, closed: 0, stray: false }
     }
 
     /// Whether something was passed over that JSON does not have.
@@ -80,12 +82,12 @@ impl<'t> Tokens<'t> {
 
     /// The string whose first character is at `start`.
     pub(in super::super) fn string_at(text: &'t [u8], start: usize) -> Text<'t> {
-        Self { text, at: start - 1, stray: false }.string()
+        Self { text, at: start - 1, closed: 0, stray: false }.string()
     }
 
     /// The [`Token::Word`] that begins at `start`, if one does.
     pub(in super::super) fn word_at(text: &'t [u8], start: usize) -> Option<&'t [u8]> {
-        let word = Self { text, at: start, stray: false }.word();
+        let word = Self { text, at: start, closed: 0, stray: false }.word();
         is_value(word).then_some(word)
     }
 
@@ -233,6 +235,7 @@ impl<'t> Iterator for Tokens<'t> {
                     if matches!(b, b'{' | b'[') {
                         return Some(Token::Open(b));
                     }
+                    self.closed = self.at;
                     self.pass(b',');
                     return Some(Token::Close);
                 }
@@ -286,10 +289,10 @@ impl<'t> Ahead<'t> {
         extent::of(&self.tokens.text[at..])
     }
 
-    /// Where the object ends whose brace was taken last: what was taken along with that is not of it.
+    /// Where the object ends whose brace was taken last, without what was taken along behind it; `None` when something
+    /// that comes after was looked at.
     pub(super) fn ended(&self) -> Option<usize> {
-        let at = self.unread()?;
-        Some(at - usize::from(self.tokens.text.get(at.checked_sub(1)?) == Some(&b',')))
+        self.seen.is_empty().then_some(self.tokens.closed)
     }
 
     /// What comes next begins at `at`: what is before it was taken otherwise.
@@ -368,7 +371,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_word_ends_where_another_class_begins(text in "[0-9a-zA-Z@\\[`{+,./:-]{0,40}") {
-            let word = Tokens { text: text.as_bytes(), at: 0, stray: false }.word();
+            let word = Tokens { text: text.as_bytes(), at: 0, closed: 0, stray: false }.word();
             let len = text.bytes().position(|b| CLASS[usize::from(b)] != Class::Word).unwrap_or(text.len());
             prop_assert_eq!(word, &text.as_bytes()[..len]);
         }
