@@ -16,8 +16,8 @@ use words::{Word, Words};
 
 /// What a look for the words may cost, in nanoseconds more or less, for each byte of the text and beside: beyond, a regex
 /// costs less.
-const MOST_WORK: usize = 8;
-const LEAST_WORK: usize = 2 << 10;
+const MOST_WORK: usize = 3;
+const LEAST_WORK: usize = 1 << 10;
 /// What it costs to begin a search, and how many bytes are searched in a nanosecond.
 const SEARCH: usize = 20;
 const SPEED: usize = 8;
