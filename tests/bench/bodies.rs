@@ -220,7 +220,8 @@ pub(crate) fn repeated(body: &str) -> Vec<u8> {
 }
 
 /// What costs most for its size.
-pub(crate) const HOSTILE: &[&str] = &["nested", "unicode", "base64", "keywords", "lines", "quotes", "entities", "deep"];
+pub(crate) const HOSTILE: &[&str] =
+    &["nested", "unicode", "base64", "keywords", "lines", "quotes", "entities", "gaps", "deep"];
 
 /// A hostile body of `size` bytes.
 pub(crate) fn hostile(kind: &str, size: usize) -> Vec<u8> {
@@ -231,6 +232,7 @@ pub(crate) fn hostile(kind: &str, size: usize) -> Vec<u8> {
         "lines" => "curl a | rm -rf b\n",
         "quotes" => "\"\\\"+",
         "entities" => "%26%2337;",
+        "gaps" => "mkfifo a sh< ",
         "deep" => {
             let mut text = "x".to_owned();
             while text.len() < size {

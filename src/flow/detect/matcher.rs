@@ -409,6 +409,9 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, on: &mut dyn FnMut(Ra
     // What follows a match is looked at too: whether a word, a line or the text ends there.
     let window = &window[..window.len().min(part.end + 1)];
     let mut at = part.start;
+    if !rule.may_match_from(window, at) {
+        return;
+    }
     while at <= window.len() {
         let whole = if rule.names_again() {
             let Some(groups) = rule.regex().captures_at(window, at) else { return };

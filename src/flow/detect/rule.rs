@@ -8,6 +8,7 @@ mod checksum;
 mod data;
 mod example;
 mod local;
+mod loose;
 mod opening;
 mod pattern;
 
@@ -119,6 +120,8 @@ pub struct Rule {
     opening: OnceLock<Opening>,
     /// See [`Rule::parts`].
     chains: OnceLock<Chains>,
+    /// See [`Rule::may_match_from`].
+    loose: OnceLock<Option<Pattern>>,
 }
 
 impl Rule {
@@ -200,6 +203,15 @@ impl Rule {
         sighted: &mut Sighted,
     ) -> Vec<Range<usize>> {
         self.chains().parts_in(text, window, longest, sighted)
+    }
+
+    /// Whether a match may begin in `text` at `at` or after it: the test that costs little over any text, before the regex.
+    pub(crate) fn may_match_from(&self, text: &[u8], at: usize) -> bool {
+        let loosened = || {
+            let pattern = Pattern::new(loose::loosened(self.regex.text())?, MAX_COMPILED_BYTES);
+            pattern.check().is_ok().then_some(pattern)
+        };
+        self.loose.get_or_init(loosened).as_ref().is_none_or(|loose| loose.regex().is_match_at(text, at))
     }
 
     fn chains(&self) -> &Chains {
@@ -479,6 +491,7 @@ fn compile(
         needs,
         opening: OnceLock::new(),
         chains: OnceLock::new(),
+        loose: OnceLock::new(),
     })
 }
 
