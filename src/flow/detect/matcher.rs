@@ -2,8 +2,10 @@
 //!
 //! Every rule looks at a bounded stretch around a keyword, and no stretch twice: adversarial input stays linear.
 
+mod command;
 mod gate;
 mod gates;
+mod looks;
 mod path;
 mod pem;
 mod token;
@@ -13,9 +15,11 @@ pub(in crate::flow) use gates::entropy;
 use super::{
     decode::View,
     normalise::{self, unicode},
-    rule::{Find, Rule, RuleSet, Sighted},
+    rule::{Find, Rule, RuleSet},
 };
+use command::LINE_BEFORE;
 use gate::Gate;
+use looks::Looks;
 use memchr::memmem;
 use posture::{Direction, Encoding, Severity};
 use std::{
@@ -26,18 +30,6 @@ use std::{
     sync::Arc,
 };
 
-/// How far before a keyword a command may begin, on its line.
-const LINE_BEFORE: usize = 1 << 10;
-/// How far after a keyword a command may end, on its line.
-const LINE_AFTER: usize = 4 << 10;
-/// Commands tried one by one, before their whole line is searched at once.
-const MAX_TRIES: u8 = 8;
-/// The longest first word of a command, its folder included.
-const MAX_WORD: usize = 128;
-const BLOCK_BEFORE: usize = 768;
-const BLOCK_AFTER: usize = 1536;
-/// The longest command or path kept of a match.
-const MAX_MATCHED: usize = 1 << 10;
 /// How much of a text around words written backwards is turned round at once, and how often.
 const MAX_BACKWARDS: usize = 4 << 10;
 const MAX_STRETCHES: usize = 16;
@@ -87,61 +79,6 @@ struct Pass<'a> {
     extra: Option<Encoding>,
     /// The view's own text, to tell what only folding showed.
     raw: &'a [u8],
-}
-
-/// How far a rule that looks at whole stretches has looked.
-#[derive(Default)]
-struct Looked {
-    to: usize,
-    /// Commands tried one by one since.
-    tries: u8,
-    sighted: Sighted,
-}
-
-impl Looked {
-    /// Looks around a keyword, unless this rule has seen that stretch.
-    fn at(&mut self, rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
-        if keyword.start < self.to {
-            return;
-        }
-        let to = match rule.find() {
-            Find::Inside => token::inside(rule, text, keyword, report),
-            Find::Command if self.tries < MAX_TRIES => {
-                self.tries += 1;
-                let Some(to) = at_word(rule, text, keyword.start, report) else { return };
-                to
-            }
-            Find::Block => block(rule, text, keyword.start, &mut self.sighted, report),
-            _ => line(rule, text, keyword.start, report),
-        };
-        (self.to, self.tries) = (to, 0);
-    }
-}
-
-/// How far the rules that look at whole stretches have looked at a text, by their index.
-#[derive(Default)]
-struct Looks {
-    /// With the number of the text it is about.
-    by_rule: Vec<(u64, Looked)>,
-    text: u64,
-}
-
-impl Looks {
-    /// Another text begins.
-    fn forget(&mut self) {
-        self.text += 1;
-    }
-
-    fn of(&mut self, rule: usize) -> &mut Looked {
-        if self.by_rule.len() <= rule {
-            self.by_rule.resize_with(rule + 1, Default::default);
-        }
-        let (text, looked) = &mut self.by_rule[rule];
-        if std::mem::replace(text, self.text) != self.text {
-            *looked = Looked::default();
-        }
-        looked
-    }
 }
 
 /// The lines in which keywords stand backwards.
@@ -356,102 +293,6 @@ impl Matcher {
             self.scan_for(gate, pass, seen, false, only, on);
         }
     }
-}
-
-/// Tries a command whose first word stands at `at`; answers where a match ends.
-fn at_word(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> Option<usize> {
-    let of_word = |b: &u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'~' | b'-' | b'/' | b'@' | b':' | b'%' | b'\\')
-    };
-    let floor = at.saturating_sub(MAX_WORD);
-    let word = text[floor..at].iter().rposition(|b| !of_word(b)).map_or(floor, |n| floor + n + 1);
-    let cap = text.len().min(at + LINE_AFTER);
-    let end = memchr::memchr(b'\n', &text[at..cap]).map_or(cap, |n| at + n);
-    let begins = |word: usize| {
-        let start = word.saturating_sub(1);
-        let window = text[start..end].strip_prefix(b"\n").unwrap_or(&text[start..end]);
-        rule.at_start().is_some_and(|regex| regex.is_match(window))
-    };
-    // A word may be glued to another by what no file's name ends in: `x:rm`, `\rm`.
-    let glued = || at > word && matches!(text[at - 1], b':' | b'\\' | b'%');
-    (begins(word) || (glued() && begins(at))).then(|| line(rule, text, at, report))
-}
-
-/// Searches the lines around `at`; answers how far it has looked.
-fn block(rule: &Rule, text: &[u8], at: usize, sighted: &mut Sighted, report: &mut dyn FnMut(Found<'_>)) -> usize {
-    let (start, end) = (at.saturating_sub(BLOCK_BEFORE), text.len().min(at + BLOCK_AFTER));
-    let window = &text[start..end];
-    for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, sighted) {
-        matches(rule, window, part, &mut |whole| command(rule, window, start, whole, report));
-    }
-    if end == text.len() { end } else { end - BLOCK_BEFORE }
-}
-
-/// Searches the line around `at`; answers how far it has looked.
-fn line(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> usize {
-    let floor = at.saturating_sub(LINE_BEFORE);
-    let start = memchr::memrchr(b'\n', &text[floor..at]).map_or(floor, |n| floor + n + 1);
-    let cap = text.len().min(at + LINE_AFTER);
-    let (end, next) = match memchr::memchr(b'\n', &text[at..cap]) {
-        Some(n) => (at + n, at + n),
-        None if cap == text.len() => (cap, cap),
-        None => (cap, cap - LINE_BEFORE),
-    };
-    let window = &text[start..end];
-    for part in rule.parts(window) {
-        matches(rule, window, part, &mut |whole| command(rule, window, start, whole, report));
-    }
-    next
-}
-
-/// Tells of each match in a window, all of which stand in one part of it.
-fn matches(rule: &Rule, window: &[u8], part: Range<usize>, on: &mut dyn FnMut(Range<usize>)) {
-    // What follows a match is looked at too: whether a word, a line or the text ends there.
-    let window = &window[..window.len().min(part.end + 1)];
-    let mut at = part.start;
-    if !rule.may_match_from(window, at) {
-        return;
-    }
-    while at <= window.len() {
-        let whole = if rule.names_again() {
-            let Some(groups) = rule.regex().captures_at(window, at) else { return };
-            let Some(whole) = groups.get(0) else { return };
-            let same = |again: regex::bytes::Match<'_>| {
-                let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();
-                !file.is_empty() && memmem::find(&window[whole.start()..again.start()], file).is_some()
-            };
-            if groups.name("again").is_some_and(same) {
-                on(whole.range());
-            }
-            whole
-        } else {
-            let Some(whole) = rule.regex().find_at(window, at) else { return };
-            on(whole.range());
-            whole
-        };
-        at = whole.end() + usize::from(whole.is_empty());
-    }
-}
-
-/// Reports one command: its blanks made single, what stands around it left out.
-fn command(rule: &Rule, window: &[u8], offset: usize, range: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
-    let mut whole = &window[range.clone()];
-    if rule.except().is_some_and(|e| e.is_match(whole)) {
-        return;
-    }
-    whole = &whole[..whole.len().min(MAX_MATCHED)];
-    let edge = |b: &u8| b.is_ascii_whitespace() || matches!(b, b';' | b'&' | b'|' | b'"' | b'\'' | b'`' | b'(' | b')');
-    let from = whole.iter().position(|b| !edge(b)).unwrap_or(0);
-    let to = whole.iter().rposition(|b| !edge(b)).map_or(0, |n| n + 1);
-    let mut matched = Vec::with_capacity(to.saturating_sub(from));
-    for word in whole[from.min(to)..to].split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()) {
-        if !matched.is_empty() {
-            matched.push(b' ');
-        }
-        matched.extend_from_slice(word);
-    }
-    let span = offset + range.start..offset + range.end;
-    report(Found { severity: rule.severity(), span, matched: Cow::Owned(matched) });
 }
 
 #[cfg(test)]

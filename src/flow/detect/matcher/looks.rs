@@ -1,0 +1,63 @@
+//! How far the rules that look at whole stretches have looked at a text: none looks at a stretch twice.
+
+use super::{Found, command, token};
+use crate::flow::detect::rule::{Find, Rule, Sighted};
+use std::ops::Range;
+
+/// Commands tried one by one, before their whole line is searched at once.
+const MAX_TRIES: u8 = 8;
+
+/// How far a rule that looks at whole stretches has looked.
+#[derive(Default)]
+pub(super) struct Looked {
+    to: usize,
+    /// Commands tried one by one since.
+    tries: u8,
+    sighted: Sighted,
+}
+
+impl Looked {
+    /// Looks around a keyword, unless this rule has seen that stretch.
+    pub(super) fn at(&mut self, rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
+        if keyword.start < self.to {
+            return;
+        }
+        let to = match rule.find() {
+            Find::Inside => token::inside(rule, text, keyword, report),
+            Find::Command if self.tries < MAX_TRIES => {
+                self.tries += 1;
+                let Some(to) = command::at_word(rule, text, keyword.start, report) else { return };
+                to
+            }
+            Find::Block => command::block(rule, text, keyword.start, &mut self.sighted, report),
+            _ => command::line(rule, text, keyword.start, report),
+        };
+        (self.to, self.tries) = (to, 0);
+    }
+}
+
+/// How far the rules that look at whole stretches have looked at a text, by their index.
+#[derive(Default)]
+pub(super) struct Looks {
+    /// With the number of the text it is about.
+    by_rule: Vec<(u64, Looked)>,
+    text: u64,
+}
+
+impl Looks {
+    /// Another text begins.
+    pub(super) fn forget(&mut self) {
+        self.text += 1;
+    }
+
+    pub(super) fn of(&mut self, rule: usize) -> &mut Looked {
+        if self.by_rule.len() <= rule {
+            self.by_rule.resize_with(rule + 1, Default::default);
+        }
+        let (text, looked) = &mut self.by_rule[rule];
+        if std::mem::replace(text, self.text) != self.text {
+            *looked = Looked::default();
+        }
+        looked
+    }
+}
