@@ -397,6 +397,12 @@ proptest! {
 }
 
 #[test]
+fn a_piece_that_is_empty_hides_none_after_it() {
+    let text = br#"{"x":[{"content":""},{"word":"/etc/sha"},{"word":"dow"}]}"#;
+    assert!(views(text).iter().any(|(_, _, text, _)| text == b"/etc/shadow"));
+}
+
+#[test]
 fn a_part_is_shown_again_unless_all_of_it_was_looked_at_and_held_nothing() {
     let words = "what can you do for me today, and how long does it take? ".repeat(9);
     let [a, b, c, d] = [1, 2, 3, 4].map(|n| format!(r#"{{"content":"{n} {words}","role": "user"}}"#));

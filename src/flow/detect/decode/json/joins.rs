@@ -161,8 +161,8 @@ impl Joins {
             let piece = self.piece.text(&self.lines);
             if around.object {
                 self.piece.outlive(&self.lines, open.name);
-            } else if !piece.is_empty() {
-                if !around.apart {
+            } else {
+                if !around.apart && !piece.is_empty() {
                     around.pieces += 1;
                     self.glued.extend_from_slice(piece);
                 }
@@ -180,6 +180,11 @@ impl Joins {
             w.give_back(std::mem::take(&mut self.glued));
             w.give_back(std::mem::take(&mut self.piece.text));
         }
+    }
+
+    /// An item was passed over whose array keeps its items apart: what remains is what it would have left.
+    pub(super) fn pass_over(&mut self) {
+        self.piece.clear();
     }
 
     /// A string followed by an array of strings reads as a program and its arguments.

@@ -82,6 +82,7 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
             Token::Open(b) => {
                 let object = b == b'{';
                 if object && frames.last().is_some_and(|f| f.apart) && repeats.passes_over(w, &mut tokens) {
+                    joins.pass_over();
                     continue;
                 }
                 let (key, voice, lists_messages) = match frames.last() {

@@ -47,6 +47,7 @@ const PARTS: &[&str] = &[
     r#"{"text":"dow"}"#,
     r#"{\"},{"text":"/etc/shadow"}"#,
     r#"{"open":"/etc/shadow"#,
+    r#"{"role":"user","content":""}"#,
     "{}",
     "[]",
     "7",
@@ -65,7 +66,9 @@ proptest! {
         remembers.forget();
         for (messages, tools) in requests {
             let of = |parts: &[usize]| parts.iter().map(|n| PARTS[*n]).collect::<Vec<_>>();
-            let body = request(&of(&messages), &of(&tools));
+            // What stands behind them is told from pieces of them that were passed over.
+            let after = format!(r#"{{"x":[{}]}}"#, of(&tools).join(","));
+            let body = [request(&of(&messages), &of(&tools)), b"\n".to_vec(), after.into_bytes()].concat();
             forgets.forget();
             prop_assert_eq!(hits(remembers, &body), hits(forgets, &body), "{}", String::from_utf8_lossy(&body));
         }
