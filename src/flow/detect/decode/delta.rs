@@ -70,8 +70,7 @@ impl Deltas {
 
     /// No more events.
     pub(super) fn end(&mut self, w: &mut Unwrap<'_>) {
-        self.settle(w);
-        self.streams.0.clear();
+        self.streams.0.drain(..).for_each(|mut stream| stream.finish(w));
     }
 }
 
@@ -171,7 +170,7 @@ impl Streams {
         }
         if self.0.len() == MAX_STREAMS {
             let oldest = self.0.iter().position(|s| !s.is_streamed()).unwrap_or(0);
-            self.0.remove(oldest).settle(w);
+            self.0.remove(oldest).finish(w);
         }
         self.0.push(Stream::new(key, name, streamed));
         self.0.last_mut().expect("pushed above")

@@ -11,7 +11,7 @@ const OVERLAP: usize = 256;
 /// What is kept of a text that was judged and let go.
 const KEPT: usize = 4 << 10;
 /// Most texts end once. Of one that is said to have ended again and again, as much is shown again with what came since;
-/// then only what is new.
+/// then it is shown again when it has grown by half, and at its true end.
 const MAX_AGAIN: usize = LONGEST;
 /// A line longer than this is judged word by word.
 const LONG_LINE: usize = 2 << 10;
@@ -111,15 +111,22 @@ impl Stream {
         }
     }
 
-    /// The text is whole, for now.
+    /// The text is said to be whole, which may be said again.
     pub(super) fn settle(&mut self, w: &mut Unwrap<'_>) {
+        let again = self.again + self.settled;
+        if again <= MAX_AGAIN || self.text.len() > self.settled + self.settled / 2 {
+            self.again = again;
+            self.finish(w);
+        }
+    }
+
+    /// Nothing more comes, or what is here is let go of.
+    pub(super) fn finish(&mut self, w: &mut Unwrap<'_>) {
         // One piece that may be a text of its own was shown as one.
         if self.text.len() > self.settled && (self.streamed || self.pieces > 1) {
-            self.again += self.settled;
-            let start = if self.again <= MAX_AGAIN { 0 } else { self.line_start(self.judged.saturating_sub(OVERLAP)) };
             self.settled = self.text.len();
             self.judged = self.text.len();
-            self.show(w, start, self.text.len());
+            self.show(w, 0, self.text.len());
         }
     }
 
@@ -140,13 +147,13 @@ impl Stream {
             }
         }
         if self.text.len() > LONGEST {
-            self.settle(w);
+            self.finish(w);
             let keep = self.text.len() - KEPT;
             self.text.drain(..keep);
             self.cut = true;
             self.judged = self.text.len();
             self.settled = self.text.len();
-            (self.line_end, self.word_end) = (0, 0);
+            (self.again, self.line_end, self.word_end) = (0, 0, 0);
         }
     }
 
