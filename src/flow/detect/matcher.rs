@@ -110,6 +110,13 @@ pub struct Memory {
     looks: Looks,
 }
 
+impl Memory {
+    /// Bytes of it.
+    pub(super) fn held(&self) -> usize {
+        self.paths.held() + self.looks.held()
+    }
+}
+
 /// What was reported of a view, and what was seen before it.
 struct Seen<'m> {
     values: Values,

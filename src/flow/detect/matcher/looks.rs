@@ -50,6 +50,12 @@ impl Looks {
         self.text += 1;
     }
 
+    /// Bytes kept of how far the rules have looked.
+    pub(super) fn held(&self) -> usize {
+        self.by_rule.capacity() * size_of::<(u64, Looked)>()
+            + self.by_rule.iter().map(|(_, looked)| looked.sighted.held()).sum::<usize>()
+    }
+
     pub(super) fn of(&mut self, rule: usize) -> &mut Looked {
         if self.by_rule.len() <= rule {
             self.by_rule.resize_with(rule + 1, Default::default);

@@ -68,6 +68,13 @@ pub(super) struct Last {
     place: Option<usize>,
 }
 
+impl Last {
+    /// Bytes kept from one path to the next, as far as they are many.
+    pub(super) fn held(&self) -> usize {
+        self.refused.0.capacity() * size_of::<Refusal>()
+    }
+}
+
 /// A path as it is judged.
 #[derive(Default)]
 struct Path {

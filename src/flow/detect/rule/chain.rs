@@ -97,6 +97,13 @@ pub(crate) struct Sighted {
     places: Vec<(usize, usize)>,
 }
 
+impl Sighted {
+    /// Bytes it takes beside its own.
+    pub(crate) fn held(&self) -> usize {
+        self.places.capacity() * size_of::<(usize, usize)>()
+    }
+}
+
 impl Chains {
     /// The chains of a regex over bytes.
     pub(super) fn of(regex: &str) -> Self {

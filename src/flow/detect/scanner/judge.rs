@@ -57,10 +57,12 @@ impl Judge {
         Self { detector, direction, token_seen: false, route, known, memory: Memory::default(), seen: Seen::default() }
     }
 
-    /// Bytes remembered of what was said.
+    /// Bytes remembered of what was said, and of where was looked.
     pub(super) fn held(&self) -> usize {
         let Seen { hashes, said, .. } = &self.seen;
-        hashes.len() * size_of::<u64>() + said.iter().map(|s| size_of::<Said>() + s.matched.len()).sum::<usize>()
+        self.memory.held()
+            + hashes.len() * size_of::<u64>()
+            + said.iter().map(|s| size_of::<Said>() + s.matched.len()).sum::<usize>()
     }
 
     /// Which generation of known values the message is judged by.
