@@ -50,7 +50,11 @@ impl Familiar {
     /// Whether a part with this digest held nothing.
     pub(super) fn knows(&self, digest: u128) -> bool {
         let mut parts = self.parts();
-        parts.new.contains(&digest) || (parts.old.contains(&digest) && parts.keep(digest))
+        let known = parts.new.contains(&digest) || parts.old.contains(&digest);
+        if known {
+            parts.keep(digest);
+        }
+        known
     }
 
     /// A part with this digest was looked at and held nothing.
@@ -69,12 +73,11 @@ impl Familiar {
 }
 
 impl Parts {
-    fn keep(&mut self, digest: u128) -> bool {
-        if self.new.len() == MAX_PARTS {
+    fn keep(&mut self, digest: u128) {
+        if self.new.len() == MAX_PARTS && !self.new.contains(&digest) {
             self.old = mem::take(&mut self.new);
         }
         self.new.insert(digest);
-        true
     }
 }
 

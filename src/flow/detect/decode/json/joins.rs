@@ -121,8 +121,8 @@ impl Joins {
             open.last = whole.then(|| at.clone());
             let named = PIECES.have(key.bytes());
             if named || (!piece.named && text.len() <= LONGEST_UNNAMED) {
-                // What an array that is apart gets is not looked at, but whether there is something.
-                let most = if open.apart_around { 1 } else { LONGEST_GLUED };
+                // What an array that is apart gets is not looked at.
+                let most = if open.apart_around { 0 } else { LONGEST_GLUED };
                 piece.set(at, text.first(most), whole);
                 piece.named = named;
             }
