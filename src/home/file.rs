@@ -1,6 +1,6 @@
 //! Bytes → a file with its final mode from birth, never through a link, and on the disk before the call returns.
 //!
-//! What the log and the exports do to the disk, they do here, one step at a time ([`Step`]): tests let any of them fail,
+//! What the log and the exports do to the disk, they do here, one step at a time (`Step`): tests let any of them fail,
 //! or be the last before a crash.
 
 #[cfg(test)]

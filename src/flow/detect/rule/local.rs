@@ -1,6 +1,11 @@
 //! An operator's rule files beside the embedded rules: the same schema, closer bounds, and names of their own.
 
-use super::{Rule, RuleError, RuleSet, Source, Whose, compile, data, error, hash, parse};
+use super::{
+    Rule, RuleError, RuleSet, Source, data,
+    error::error,
+    read::{Whose, compile, parse},
+    set::hash,
+};
 use crate::flow::detect::{
     matcher::Matcher,
     selftest::{self, FailureKind},

@@ -1,4 +1,8 @@
-use super::*;
+use super::{
+    read::Whose,
+    set::{FILES, VENDORS, VERSION},
+    *,
+};
 use crate::flow::detect::{matcher::Matcher, selftest};
 
 const VENDOR: &str = "[[vendor]]\nname = \"acme\"\nhosts = [\"api.acme.test\"]\n";
