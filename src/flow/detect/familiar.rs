@@ -4,13 +4,15 @@
 //! byte the same part, looked at by the same rules for the same known values, says again what it said: nothing. Of a part
 //! in which anything at all was found, expected or not, nothing is kept: it is looked at each time.
 //!
-//! Kept of a part is a digest of 128 bits (SipHash-2-4) under a key that is random, of this process alone and held in
-//! memory only. Whoever does not know the key makes two parts alike in one of 2^128 attempts for each that is kept.
+//! Kept of a part is a tag of 128 bits: AES-GCM over additional data alone (GMAC, NIST SP 800-38D), under a key that is
+//! random, of this process alone and held in memory only. A tag is shown to nobody, so that one nonce serves for all, and
+//! names the generation. Whoever does not know the key makes a part of n bytes like one that is kept with a chance of
+//! (n / 16 + 2) / 2^128 at most: that is what GHASH promises.
 
-use siphasher::sip128::{Hasher128, SipHasher24};
+use super::hashed::OwnHash;
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::{
     collections::HashSet,
-    hash::{BuildHasher, Hasher, RandomState},
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -20,31 +22,34 @@ const MAX_PARTS: usize = 8 << 10;
 
 /// The parts that held nothing.
 pub(super) struct Familiar {
-    key: (u64, u64),
+    /// `None` when the system gave no random bytes: then nothing is remembered.
+    key: Option<LessSafeKey>,
     parts: Mutex<Parts>,
 }
 
 /// Those met most recently, and those met before them. When the new are as many as are kept, the old ones go.
 #[derive(Default)]
 struct Parts {
-    new: HashSet<u128>,
-    old: HashSet<u128>,
+    new: HashSet<u128, OwnHash>,
+    old: HashSet<u128, OwnHash>,
 }
 
 impl Default for Familiar {
     fn default() -> Self {
-        let random = RandomState::new();
-        Self { key: (random.hash_one(0), random.hash_one(1)), parts: Mutex::default() }
+        let mut key = [0; 16];
+        let key = getrandom::fill(&mut key).ok().and_then(|()| UnboundKey::new(&AES_128_GCM, &key).ok());
+        Self { key: key.map(LessSafeKey::new), parts: Mutex::default() }
     }
 }
 
 impl Familiar {
-    /// The digest of a part of a message that is judged by what was known in `generation`.
-    pub(super) fn digest(&self, generation: u64, part: &[u8]) -> u128 {
-        let mut hasher = SipHasher24::new_with_keys(self.key.0, self.key.1);
-        hasher.write_u64(generation);
-        hasher.write(part);
-        hasher.finish128().as_u128()
+    /// The digest of a part of a message that is judged by what was known in `generation`; `None` when there is no key.
+    pub(super) fn digest(&self, generation: u64, part: &[u8]) -> Option<u128> {
+        let mut nonce = [0; NONCE_LEN];
+        nonce[..8].copy_from_slice(&generation.to_le_bytes());
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self.key.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(part), &mut []).ok()?;
+        Some(u128::from_le_bytes(*tag.as_ref().first_chunk()?))
     }
 
     /// Whether a part with this digest held nothing.
@@ -88,7 +93,7 @@ mod tests {
     #[test]
     fn a_part_is_known_once_it_was_noted_and_to_its_generation_only() {
         let familiar = Familiar::default();
-        let digest = familiar.digest(1, b"a part");
+        let digest = familiar.digest(1, b"a part").unwrap();
         assert!(!familiar.knows(digest));
         familiar.note(digest);
         assert!(familiar.knows(digest));
@@ -96,15 +101,15 @@ mod tests {
         assert!(!familiar.knows(digest));
         familiar.note(digest);
         for other in [familiar.digest(2, b"a part"), familiar.digest(1, b"a part."), familiar.digest(1, b"")] {
-            assert!(!familiar.knows(other));
+            assert!(!familiar.knows(other.unwrap()));
         }
-        assert_ne!(Familiar::default().digest(1, b"a part"), digest, "each has a key of its own");
+        assert_ne!(Familiar::default().digest(1, b"a part"), Some(digest), "each has a key of its own");
     }
 
     #[test]
     fn what_is_met_again_stays_and_the_rest_is_bounded() {
         let familiar = Familiar::default();
-        let part = |n: usize| familiar.digest(0, &n.to_le_bytes());
+        let part = |n: usize| familiar.digest(0, &n.to_le_bytes()).unwrap();
         for n in 0..10 * MAX_PARTS {
             familiar.note(part(n));
             assert!(familiar.knows(part(0)), "{n}");

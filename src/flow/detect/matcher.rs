@@ -14,6 +14,7 @@ pub(in crate::flow) use gates::entropy;
 
 use super::{
     decode::View,
+    hashed::OwnHash,
     normalise::{self, unicode},
     rule::{Find, Rule, RuleSet},
 };
@@ -25,7 +26,7 @@ use posture::{Direction, Encoding, Severity};
 use std::{
     borrow::Cow,
     collections::HashSet,
-    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
+    hash::{BuildHasher, RandomState},
     ops::Range,
     sync::Arc,
 };
@@ -154,27 +155,7 @@ impl Reporter<'_, '_> {
 }
 
 /// The keyed hashes of rule and value.
-type Values = HashSet<u64, BuildHasherDefault<Hashed>>;
-
-/// A hash is its own.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for b in bytes {
-            self.write_u64(self.0 << 8 | u64::from(*b));
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
+type Values = HashSet<u64, OwnHash>;
 
 impl Matcher {
     /// Compiles the gates over `rules`.

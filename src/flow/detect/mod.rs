@@ -4,6 +4,7 @@ pub mod audience;
 mod bits;
 pub mod decode;
 mod familiar;
+mod hashed;
 pub mod known;
 pub mod matcher;
 mod normalise;

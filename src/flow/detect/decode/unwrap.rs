@@ -97,13 +97,16 @@ impl<'a> Unwrap<'a> {
         self.familiar.is_some() && self.chain.depth == 1 && self.chain.len <= MAX_OUTSIDE
     }
 
-    /// Begins a part of the message, which is as it is by itself: its digest, or `None` when it was looked at before and
-    /// held nothing.
-    pub(super) fn begin_part(&mut self, part: &[u8]) -> Option<u128> {
-        (self.found, self.refused) = (false, false);
+    /// The digest of a part of the message, which is as it is by itself.
+    pub(super) fn digest(&self, part: &[u8]) -> Option<u128> {
         let (familiar, generation) = self.familiar?;
-        let digest = familiar.digest(generation, part);
-        (!familiar.knows(digest)).then_some(digest)
+        familiar.digest(generation, part)
+    }
+
+    /// Begins the part that has this digest; answers whether it was looked at before and held nothing.
+    pub(super) fn begin_part(&mut self, digest: u128) -> bool {
+        (self.found, self.refused) = (false, false);
+        self.familiar.is_some_and(|(familiar, _)| familiar.knows(digest))
     }
 
     /// The part ends that has this digest.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::flow::detect::{
     Named,
+    hashed::OwnHash,
     matcher::{Match, Memory},
 };
 use memchr::memmem;
@@ -39,7 +40,7 @@ pub(super) struct Judge {
 /// decoded; the rule that finds it in all of them has found it once.
 #[derive(Default)]
 struct Seen {
-    hashes: HashSet<u64>,
+    hashes: HashSet<u64, OwnHash>,
     hasher: RandomState,
     said: Vec<Said>,
 }

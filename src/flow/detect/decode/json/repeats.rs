@@ -22,11 +22,13 @@ impl Repeats {
             self.misled = true;
             return false;
         };
+        let Some(digest) = w.digest(object) else { return false };
         let end = at - 1 + object.len();
-        self.open = w.begin_part(object).map(|digest| (digest, end));
-        let before = self.open.is_none();
+        let before = w.begin_part(digest);
         if before {
             tokens.go_on_at(end);
+        } else {
+            self.open = Some((digest, end));
         }
         before
     }
