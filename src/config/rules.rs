@@ -2,7 +2,8 @@
 
 use super::error::Reason;
 use super::file::{self, Raw};
-use super::{printable, value};
+use super::folder::printable;
+use super::value;
 use crate::flow::{
     detect::rule::{RuleSet, Source},
     redact,

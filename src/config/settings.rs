@@ -2,8 +2,9 @@
 
 use super::error::Reason;
 use super::file::Raw;
+use super::folder::{printable, within};
 use super::value::{self, Shown};
-use super::{Config, UpstreamProxy, rules, suppress, within};
+use super::{Config, UpstreamProxy, rules, suppress};
 use posture::CaMode;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -375,7 +376,7 @@ fn attestation_output(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
 
 fn keys_dir(config: &mut Config, raw: &Raw) -> Result<(), Reason> {
     let folder = config.home.join(value::text(raw)?);
-    if !super::printable(&folder) {
+    if !printable(&folder) {
         return Err(Reason::new("holds control characters"));
     }
     if folder.components().any(|c| c == std::path::Component::ParentDir) {

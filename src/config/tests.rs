@@ -1,6 +1,6 @@
-use super::*;
+use super::{file::Raw, folder::within, *};
 use proptest::prelude::*;
-use std::os::unix::fs::OpenOptionsExt;
+use std::{ffi::OsString, os::unix::fs::OpenOptionsExt, path::Path};
 
 /// A temporary state folder with this `config.toml`, loaded with these variables and flags.
 fn load_with(file: Option<&str>, env: &[(&str, &str)], flags: FlagValues) -> Result<Loaded, String> {
