@@ -3,6 +3,7 @@
 pub mod audience;
 mod bits;
 pub mod decode;
+mod detector;
 mod familiar;
 mod hashed;
 pub mod known;
@@ -14,7 +15,8 @@ pub mod rule;
 mod scanner;
 pub mod selftest;
 
-pub use scanner::{Detector, Limits, Scanned, Scanner};
+pub use detector::{Detector, Limits};
+pub use scanner::{Scanned, Scanner};
 
 use crate::flow::capture::Route;
 use posture::{Direction, Encoding, Family, Placement, Severity, Word};

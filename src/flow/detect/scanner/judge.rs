@@ -1,14 +1,15 @@
 //! Views → hits, each once a message.
 
-use super::{
-    Detector, Hit, Route, View,
-    audience::{Audience, Judgement},
-    known::{Sighting, Values},
-};
-use crate::flow::detect::{
-    Named,
-    hashed::OwnHash,
-    matcher::{Match, Memory},
+use crate::flow::{
+    capture::Route,
+    detect::{
+        Detector, Hit, Named,
+        audience::{Audience, Judgement},
+        decode::View,
+        hashed::OwnHash,
+        known::{Sighting, Values},
+        matcher::{Match, Memory},
+    },
 };
 use memchr::memmem;
 use posture::{Direction, Encoding, Family, Placement, Severity};

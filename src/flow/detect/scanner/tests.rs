@@ -4,6 +4,7 @@ mod coded;
 mod familiar;
 
 use super::*;
+use crate::flow::{capture::Route, detect::Limits};
 use bytes::Bytes;
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder, write::ZlibEncoder};
 use posture::Direction;
