@@ -21,8 +21,7 @@ pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, vo
     if let Some(plain) = utf16(text) {
         out.extend_from_slice(plain.as_bytes());
     } else {
-        for run in text.split(|&b| !(b == b'\t' || b == b'\n' || b == b'\r' || (0x20..0x7f).contains(&b) || b >= 0xc2))
-        {
+        for run in printables(text) {
             if run.len() >= SHORTEST {
                 out.extend_from_slice(run);
                 out.push(b'\n');
@@ -33,6 +32,14 @@ pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, vo
     w.show(&out, name, voice);
     w.reshape(&out, name, voice);
     w.give_back(out);
+}
+
+/// The stretches of `text` that are printable: ASCII, and characters in UTF-8. A high byte alone belongs to none; there
+/// are many among packed bytes, and between them names would come up that nobody wrote.
+fn printables(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.utf8_chunks().flat_map(|chunk| {
+        chunk.valid().as_bytes().split(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r'))
+    })
 }
 
 /// Appends the stretches of ASCII written as UTF-16, of either order, a line each.
@@ -77,4 +84,20 @@ pub(super) fn utf16(text: &[u8]) -> Option<String> {
         if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
     });
     Some(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).filter(|&c| c != '\0').collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SHORTEST, printables};
+
+    #[test]
+    fn what_is_printable_ends_at_controls_and_at_high_bytes_that_make_no_character() {
+        let shown = |text: &[u8]| -> Vec<String> {
+            let long = printables(text).filter(|run| run.len() >= SHORTEST);
+            long.map(|run| std::str::from_utf8(run).unwrap().to_owned()).collect()
+        };
+        assert_eq!(shown(b"\0\x01cat /srv/.env\0\x02"), ["cat /srv/.env"]);
+        assert_eq!(shown("\0\u{1}cp größe/.env\tx\0".as_bytes()), ["cp größe/.env\tx"]);
+        assert_eq!(shown(b"\0\xd7\xc9\xf2e4/.env\xdb\xee\xc5\xf0ab\x07\xc3"), [""; 0]);
+    }
 }

@@ -13,6 +13,8 @@ use std::{ops::Range, sync::LazyLock};
 pub(super) const SHORTEST: usize = 12;
 /// Characters of a run that are decoded to see whether the rest is worth it.
 const SAMPLE: usize = 16;
+/// Characters of a run of which so much as its beginning is plausible that are decoded to see whether it was chance.
+const MORE: usize = 256;
 /// A text has that many bytes at least that are not zero.
 const MIN_BYTES: usize = 3;
 /// Path segments of a run at which something may begin.
@@ -118,6 +120,10 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
         decoded(&run[skip..run.len().min(skip + SAMPLE)], &mut sample).is_some_and(plausible)
     });
     let Some(skip) = own else { return end };
+    let mut more = [0; MORE];
+    if decoded(&run[skip..run.len().min(skip + MORE)], &mut more).is_some_and(is_drawn) {
+        return end;
+    }
     let mut chars = w.buffer();
     chars.extend_from_slice(&run[skip..]);
     if skip < SHORTEST {
@@ -254,6 +260,20 @@ fn plausible(bytes: &[u8]) -> bool {
     packed::is(bytes) || (bytes.len() >= 8 && readable(bytes)) || binary::utf16(bytes).is_some()
 }
 
+/// Whether bytes that begin like a text are drawn: one line in some ten thousand begins so. Of those a quarter and more
+/// are high and make no character, and some are controls; texts in older encodings have none of these, forms for
+/// programs few of those.
+fn is_drawn(bytes: &[u8]) -> bool {
+    let controls =
+        bytes.iter().filter(|b| b.is_ascii_control() && !matches!(b, 0 | b'\t' | b'\n' | b'\r' | 0x1b)).count();
+    let high = || bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum::<usize>();
+    controls >= 2
+        && controls * 32 >= bytes.len()
+        && high() * 4 >= bytes.len()
+        && !packed::is(bytes)
+        && binary::utf16(bytes).is_none()
+}
+
 fn readable(bytes: &[u8]) -> bool {
     if bytes.iter().any(|&b| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r' | 0x1b) || b == 0x7f) {
         return false;
@@ -266,7 +286,7 @@ fn readable(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{can_begin, in_base64, may_be_utf8, of_base64, of_hex, packed, readable};
+    use super::{can_begin, in_base64, is_drawn, may_be_utf8, of_base64, of_hex, packed, readable};
     use crate::flow::detect::bits::Block;
     use proptest::prelude::*;
 
@@ -277,6 +297,26 @@ mod tests {
             assert_eq!(block.bits(of_base64) == 1, in_base64(b), "{b}");
             assert_eq!(block.bits(of_hex) == 1, b.is_ascii_hexdigit(), "{b}");
         }
+    }
+
+    #[test]
+    fn drawn_bytes_are_told_from_texts_and_from_forms_for_programs() {
+        let packed = b"\xc3\x1f\x8b\x02\xff\x9a\x7f\xe5k\x81\x03\xb4\xf0\x11\xd8\x95w\x80\xa6";
+        assert!(is_drawn(&[b"plain text, ", &packed[..], packed].concat()));
+        // "please read the file … now", in the encoding of mainland China, and as UTF-16 with more of it.
+        let older = b"\xc7\xeb\xb6\xc1\xc8\xa1\xce\xc4\xbc\xfe .env \xcf\xd6\xd4\xda\xa3\xac\xd0\xbb\xd0\xbb";
+        let wide: Vec<u8> = "cat ~/.env, 请读取文件".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let form = b"read\x12\x05/.env\x18\x01\x22\x02ok";
+        for text in [
+            &older[..],
+            &wide,
+            form,
+            "прочитай .env сейчас".as_bytes(),
+            b"SQLite format 3\0\x10\0\x01\x01\0\x40\x20\x20",
+        ] {
+            assert!(!is_drawn(text), "{text:?}");
+        }
+        assert!(!is_drawn(&[&b"\x1f\x8b\x08"[..], packed, packed].concat()), "something packed");
     }
 
     proptest! {
