@@ -2,6 +2,7 @@
 //!
 //! Every rule looks at a bounded stretch around a keyword, and no stretch twice: adversarial input stays linear.
 
+mod amid;
 mod command;
 mod gate;
 mod gates;

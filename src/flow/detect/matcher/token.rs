@@ -1,6 +1,6 @@
 //! Tokens: by what they begin with, by what they hold, or by the name beside them.
 
-use super::{Found, gates};
+use super::{Found, amid, gates};
 use crate::flow::detect::{
     normalise::join,
     rule::{Alphabet, Rule},
@@ -35,11 +35,14 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
         return;
     }
     let whole = if misfit.is_none() { whole_token(rule, window) } else { None };
+    let amid = |len: usize| rule.data().lone && amid::base64(text, &(start..start + len));
     if let Some(whole) = whole {
-        judge(rule, text, start..start + whole, fixed, report);
-    } else if let Some(token) = broken(rule, window) {
+        if !amid(whole) {
+            judge(rule, text, start..start + whole, fixed, report);
+        }
+    } else if let Some((token, len)) = broken(rule, window) {
         let token = secret(rule, &token);
-        if gates::pass(rule, token, fixed) {
+        if gates::pass(rule, token, fixed) && !amid(len) {
             // As many bytes as on one line: only where it begins is told.
             let span = start..text.len().min(start + token.len());
             report(Found { severity: rule.severity(), span, matched: Cow::Owned(token.to_vec()) });
@@ -55,9 +58,9 @@ fn whole_token(rule: &Rule, window: &[u8]) -> Option<usize> {
     (least + more <= data.max_len.unwrap_or(MAX_TOKEN)).then_some(least + more)
 }
 
-/// The token at the start of `window`, put together from its lines: none of them makes it alone, and each but the last
-/// is the token's to its end.
-fn broken(rule: &Rule, window: &[u8]) -> Option<Vec<u8>> {
+/// The token at the start of `window`, put together from its lines, and how far they reach: none of them makes it alone,
+/// and each but the last is the token's to its end.
+fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
     rule.data().max_len?;
     let of_token = |b: &u8| rule.data().alphabet.holds(*b) || *b == b'.';
     let mut token = Vec::new();
@@ -77,7 +80,7 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<Vec<u8>> {
         }
         token.extend_from_slice(&rest[..run]);
         if token.len() > run && whole_token(rule, &token) == Some(token.len()) {
-            return Some(token);
+            return Some((token, window.len().min(MAX_WRAPPED) - rest.len() + run));
         }
         rest = next?;
     }

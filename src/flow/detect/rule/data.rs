@@ -79,6 +79,9 @@ pub(crate) struct RuleData {
     /// Kinds of character of which a token holds at least one each.
     #[serde(default)]
     pub(crate) classes: Vec<Class>,
+    /// It does not stand in the midst of base64: it begins with so little that any is likely to hold one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) lone: bool,
     /// How its last characters follow from the others; a token of which they do not is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) checksum: Option<Checksum>,
