@@ -1,6 +1,6 @@
 //! Private keys: a header of any form, and the body that makes it critical.
 
-use super::Found;
+use super::{Found, gates::entropy};
 use crate::flow::detect::{normalise::join, rule::Rule};
 use posture::Severity;
 use std::{borrow::Cow, ops::Range};
@@ -18,6 +18,8 @@ const MAX_REACH: usize = 16 << 10;
 const MIN_RUN: usize = 20;
 /// Letters and digits of the shortest key there is: Ed25519's 48 bytes in base64.
 const SHORTEST_KEY: usize = 64;
+/// Bits a byte below which a body is written by hand: `xxxx…`. The base64 of any key has more than four.
+const LEAST_ENTROPY: f64 = 3.0;
 /// How far after a header its end is looked for, when there is no body.
 const MAX_EMPTY: usize = 512;
 
@@ -46,9 +48,11 @@ pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(F
     }
 }
 
-/// Vendors write EXAMPLE into the keys of their documentation; a key has it once in billions.
+/// Vendors write EXAMPLE into the keys of their documentation, and others the same few letters again and again; a key has
+/// the one once in billions, the other never.
 fn with_body(rule: &Rule, body: &[u8]) -> Severity {
-    if memchr::memmem::find(body, b"EXAMPLE").is_some() { Severity::Info } else { rule.severity() }
+    let is_stand_in = memchr::memmem::find(body, b"EXAMPLE").is_some() || entropy(body) < LEAST_ENTROPY;
+    if is_stand_in { Severity::Info } else { rule.severity() }
 }
 
 /// Whether the header at `span`, which has no body, is no more than the words: alone between quotes, as code has it that

@@ -192,6 +192,10 @@ fn a_private_keys_body_makes_it_critical() {
     }
     let example = format!("-----BEGIN RSA PRIVATE KEY-----\nMII{line}EXAMPLE{line}\n-----END RSA PRIVATE KEY-----");
     assert_eq!(severity(&expand(&example)), Some(Severity::Info));
+    for stand_in in ["x".repeat(64), "ABCD".repeat(16), format!("MIIEpAIBAAKCAQEA{}", "x".repeat(48))] {
+        let text = format!("-----BEGIN PRIVATE KEY-----\n{stand_in}\n{stand_in}\n-----END PRIVATE KEY-----");
+        assert_eq!(severity(&text), Some(Severity::Info), "{stand_in}");
+    }
 }
 
 #[test]
