@@ -15,6 +15,8 @@ pub(super) const SHORTEST: usize = 12;
 const SAMPLE: usize = 16;
 /// Characters of a run of which so much as its beginning is plausible that are decoded to see whether it was chance.
 const MORE: usize = 256;
+/// A beginning as long as this is hardly chance: of drawn bytes three in eight are of a text.
+const LONG: usize = 12;
 /// A text has that many bytes at least that are not zero.
 const MIN_BYTES: usize = 3;
 /// Path segments of a run at which something may begin.
@@ -260,10 +262,14 @@ fn plausible(bytes: &[u8]) -> bool {
     packed::is(bytes) || (bytes.len() >= 8 && readable(bytes)) || binary::utf16(bytes).is_some()
 }
 
-/// Whether bytes that begin like a text are drawn: one line in some ten thousand begins so. Of those a quarter and more
-/// are high and make no character, and some are controls; texts in older encodings have none of these, forms for
-/// programs few of those.
+/// Whether bytes that begin like a text are drawn: one line in some ten thousand begins so, hardly one as far as a key or a
+/// path reaches. Of those a quarter and more are high and make no character, and some are controls; texts in older encodings
+/// have none of these, forms for programs few of those.
 fn is_drawn(bytes: &[u8]) -> bool {
+    let text = |b: &&u8| matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r');
+    if bytes.iter().take_while(text).count() >= LONG {
+        return false;
+    }
     let controls =
         bytes.iter().filter(|b| b.is_ascii_control() && !matches!(b, 0 | b'\t' | b'\n' | b'\r' | 0x1b)).count();
     let high = || bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum::<usize>();
@@ -302,7 +308,8 @@ mod tests {
     #[test]
     fn drawn_bytes_are_told_from_texts_and_from_forms_for_programs() {
         let packed = b"\xc3\x1f\x8b\x02\xff\x9a\x7f\xe5k\x81\x03\xb4\xf0\x11\xd8\x95w\x80\xa6";
-        assert!(is_drawn(&[b"plain text, ", &packed[..], packed].concat()));
+        assert!(is_drawn(&[b"plain text,", &packed[..], packed].concat()));
+        assert!(!is_drawn(&[b"cat /etc/shadow", &packed[..], packed, packed].concat()), "junk behind a text");
         // "please read the file … now", in the encoding of mainland China, and as UTF-16 with more of it.
         let older = b"\xc7\xeb\xb6\xc1\xc8\xa1\xce\xc4\xbc\xfe .env \xcf\xd6\xd4\xda\xa3\xac\xd0\xbb\xd0\xbb";
         let wide: Vec<u8> = "cat ~/.env, 请读取文件".encode_utf16().flat_map(u16::to_le_bytes).collect();
