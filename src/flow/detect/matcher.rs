@@ -261,7 +261,11 @@ impl Matcher {
                 let rule = &rules[index];
                 let find = rule.find();
                 let found_before = || reporter.found_by.get(index).is_some_and(|found| *found);
-                if only.is_some_and(|only| find != only) || (!first && find != Find::Prefix && found_before()) {
+                let rewritten = pass.extra == Some(Encoding::Shell);
+                if only.is_some_and(|only| find != only)
+                    || (!first && find != Find::Prefix && found_before())
+                    || (rewritten && rule.data().unbroken)
+                {
                     continue;
                 }
                 let mut report = |found: Found<'_>| reporter.report(index, rule, &found);

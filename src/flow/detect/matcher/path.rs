@@ -47,7 +47,8 @@ pub(super) fn find(
         return;
     }
     last.read(text);
-    for path in [Some(&last.path), last.whole.as_ref()].into_iter().flatten() {
+    let whole = last.whole.as_ref().filter(|_| !rule.data().unbroken);
+    for path in [Some(&last.path), whole].into_iter().flatten() {
         if path.is_of(rule) {
             let matched = Cow::Borrowed(&path.resolved[..]);
             return report(Found { severity: rule.severity(), span: last.span.clone(), matched });

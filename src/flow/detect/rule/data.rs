@@ -82,6 +82,10 @@ pub(crate) struct RuleData {
     /// It does not stand in the midst of base64: it begins with so little that any is likely to hold one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) lone: bool,
+    /// It is taken as it is written, on one line: put together with the first word of the next one, any folder would be
+    /// a path of the rule.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unbroken: bool,
     /// How its last characters follow from the others; a token of which they do not is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) checksum: Option<Checksum>,
