@@ -39,6 +39,7 @@ const MAX_STRETCHES: usize = 16;
 const MAX_TOLD_APART: usize = 64;
 /// The longest member name that gives its value a context.
 const MAX_NAME: usize = 64;
+/// How much of a value is looked at together with its name.
 const MAX_NAMED_VALUE: usize = 512;
 /// The shortest value that only its name tells: no key without a shape is shorter.
 const MIN_NAMED_VALUE: usize = 24;
@@ -224,10 +225,10 @@ impl Matcher {
 
     /// A value whose vendor stands in its member's name.
     fn in_name(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen<'_>, on: &mut dyn FnMut(Match<'_>)) {
-        let fits = (MIN_NAMED_VALUE..=MAX_NAMED_VALUE).contains(&view.text.len());
+        let fits = view.text.len() >= MIN_NAMED_VALUE;
         let Some(name) = view.name.filter(|n| fits && n.len() <= MAX_NAME) else { return };
         if gate.any(name) {
-            let text = [name, b"=", view.text].concat();
+            let text = [name, b"=", &view.text[..view.text.len().min(MAX_NAMED_VALUE)]].concat();
             let pass = Pass { text: &text, extra: None, raw: b"" };
             self.scan_for(gate, pass, seen, false, Some(Find::Near), on);
         }

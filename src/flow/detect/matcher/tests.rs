@@ -127,6 +127,9 @@ fn a_members_name_gives_its_value_a_context() {
     for name in ["etag", "azure_deployment", "api_key", "x-request-id", ""] {
         assert_eq!(of(name), 0, "{name}");
     }
+    let long = expand("eyJhbGciOiJSUzI1NiJ9.eyJ{{word:300}}.{{word:700}}");
+    assert_eq!(found_as(Direction::Outbound, Some("MINIMAX_API_KEY"), long.as_bytes()).len(), 1);
+    assert_eq!(found_as(Direction::Outbound, Some("session"), long.as_bytes()).len(), 0);
 }
 
 #[test]
