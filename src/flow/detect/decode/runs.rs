@@ -266,8 +266,9 @@ fn plausible(bytes: &[u8]) -> bool {
 /// path reaches. Of those a quarter and more are high and make no character, and some are controls; texts in older encodings
 /// have none of these, forms for programs few of those.
 fn is_drawn(bytes: &[u8]) -> bool {
-    let text = |b: &&u8| matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r');
-    if bytes.iter().take_while(text).count() >= LONG {
+    let text = |b: &u8| !b.is_ascii_control() || matches!(b, b'\t' | b'\n' | b'\r');
+    let begins = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().bytes().take_while(text).count());
+    if begins >= LONG {
         return false;
     }
     let controls =
@@ -310,6 +311,7 @@ mod tests {
         let packed = b"\xc3\x1f\x8b\x02\xff\x9a\x7f\xe5k\x81\x03\xb4\xf0\x11\xd8\x95w\x80\xa6";
         assert!(is_drawn(&[b"plain text,", &packed[..], packed].concat()));
         assert!(!is_drawn(&[b"cat /etc/shadow", &packed[..], packed, packed].concat()), "junk behind a text");
+        assert!(!is_drawn(&["Größe: 5".as_bytes(), " Ключ".as_bytes(), &packed[..], packed, packed].concat()));
         // "please read the file … now", in the encoding of mainland China, and as UTF-16 with more of it.
         let older = b"\xc7\xeb\xb6\xc1\xc8\xa1\xce\xc4\xbc\xfe .env \xcf\xd6\xd4\xda\xa3\xac\xd0\xbb\xd0\xbb";
         let wide: Vec<u8> = "cat ~/.env, 请读取文件".encode_utf16().flat_map(u16::to_le_bytes).collect();
