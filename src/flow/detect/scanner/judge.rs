@@ -87,6 +87,13 @@ impl Judge {
             if view.placement == Placement::RequestLine && seen.knows(rule, matched) {
                 return;
             }
+            // What stood where it belongs stands there again in its object as a text, which has no name.
+            let body = view.placement == Placement::Body;
+            if body && expected {
+                seen.belongs(rule, matched);
+            } else if body && view.name.is_none() && seen.belonged(rule, matched) {
+                return;
+            }
             if !seen.is_new(rule, matched, severity, expected) {
                 return;
             }
@@ -150,6 +157,17 @@ impl<'s> Cover<'s> {
 }
 
 impl Seen {
+    /// A value of this rule's stood in the body where it belongs.
+    fn belongs(&mut self, rule: &str, matched: &[u8]) {
+        if self.hashes.len() < MAX_SEEN {
+            self.hashes.insert(self.hasher.hash_one(("belongs", rule, matched)));
+        }
+    }
+
+    fn belonged(&self, rule: &str, matched: &[u8]) -> bool {
+        self.hashes.contains(&self.hasher.hash_one(("belongs", rule, matched)))
+    }
+
     fn knows(&self, rule: &str, matched: &[u8]) -> bool {
         self.hashes.contains(&self.hasher.hash_one((rule, matched)))
     }

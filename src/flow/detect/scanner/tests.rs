@@ -4,7 +4,10 @@ mod coded;
 mod familiar;
 
 use super::*;
-use crate::flow::{capture::Route, detect::Limits};
+use crate::flow::{
+    capture::Route,
+    detect::{Limits, rule::expand},
+};
 use bytes::Bytes;
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder, write::ZlibEncoder};
 use posture::Direction;
@@ -361,6 +364,26 @@ fn what_is_remembered_of_a_message_is_held() {
     assert!(before >= long.len());
     feed.body(b"data: AKIAXJC6FNDMTURWMQ55\n\ndata: AKIAYDB2OPQ4WKZLNR7C\n\n\n", &mut on);
     assert!(feed.held() >= before + 2 * 20);
+}
+
+#[test]
+fn what_an_object_hands_to_its_vendor_is_not_found_in_it_as_a_whole() {
+    let secret = expand("GOCSPX-{{word:28}}");
+    let refresh = expand("1//0e{{alnum:60}}");
+    let body = format!(r#"{{"client_id":"1","client_secret":"{secret}","refresh_token":"{refresh}","note":"NOTE"}}"#);
+    let unexpected = |body: &str| {
+        let mut head = head(Direction::Outbound, &[("content-type", "application/json")]);
+        let route = Arc::make_mut(&mut head.route);
+        route.host = "oauth2.googleapis.com".into();
+        let mut found = 0;
+        let mut on = |hit: &Hit<'_>| found += usize::from(!hit.expected);
+        let mut scanner = Scanner::new(detector(), head, &mut on);
+        scanner.body(body.as_bytes(), &mut on);
+        scanner.end(&mut on);
+        found
+    };
+    assert_eq!(unexpected(&body), 0);
+    assert_eq!(unexpected(&body.replace("NOTE", &secret)), 1, "a member that is not for it");
 }
 
 #[test]
