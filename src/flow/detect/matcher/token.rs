@@ -61,7 +61,7 @@ fn whole_token(rule: &Rule, window: &[u8]) -> Option<usize> {
 /// The token at the start of `window`, put together from its lines, and how far they reach: none of them makes it alone,
 /// and each but the last is the token's to its end.
 fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
-    rule.data().max_len?;
+    let longest = rule.data().max_len?;
     let of_token = |b: &u8| rule.data().alphabet.holds(*b) || *b == b'.';
     let mut token = Vec::new();
     let mut rest = &window[..window.len().min(MAX_WRAPPED)];
@@ -71,7 +71,8 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
             return None;
         }
         // A line that is a key alone goes with no other.
-        if !token.is_empty() && rule.regex().is_match(&token) {
+        let may_be = |token: &[u8]| token.len() >= rule.least();
+        if token.len() > longest || (may_be(&token) && rule.regex().is_match(&token)) {
             return None;
         }
         let next = join::next_line(&rest[run..]);
@@ -79,7 +80,7 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
             return None;
         }
         token.extend_from_slice(&rest[..run]);
-        if token.len() > run && whole_token(rule, &token) == Some(token.len()) {
+        if token.len() > run && may_be(&token) && whole_token(rule, &token) == Some(token.len()) {
             return Some((token, window.len().min(MAX_WRAPPED) - rest.len() + run));
         }
         rest = next?;
@@ -146,8 +147,11 @@ fn leads_on(between: &[u8]) -> bool {
     memchr::memchr_iter(b'/', between).nth(1).is_some() && between.iter().all(of_url)
 }
 
+/// Whether it does, but for an `author` and for so many `tokens`.
 fn says_secret(context: &[u8]) -> bool {
-    SECRET_WORDS.iter().any(|w| context.windows(w.len()).any(|c| c.eq_ignore_ascii_case(w)))
+    let starts = |text: &[u8], word: &[u8]| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word));
+    let other = |text: &[u8]| starts(text, b"tokens") || (starts(text, b"author") && !starts(text, b"authoriz"));
+    (0..context.len()).map(|at| &context[at..]).any(|text| SECRET_WORDS.iter().any(|w| starts(text, w)) && !other(text))
 }
 
 /// The whole runs of the rule's alphabet that begin in `starts` and that its regex takes.
