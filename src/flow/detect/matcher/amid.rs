@@ -8,10 +8,11 @@ use std::ops::Range;
 /// How much of each side is looked at, and how much of it there must be.
 const MOST: usize = 32;
 const LEAST: usize = 16;
-/// Bits a byte. Of drawn base64 one side in a thousand has less, or none of a kind of character.
+/// Bits a byte. Of drawn base64 one side in fifty has less, or fewer of a kind of character than are asked for. Paths and
+/// names in camel case have few capitals.
 const LEAST_ENTROPY: f64 = 3.2;
 
-/// Whether base64 that looks drawn stands on both sides of `token`, across the ends of its lines.
+/// Whether base64 that looks drawn stands on both sides of `token`, on its line.
 pub(super) fn base64(text: &[u8], token: &Range<usize>) -> bool {
     is_drawn(text[..token.start].iter().rev()) && is_drawn(text[token.end.min(text.len())..].iter())
 }
@@ -20,36 +21,33 @@ fn is_drawn<'t>(side: impl Iterator<Item = &'t u8>) -> bool {
     let of_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
     let mut run = [0; MOST];
     let mut len = 0;
-    for b in side.filter(|b| !matches!(b, b'\n' | b'\r' | b'\\')).take(MOST).take_while(|b| of_base64(b)) {
+    for b in side.take(MOST).take_while(|b| of_base64(b)) {
         run[len] = *b;
         len += 1;
     }
     let run = &run[..len];
-    let has = |kind: fn(&u8) -> bool| run.iter().any(kind);
+    let count = |kind: fn(&u8) -> bool| run.iter().filter(|b| kind(b)).count();
     len >= LEAST
-        && has(u8::is_ascii_lowercase)
-        && has(u8::is_ascii_uppercase)
-        && has(|b| !b.is_ascii_alphabetic())
+        && count(u8::is_ascii_lowercase) * 5 >= len
+        && count(u8::is_ascii_uppercase) * 5 >= len
+        && count(u8::is_ascii_digit) > 0
         && entropy(run) >= LEAST_ENTROPY
 }
 
 #[cfg(test)]
 mod tests {
     use super::base64;
-    use crate::flow::detect::rule::expand;
 
     #[test]
     fn drawn_base64_on_both_sides_is_told_from_words_paths_and_one_side_alone() {
-        let drawn = expand("{{base64:40}}");
+        let drawn = "q7Rk2VdXw9LmT4zBhN1sYc8JgPf5UaEoK3iDvQ6x";
         let told = |before: &str, after: &str| {
             let text = format!("{before}KEY{after}");
             base64(text.as_bytes(), &(before.len()..before.len() + 3))
         };
-        for (before, after) in [
-            (format!("{drawn}/"), format!("/{drawn}")),
-            (format!("{drawn}\n"), format!("\r\n{drawn}")),
-            (format!("{drawn}\\n"), format!("+{}\n{drawn}", &drawn[..8])),
-        ] {
+        for (before, after) in
+            [(format!("{drawn}/"), format!("/{drawn}")), (format!("x\n{drawn}+"), format!("+{drawn}\nx"))]
+        {
             assert!(told(&before, &after), "{before} {after}");
         }
         for (before, after) in [
@@ -57,6 +55,8 @@ mod tests {
             (format!("{drawn}/"), String::new()),
             (format!("{drawn}="), format!("\n{drawn}")),
             (format!("{drawn} "), format!("\n{drawn}")),
+            (format!("{drawn}\n"), format!("\n{drawn}")),
+            ("https://a.example/v1/projects/MyProject7/apiKeys/".to_owned(), "/restrictions/AndroidApps8".to_owned()),
             ("https://a.example/api/v1/hooks/".to_owned(), "/settings/and/more/of/it".to_owned()),
             ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaB1/".to_owned(), format!("/{drawn}")),
         ] {
