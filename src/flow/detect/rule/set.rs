@@ -15,7 +15,8 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-/// The version of the embedded rules, `MAJOR.MINOR.PATCH`: the second is raised when more is found, the first when less is.
+/// The version of the embedded rules, `MAJOR.MINOR.PATCH`: the second is raised when more is found, the
+/// first when a family is given up or an identifier means something else.
 pub(super) const VERSION: &str = "1.1.0";
 const TESTED: &str = "the embedded rules are tested with every build";
 
