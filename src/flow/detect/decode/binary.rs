@@ -36,7 +36,7 @@ pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, vo
 
 /// The stretches of `text` that are printable: ASCII, and characters in UTF-8. A high byte alone belongs to none; there
 /// are many among packed bytes, and between them names would come up that nobody wrote.
-fn printables(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn printables(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.utf8_chunks().flat_map(|chunk| {
         chunk.valid().as_bytes().split(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r'))
     })

@@ -262,13 +262,11 @@ fn plausible(bytes: &[u8]) -> bool {
     packed::is(bytes) || (bytes.len() >= 8 && readable(bytes)) || binary::utf16(bytes).is_some()
 }
 
-/// Whether bytes that begin like a text are drawn: one line in some ten thousand begins so, hardly one as far as a key or a
-/// path reaches. Of those a quarter and more are high and make no character, and some are controls; texts in older encodings
-/// have none of these, forms for programs few of those.
+/// Whether bytes that begin like a text are drawn: one line in some ten thousand begins so, hardly one as far as a key or
+/// a path reaches. Of those a quarter and more are high and make no character, and some are controls; texts in older
+/// encodings have none of these, forms for programs few of those.
 fn is_drawn(bytes: &[u8]) -> bool {
-    let text = |b: &u8| !b.is_ascii_control() || matches!(b, b'\t' | b'\n' | b'\r');
-    let begins = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().bytes().take_while(text).count());
-    if begins >= LONG {
+    if binary::printables(bytes).next().is_some_and(|begins| begins.len() >= LONG) {
         return false;
     }
     let controls =

@@ -1,6 +1,6 @@
 //! Token → whether it stands in the midst of base64: so short a beginning is drawn by chance.
 //!
-//! A key in a list of keys is told from that by the list's first and last, which have such a side only once.
+//! On its own line alone: in a list each key has one.
 
 use super::gates::entropy;
 use std::ops::Range;
@@ -14,24 +14,21 @@ const LEAST_ENTROPY: f64 = 3.2;
 
 /// Whether base64 that looks drawn stands on both sides of `token`, on its line.
 pub(super) fn base64(text: &[u8], token: &Range<usize>) -> bool {
-    is_drawn(text[..token.start].iter().rev()) && is_drawn(text[token.end.min(text.len())..].iter())
+    let of_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    let before = &text[token.start.saturating_sub(MOST)..token.start];
+    let before = &before[before.iter().rposition(|b| !of_base64(b)).map_or(0, |n| n + 1)..];
+    let after = &text[token.end..text.len().min(token.end + MOST)];
+    let after = &after[..after.iter().position(|b| !of_base64(b)).unwrap_or(after.len())];
+    is_drawn(before) && is_drawn(after)
 }
 
-fn is_drawn<'t>(side: impl Iterator<Item = &'t u8>) -> bool {
-    let of_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-    let mut run = [0; MOST];
-    let mut len = 0;
-    for b in side.take(MOST).take_while(|b| of_base64(b)) {
-        run[len] = *b;
-        len += 1;
-    }
-    let run = &run[..len];
-    let count = |kind: fn(&u8) -> bool| run.iter().filter(|b| kind(b)).count();
-    len >= LEAST
-        && count(u8::is_ascii_lowercase) * 5 >= len
-        && count(u8::is_ascii_uppercase) * 5 >= len
+fn is_drawn(side: &[u8]) -> bool {
+    let count = |kind: fn(&u8) -> bool| side.iter().filter(|b| kind(b)).count();
+    side.len() >= LEAST
+        && count(u8::is_ascii_lowercase) * 5 >= side.len()
+        && count(u8::is_ascii_uppercase) * 5 >= side.len()
         && count(u8::is_ascii_digit) > 0
-        && entropy(run) >= LEAST_ENTROPY
+        && entropy(side) >= LEAST_ENTROPY
 }
 
 #[cfg(test)]
