@@ -76,7 +76,7 @@ impl Shard {
     pub(super) fn replace(self: &Arc<Self>, at: Instant) -> io::Result<Option<JoinHandle<()>>> {
         let signs = &self.bench.signs;
         let mut desk = self.desk();
-        let (hangs, gone) = (signs.scanner(self.number).is_busy(), signs.scanner(self.number).is_over());
+        let (hangs, gone) = (signs.hangs_still(self.number), signs.scanner(self.number).is_over());
         // It may have gone on a moment ago; then what it took is its own to do.
         if !hangs && !gone {
             return Ok(None);
@@ -236,8 +236,9 @@ mod tests {
     };
     use bytes::Bytes;
     use posture::{Direction, Protocol};
+    use std::time::Duration;
 
-    const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
+    const PERIOD: Duration = Duration::from_secs(60);
     const OWN_TOKEN: &str = "Zm9yIHRoaXMgdGVzdCBhbG9uZSwgbm90aGluZyBlbHNl";
 
     fn head(fields: &[(&'static str, &'static str)], names_agree: bool) -> Head {
@@ -258,6 +259,15 @@ mod tests {
             route: Arc::new(route),
             start: StartLine::Request { method: Bytes::from_static(b"POST"), target: Bytes::from_static(b"/") },
             fields: fields.iter().map(field).collect(),
+        }
+    }
+
+    /// Waits for what other threads bring about, within a minute.
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let at = Instant::now();
+        while !holds() {
+            assert!(at.elapsed() < Duration::from_secs(60), "never: {what}");
+            thread::yield_now();
         }
     }
 
@@ -334,9 +344,7 @@ mod tests {
         message.body(&packed);
         // It is judged before it ends.
         assert!(taken.blocking_recv().is_some());
-        while tap.used() > 1024 {
-            thread::yield_now();
-        }
+        until("what was held is let go", || tap.used() <= 1024);
         message.body(&packed);
         drop((message, tap));
         thread.join().unwrap();
@@ -381,11 +389,12 @@ mod tests {
         let mut under_way = send("begun before");
         let scanned = || meter.coverage().scanned.messages;
         drop(send(&key(1)));
+        until("the first key is dealt with", || scanned() == 1 && !signs.scanner(0).is_busy());
+        let before = signs.scanner(0).pieces();
         drop(send(&key(2)));
+        // Its head and its body go by; with its end it is judged.
+        until("the second key waits", || signs.scanner(0).pieces() == before + 3 && signs.scanner(0).is_busy());
         let at = Instant::now();
-        while !(signs.scanner(0).is_busy() && scanned() == 1) {
-            thread::yield_now();
-        }
         assert!(signs.watch(at).is_empty());
         let noticed = at + PERIOD;
         assert_eq!((signs.watch(noticed), signs.scanner_stalled()), (vec![0], true));
@@ -393,9 +402,7 @@ mod tests {
         // What had begun elsewhere goes on, and what begins is looked at.
         under_way.body(&Bytes::from_static(b", ended after"));
         drop((under_way, send("nothing")));
-        while scanned() < 3 {
-            thread::yield_now();
-        }
+        until("its successor is done", || scanned() == 3 && !signs.scanner(0).is_busy());
         assert!(!thread.is_finished());
         signs.watch(noticed);
         assert!(signs.scanner_stalled(), "the message it holds is not looked at, and it is not gone");

@@ -150,6 +150,13 @@ impl Signs {
         scanners.iter().enumerate().filter_map(|(shard, seen)| seen.stalled.then_some(shard)).collect()
     }
 
+    /// Whether a scanner that hung at the last look is at the same piece of work now.
+    pub(super) fn hangs_still(&self, shard: usize) -> bool {
+        let life = &self.scanners[shard];
+        let Seen { pieces, stalled, .. } = self.seen.lock().unwrap_or_else(PoisonError::into_inner)[shard];
+        stalled && life.is_busy() && life.pieces.load(Relaxed) == pieces
+    }
+
     /// Whether a scanner hung or was gone at the last look, or one that was replaced still hangs.
     pub(super) fn scanner_stalled(&self) -> bool {
         let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,6 +249,12 @@ impl Life {
         Lived(self)
     }
 
+    /// Begun so far.
+    #[cfg(test)]
+    pub(super) fn pieces(&self) -> u64 {
+        self.pieces.load(Relaxed)
+    }
+
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Relaxed)
     }
@@ -268,7 +281,10 @@ mod tests {
         assert!(!stalled_after(101) && !stalled_after(120));
         signs.scanner(1).begins();
         assert!(!stalled_after(121) && !stalled_after(140), "another piece");
-        assert!(stalled_after(142));
+        assert!(stalled_after(142) && signs.hangs_still(1) && !signs.hangs_still(0));
+        signs.scanner(1).done();
+        signs.scanner(1).begins();
+        assert!(!signs.hangs_still(1), "it went on since that look, to another piece");
         signs.scanner(1).done();
         assert!(!stalled_after(143), "it went on");
         signs.scanner(0).over();
