@@ -13,11 +13,40 @@ const LINE_AFTER: usize = 4 << 10;
 const MAX_WORD: usize = 128;
 const BLOCK_BEFORE: usize = 768;
 const BLOCK_AFTER: usize = 1536;
+/// What a search is taken to read at least, in bytes: to know where a match ends takes a look behind it.
+const LEAST_READ: usize = 256;
 /// The longest command or path kept of a match.
 const MAX_MATCHED: usize = 1 << 10;
 
+/// What a rule's searches of a message came to.
+#[derive(Default)]
+pub(super) struct Searches {
+    /// In the text that is searched.
+    sighted: Sighted,
+    /// Bytes its regex has read.
+    bytes: usize,
+}
+
+impl Searches {
+    /// The same where another text of the message begins.
+    pub(super) fn of_another_text(self) -> Self {
+        Self { sighted: Sighted::default(), ..self }
+    }
+
+    /// Bytes it takes beside its own.
+    pub(super) fn held(&self) -> usize {
+        self.sighted.held()
+    }
+}
+
 /// Tries a command whose first word stands at `at`; answers where a match ends.
-pub(super) fn at_word(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> Option<usize> {
+pub(super) fn at_word(
+    rule: &Rule,
+    text: &[u8],
+    at: usize,
+    searches: &mut Searches,
+    report: &mut dyn FnMut(Found<'_>),
+) -> Option<usize> {
     let of_word = |b: &u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'~' | b'-' | b'/' | b'@' | b':' | b'%' | b'\\')
     };
@@ -32,7 +61,7 @@ pub(super) fn at_word(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMu
     };
     // A word may be glued to another by what no file's name ends in: `x:rm`, `\rm`.
     let glued = || at > word && matches!(text[at - 1], b':' | b'\\' | b'%');
-    (begins(word) || (glued() && begins(at))).then(|| line(rule, text, at, report))
+    (begins(word) || (glued() && begins(at))).then(|| line(rule, text, at, searches, report))
 }
 
 /// Searches the lines around `at`; answers how far it has looked.
@@ -40,19 +69,25 @@ pub(super) fn block(
     rule: &Rule,
     text: &[u8],
     at: usize,
-    sighted: &mut Sighted,
+    searches: &mut Searches,
     report: &mut dyn FnMut(Found<'_>),
 ) -> usize {
     let (start, end) = (at.saturating_sub(BLOCK_BEFORE), text.len().min(at + BLOCK_AFTER));
     let window = &text[start..end];
-    for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, sighted) {
-        matches(rule, window, part, &mut |whole| command(rule, window, start, whole, report));
+    for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, &mut searches.sighted) {
+        matches(rule, window, part, &mut searches.bytes, &mut |whole| command(rule, window, start, whole, report));
     }
     if end == text.len() { end } else { end - BLOCK_BEFORE }
 }
 
 /// Searches the line around `at`; answers how far it has looked.
-pub(super) fn line(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)) -> usize {
+pub(super) fn line(
+    rule: &Rule,
+    text: &[u8],
+    at: usize,
+    searches: &mut Searches,
+    report: &mut dyn FnMut(Found<'_>),
+) -> usize {
     let floor = at.saturating_sub(LINE_BEFORE);
     let start = memchr::memrchr(b'\n', &text[floor..at]).map_or(floor, |n| floor + n + 1);
     let cap = text.len().min(at + LINE_AFTER);
@@ -63,13 +98,15 @@ pub(super) fn line(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(F
     };
     let window = &text[start..end];
     for part in rule.parts(window) {
-        matches(rule, window, part, &mut |whole| command(rule, window, start, whole, report));
+        matches(rule, window, part, &mut searches.bytes, &mut |whole| command(rule, window, start, whole, report));
     }
     next
 }
 
 /// Tells of each match in a window, all of which stand in one part of it.
-fn matches(rule: &Rule, window: &[u8], part: Range<usize>, on: &mut dyn FnMut(Range<usize>)) {
+///
+/// `searched` is what the rule has read of the message, in bytes.
+fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize, on: &mut dyn FnMut(Range<usize>)) {
     // What follows a match is looked at too: whether a word, a line or the text ends there.
     let window = &window[..window.len().min(part.end + 1)];
     let mut at = part.start;
@@ -77,9 +114,10 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, on: &mut dyn FnMut(Ra
         return;
     }
     while at <= window.len() {
+        let from = at;
         let whole = if rule.names_again() {
-            let Some(groups) = rule.regex().captures_at(window, at) else { return };
-            let Some(whole) = groups.get(0) else { return };
+            let Some(groups) = rule.regex().captures_at(window, at) else { break };
+            let Some(whole) = groups.get(0) else { break };
             let same = |again: regex::bytes::Match<'_>| {
                 let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();
                 !file.is_empty() && memmem::find(&window[whole.start()..again.start()], file).is_some()
@@ -89,12 +127,14 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, on: &mut dyn FnMut(Ra
             }
             whole
         } else {
-            let Some(whole) = rule.regex().find_at(window, at) else { return };
+            let Some(whole) = rule.regex_after(*searched).find_at(window, at) else { break };
             on(whole.range());
             whole
         };
         at = whole.end() + usize::from(whole.is_empty());
+        *searched += (at - from).max(LEAST_READ);
     }
+    *searched += window.len().saturating_sub(at);
 }
 
 /// Reports one command: its blanks made single, what stands around it left out.

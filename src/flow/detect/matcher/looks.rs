@@ -1,7 +1,7 @@
 //! How far the rules that look at whole stretches have looked at a text: none looks at a stretch twice.
 
-use super::{Found, command, token};
-use crate::flow::detect::rule::{Find, Rule, Sighted};
+use super::{Found, command, command::Searches, token};
+use crate::flow::detect::rule::{Find, Rule};
 use std::ops::Range;
 
 /// Commands tried one by one, before their whole line is searched at once.
@@ -13,7 +13,7 @@ pub(super) struct Looked {
     to: usize,
     /// Commands tried one by one since.
     tries: u8,
-    sighted: Sighted,
+    searches: Searches,
 }
 
 impl Looked {
@@ -26,11 +26,11 @@ impl Looked {
             Find::Inside => token::inside(rule, text, keyword, report),
             Find::Command if self.tries < MAX_TRIES => {
                 self.tries += 1;
-                let Some(to) = command::at_word(rule, text, keyword.start, report) else { return };
+                let Some(to) = command::at_word(rule, text, keyword.start, &mut self.searches, report) else { return };
                 to
             }
-            Find::Block => command::block(rule, text, keyword.start, &mut self.sighted, report),
-            _ => command::line(rule, text, keyword.start, report),
+            Find::Block => command::block(rule, text, keyword.start, &mut self.searches, report),
+            _ => command::line(rule, text, keyword.start, &mut self.searches, report),
         };
         (self.to, self.tries) = (to, 0);
     }
@@ -53,7 +53,7 @@ impl Looks {
     /// Bytes kept of how far the rules have looked.
     pub(super) fn held(&self) -> usize {
         self.by_rule.capacity() * size_of::<(u64, Looked)>()
-            + self.by_rule.iter().map(|(_, looked)| looked.sighted.held()).sum::<usize>()
+            + self.by_rule.iter().map(|(_, looked)| looked.searches.held()).sum::<usize>()
     }
 
     pub(super) fn of(&mut self, rule: usize) -> &mut Looked {
@@ -62,7 +62,8 @@ impl Looks {
         }
         let (text, looked) = &mut self.by_rule[rule];
         if std::mem::replace(text, self.text) != self.text {
-            *looked = Looked::default();
+            let searches = std::mem::take(&mut looked.searches).of_another_text();
+            *looked = Looked { searches, ..Looked::default() };
         }
         looked
     }

@@ -94,6 +94,26 @@ fn a_key_inside_a_longer_word_is_none() {
 }
 
 #[test]
+fn behind_a_flood_of_matches_another_is_found_and_what_is_none_is_not() {
+    let shell = |n: usize| {
+        format!("import socket as s{n}\nk.connect((h, {n}))\nos.dup2(k.fileno(), 0)\nos.system(\"/bin/sh\")\n")
+    };
+    let flood: String = (0..3000).map(shell).collect();
+    let calm = "x = y\n".repeat(200);
+    let python = |end: &str| {
+        let found = found_as(Direction::Inbound, None, [&*flood, &*calm, end].concat().as_bytes());
+        found.into_iter().filter(|f| f.0 == "reverse_shell.python").map(|f| f.1).collect::<Vec<_>>()
+    };
+    let before = python("");
+    assert!(before.len() > 2000);
+    let last = "import socket as last\nk.connect((h, 1))\nos.dup2(k.fileno(), 0)\nos.system(\"/bin/sh\")";
+    assert!(python(last).last().is_some_and(|m| m.contains("as last")));
+    // Its words stand too far apart.
+    let far = ["import socket as last\n", &calm, "os.dup2(k.fileno(), 0)\n", &calm, "os.system(\"/bin/sh\")"].concat();
+    assert_eq!(python(&far), before);
+}
+
+#[test]
 fn each_direction_has_its_own_families() {
     let key = expand("sk-ant-api03-{{word:93}}AA");
     assert!(inbound(&key).is_empty());
