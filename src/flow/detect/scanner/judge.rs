@@ -11,7 +11,7 @@ use crate::flow::{
         matcher::{Match, Memory},
     },
 };
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use posture::{Direction, Encoding, Family, Placement, Severity};
 use std::{
     collections::HashSet,
@@ -50,7 +50,8 @@ struct Said {
     rule: u64,
     severity: Severity,
     expected: bool,
-    matched: Box<[u8]>,
+    /// Made once: every match after it is asked for it.
+    matched: Finder<'static>,
 }
 
 impl Judge {
@@ -64,7 +65,7 @@ impl Judge {
         let Seen { hashes, said, .. } = &self.seen;
         self.memory.held()
             + hashes.len() * size_of::<u64>()
-            + said.iter().map(|s| size_of::<Said>() + s.matched.len()).sum::<usize>()
+            + said.iter().map(|s| size_of::<Said>() + s.matched.needle().len()).sum::<usize>()
     }
 
     /// Which generation of known values the message is judged by.
@@ -174,15 +175,17 @@ impl Seen {
 
     fn is_new(&mut self, rule: &str, matched: &[u8], severity: Severity, expected: bool) -> bool {
         let exact = self.hasher.hash_one((rule, matched, severity, expected));
+        if self.hashes.contains(&exact) {
+            return false;
+        }
         let rule_hash = self.hasher.hash_one(rule);
-        let within = |a: &[u8], b: &[u8]| memmem::find(b, a).is_some();
-        let overlaps = self.said.iter().any(|s| {
-            s.rule == rule_hash
-                && s.expected == expected
-                && s.severity >= severity
-                && (within(&s.matched, matched) || within(matched, &s.matched))
-        });
-        if overlaps || self.hashes.contains(&exact) {
+        let this = Finder::new(matched);
+        let overlaps = |said: &Finder<'_>| match said.needle() {
+            longer if longer.len() > matched.len() => this.find(longer).is_some(),
+            _ => said.find(matched).is_some(),
+        };
+        let same = |s: &Said| s.rule == rule_hash && s.expected == expected && s.severity >= severity;
+        if self.said.iter().any(|s| same(s) && overlaps(&s.matched)) {
             return false;
         }
         if self.hashes.len() < MAX_SEEN {
@@ -190,7 +193,7 @@ impl Seen {
             self.hashes.insert(self.hasher.hash_one((rule, matched)));
         }
         if self.said.len() < MAX_SAID && matched.len() <= MAX_SAID_BYTES {
-            self.said.push(Said { rule: rule_hash, severity, expected, matched: matched.into() });
+            self.said.push(Said { rule: rule_hash, severity, expected, matched: this.into_owned() });
         }
         true
     }
