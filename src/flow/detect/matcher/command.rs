@@ -52,8 +52,7 @@ pub(super) fn at_word(
     };
     let floor = at.saturating_sub(MAX_WORD);
     let word = text[floor..at].iter().rposition(|b| !of_word(b)).map_or(floor, |n| floor + n + 1);
-    let cap = text.len().min(at + LINE_AFTER);
-    let end = memchr::memchr(b'\n', &text[at..cap]).map_or(cap, |n| at + n);
+    let end = line_end(text, at);
     let begins = |word: usize| {
         let start = word.saturating_sub(1);
         let window = text[start..end].strip_prefix(b"\n").unwrap_or(&text[start..end]);
@@ -88,19 +87,45 @@ pub(super) fn line(
     searches: &mut Searches,
     report: &mut dyn FnMut(Found<'_>),
 ) -> usize {
-    let floor = at.saturating_sub(LINE_BEFORE);
-    let start = memchr::memrchr(b'\n', &text[floor..at]).map_or(floor, |n| floor + n + 1);
-    let cap = text.len().min(at + LINE_AFTER);
-    let (end, next) = match memchr::memchr(b'\n', &text[at..cap]) {
-        Some(n) => (at + n, at + n),
-        None if cap == text.len() => (cap, cap),
-        None => (cap, cap - LINE_BEFORE),
-    };
+    let (start, end) = (line_start(text, at), line_end(text, at));
+    let is_cut = end == at + LINE_AFTER && end < text.len();
     let window = &text[start..end];
     for part in rule.parts(window) {
         matches(rule, window, part, &mut searches.bytes, &mut |whole| command(rule, window, start, whole, report));
     }
-    next
+    if is_cut { end - LINE_BEFORE } else { end }
+}
+
+/// Where the line at `at` begins, as far as it is looked at, with those before it that go on in it.
+fn line_start(text: &[u8], at: usize) -> usize {
+    let floor = at.saturating_sub(LINE_BEFORE);
+    let mut end = at;
+    while let Some(n) = memchr::memrchr(b'\n', &text[floor..end]) {
+        if !goes_on(&text[floor..floor + n]) {
+            return floor + n + 1;
+        }
+        end = floor + n;
+    }
+    floor
+}
+
+/// Where the line at `at` ends, as far as it is looked at, with those behind it in which it goes on.
+fn line_end(text: &[u8], at: usize) -> usize {
+    let cap = text.len().min(at + LINE_AFTER);
+    let mut start = at;
+    while let Some(n) = memchr::memchr(b'\n', &text[start..cap]) {
+        if !goes_on(&text[start..start + n]) {
+            return start + n;
+        }
+        start += n + 1;
+    }
+    cap
+}
+
+/// Whether the command at the end of a line goes on in the next one.
+fn goes_on(text: &[u8]) -> bool {
+    let last = text.iter().rposition(|b| !matches!(b, b' ' | b'\t' | b'\r')).map_or(0, |n| n + 1);
+    text[..last].ends_with(b"|") || text[..last].ends_with(b"&&")
 }
 
 /// Tells of each match in a window, all of which stand in one part of it.
