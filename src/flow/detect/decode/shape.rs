@@ -74,13 +74,11 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
         let walk = if lines { json::walk_lines } else { json::walk };
         let clean = w.deeper(Encoding::Json, |w| walk(w, document, Voice::Unknown, request));
         if lines {
-            let mut deltas = Deltas::new();
             let mut start = 0;
-            for end in memchr_iter(b'\n', document).chain([document.len()]) {
-                deltas.pieces(w, &document[start..end]);
-                start = end + 1;
-            }
-            deltas.end(w);
+            let line = |end| &document[std::mem::replace(&mut start, end + 1)..end];
+            pieces(w, memchr_iter(b'\n', document).chain([document.len()]).map(line));
+        } else if is_streamed(document) {
+            pieces(w, json::objects(document));
         }
         if clean == Some(true) {
             return;
@@ -94,6 +92,20 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
         return form::show(w, text);
     }
     w.text(text, name, Voice::Unknown);
+}
+
+/// Whether an array holds the pieces of a stream: Gemini's, where nobody asked for events.
+fn is_streamed(document: &[u8]) -> bool {
+    let array = document.strip_prefix(b"[").unwrap_or_default();
+    let object = array.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
+    object.trim_ascii_start().starts_with(b"\"candidates\"")
+}
+
+/// Puts what documents of a stream hold together, whose texts were shown already.
+fn pieces<'t>(w: &mut Unwrap<'_>, documents: impl Iterator<Item = &'t [u8]>) {
+    let mut deltas = Deltas::new();
+    documents.for_each(|document| deltas.pieces(w, document));
+    deltas.end(w);
 }
 
 /// Without a byte order mark.

@@ -601,3 +601,13 @@ fn json_lines_are_put_together_too() {
         assert_eq!(hits.len(), 1, "{hits:?}");
     }
 }
+
+#[test]
+fn the_pieces_of_an_array_of_answers_are_put_together_too() {
+    let events = pieces(&format!("Run\n{COMMAND}\nDone."), 3, |p| {
+        format!("{{\n \"candidates\": [{{\"content\": {{\"parts\": [{{\"text\": {p}}}]}}}}]\n}}")
+    });
+    let body = format!("[{}]\n", events.join("\n,\r\n"));
+    let (hits, _) = scan(Direction::Inbound, &[("content-type", "application/json; charset=UTF-8")], body.as_bytes());
+    assert_eq!(hits.len(), 1, "{hits:?}");
+}

@@ -36,6 +36,17 @@ pub(super) fn of(text: &[u8]) -> Option<&[u8]> {
     None
 }
 
+/// The objects of the array that `text` is, up to anything else in it.
+pub(in super::super) fn objects(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text.trim_ascii_start().strip_prefix(b"[").unwrap_or_default();
+    std::iter::from_fn(move || {
+        let blank = rest.iter().take_while(|b| b.is_ascii_whitespace() || **b == b',').count();
+        let object = rest[blank..].starts_with(b"{").then(|| of(&rest[blank..])).flatten()?;
+        rest = &rest[blank + object.len()..];
+        Some(object)
+    })
+}
+
 /// Each bit: whether an odd number of bits are set up to it.
 fn from_each_on(mut bits: u64) -> u64 {
     let mut by = 1;
@@ -75,13 +86,29 @@ impl Escapes {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::{objects, of};
     use proptest::prelude::*;
 
     #[test]
     fn what_does_not_end_has_no_extent() {
         for text in ["", "{", "{\"a\":[1,{\"b\":2}]", "{\"}", "{\"\\\"}"] {
             assert_eq!(of(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_objects_of_an_array_are_told_up_to_what_is_none() {
+        for (text, want) in [
+            ("[{\"a\":\"}\"}\n,\r\n{}]", vec!["{\"a\":\"}\"}", "{}"]),
+            (" [ {},1,{}]", vec!["{}"]),
+            ("[{},{", vec!["{}"]),
+            ("{}", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(
+                objects(text.as_bytes()).collect::<Vec<_>>(),
+                want.iter().map(|o| o.as_bytes()).collect::<Vec<_>>()
+            );
         }
     }
 

@@ -10,6 +10,7 @@ mod words;
 
 pub(super) use escape::undo;
 use escape::undo_within;
+pub(super) use extent::objects;
 use token::Ahead;
 pub(super) use token::{Text, Token, Tokens};
 
