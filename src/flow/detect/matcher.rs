@@ -216,6 +216,10 @@ impl Matcher {
         self.scan(gate, pass, &mut seen, true, on);
         if direction == Direction::Outbound {
             self.in_name(gate, view, &mut seen, on);
+            if let Some(parted) = extra.and_then(|_| unicode::parted(view.text)) {
+                let pass = Pass { text: &parted, extra: None, raw: view.text };
+                self.scan(gate, pass, &mut seen, false, on);
+            }
         }
         for plain in normalise::undone(&folded).into_iter().flatten() {
             let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text };

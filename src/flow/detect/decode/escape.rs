@@ -1,4 +1,4 @@
-//! `\x41`, `\101`, `\u0041`, `\u{41}`, `\n`, `%u0041` → what a program reading the text as a string literal sees.
+//! `\x41`, `\101`, `\e[`, `\u0041`, `\u{41}`, `\n`, `%u0041` → what a program reading the text as a string literal sees.
 
 use super::{Unwrap, Voice, percent::nibble};
 use crate::flow::detect::{bits::places, patch::Patch};
@@ -52,7 +52,7 @@ fn strong(text: &[u8], at: usize) -> Option<Encoding> {
     unit(text)?;
     match text {
         [b'%', ..] => Some(Encoding::Url),
-        [_, b'x' | b'0'..=b'3', ..] => Some(Encoding::Hex),
+        [_, b'x' | b'0'..=b'3' | b'e' | b'E', ..] => Some(Encoding::Hex),
         // A letter after an `n` that is none: what begins a line seems to stand in the middle of a word.
         [_, b'n', next, ..] if !(next.is_ascii_alphanumeric() || b"/~.$-_\\".contains(next)) => None,
         // The last: JSON within a text that is none itself.
@@ -81,6 +81,8 @@ fn unit(text: &[u8]) -> Option<(Unit, usize)> {
         [b'\\', b'n', ..] => byte(b'\n'),
         [b'\\', b'r', ..] => byte(b'\r'),
         [b'\\', b't', ..] => byte(b'\t'),
+        // As shells write what begins a control sequence.
+        [b'\\', b'e' | b'E', b'[', ..] => byte(0x1b),
         [b'\\', b @ (b'"' | b'\'' | b'/' | b'\\'), ..] => byte(b),
         _ => None,
     }

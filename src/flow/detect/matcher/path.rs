@@ -6,7 +6,7 @@ mod refused;
 mod resolve;
 
 use super::Found;
-use crate::flow::detect::rule::Rule;
+use crate::flow::detect::{normalise::control, rule::Rule};
 use extent::{broken, extent, line_ends, trim};
 use refused::Refused;
 use resolve::Path;
@@ -81,6 +81,12 @@ impl Last {
         // What is left of an escaped line end is no folder.
         if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', b'/' | b'~' | b'.' | b'$', ..]) {
             start += 2;
+        }
+        // Nor is that of a colour.
+        if start > 0 && matches!(text[start - 1], 0x1b | b';') {
+            let behind = control::covers(text, start).filter(|behind| (start..end).contains(behind));
+            self.place = self.place.filter(|_| behind.is_none());
+            start = behind.unwrap_or(start);
         }
         self.span = start..end;
     }

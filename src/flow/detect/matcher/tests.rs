@@ -94,6 +94,56 @@ fn a_key_inside_a_longer_word_is_none() {
 }
 
 #[test]
+fn what_only_folding_makes_part_of_a_word_hides_no_key_and_no_path() {
+    let key = expand("gsk_{{alnum:52}}");
+    for what in [&*key, &expand("AKIA{{base32:16}}"), "~/.ssh/id_rsa", "/etc/shadow", "/app/.env"] {
+        for beside in ["—", "–", "−", "‐", "\u{200b}"] {
+            for text in [
+                format!("{beside}{what}"),
+                format!("so it is{beside}{what}"),
+                format!("{beside}{what}{beside}"),
+                format!("is{beside}{what}{beside}or, ключ"),
+            ] {
+                assert_eq!(outbound(&text).len(), 1, "{text:?}");
+            }
+        }
+    }
+    let dashed = expand("sk-ant-api03-{{word:93}}AA");
+    assert_eq!(outbound(&dashed.replace('-', "‑")), ["ai_api_key.anthropic"]);
+}
+
+#[test]
+fn a_terminals_colours_hide_no_key_and_no_path() {
+    let key = expand("gsk_{{alnum:52}}");
+    for what in [&*key, &expand("AKIA{{base32:16}}"), "~/.ssh/id_rsa", "/etc/shadow", "/app/.env", ".env"] {
+        for colour in ["\x1b[m", "\x1b[01;31m\x1b[K", "\x1b[38;5;214m", "\x1b[38;2;255;100;12m", "\x1b(B\x1b[m"] {
+            for text in [format!("{colour}{what}"), format!("KEY={colour}{what}{colour} and more")] {
+                assert_eq!(outbound(&text).len(), 1, "{text:?}");
+            }
+        }
+    }
+    let (a, b) = key.split_at(4);
+    for (a, b) in [(a, b), key.split_at(20)] {
+        assert_eq!(outbound(&format!("x \x1b[01;31m\x1b[K{a}\x1b[m\x1b[K{b}")).len(), 1, "a part of it is coloured");
+    }
+}
+
+#[test]
+fn what_a_mail_quotes_is_read_as_it_is_meant() {
+    let (key, named) = (expand("gsk_{{alnum:52}}"), expand("{{hex:32}}"));
+    for text in [
+        format!("KEY=3D{key}"),
+        format!("id=3D{}", expand("AKIA{{base32:16}}")),
+        format!("AZURE_OPENAI_API_KEY=3D{named}"),
+        format!("the key: {}=\r\n{} it is", &key[..20], &key[20..]),
+        format!("the key: {}=\n{} it is", &key[..40], &key[40..]),
+    ] {
+        assert_eq!(outbound(&text).len(), 1, "{text:?}");
+    }
+    assert!(outbound(&format!("AZURE_OPENAI_API_KEY=4D{named}")).is_empty());
+}
+
+#[test]
 fn behind_a_flood_of_matches_another_is_found_and_what_is_none_is_not() {
     let shell = |n: usize| {
         format!("import socket as s{n}\nk.connect((h, {n}))\nos.dup2(k.fileno(), 0)\nos.system(\"/bin/sh\")\n")

@@ -2,8 +2,8 @@
 
 use super::{Found, amid, gates};
 use crate::flow::detect::{
-    normalise::join,
-    rule::{Alphabet, Rule},
+    normalise::{control, join},
+    rule::{Alphabet, Class, Rule},
 };
 use std::{borrow::Cow, ops::Range};
 
@@ -13,6 +13,8 @@ const MAX_TOKEN: usize = 4 << 10;
 const MAX_WRAPPED: usize = 512;
 /// The shortest piece a broken token begins with.
 const MIN_PIECE: usize = 4;
+/// So many small letters and nothing else are words: of drawn letters and digits, one such piece in five thousand.
+const MIN_WORDS: usize = 10;
 /// How far a context reaches from its name.
 const NEAR: usize = 20;
 const MAX_NAME: usize = 48;
@@ -75,8 +77,11 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
         if token.len() > longest || (may_be(&token) && rule.regex().is_match(&token)) {
             return None;
         }
-        let next = join::next_line(&rest[run..]);
+        let next = goes_on(&rest[run..]);
         if token.is_empty() && next.is_none() {
+            return None;
+        }
+        if begins_entry(&rest[..run]) || (token.is_empty() && is_words(rule, &rest[..run])) {
             return None;
         }
         token.extend_from_slice(&rest[..run]);
@@ -85,6 +90,24 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
         }
         rest = next?;
     }
+}
+
+/// Where a token goes on at the end of its line, or behind the colour of a part of it.
+fn goes_on(text: &[u8]) -> Option<&[u8]> {
+    let plain = control::skip(text);
+    join::next_line(plain).map(control::skip).or((plain.len() < text.len()).then_some(plain))
+}
+
+/// Whether a line begins with a date, as those of a log do: it goes on with nothing.
+fn begins_entry(line: &[u8]) -> bool {
+    matches!(line, [y1, y2, y3, y4, b'-', m1, m2, b'-', ..] if [y1, y2, y3, y4, m1, m2].iter().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether the first piece of a token is a name, all of it words, where the rule wants more than small letters.
+fn is_words(rule: &Rule, piece: &[u8]) -> bool {
+    let wants_more = rule.data().classes.iter().any(|class| *class != Class::Lower);
+    let drawn = rule.keywords().iter().find_map(|k| piece.strip_prefix(k.as_bytes())).unwrap_or(piece);
+    wants_more && drawn.len() >= MIN_WORDS && drawn.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-'))
 }
 
 /// A token that holds the keyword. Answers where it ends.
@@ -160,9 +183,13 @@ fn values<'t>(rule: &'t Rule, text: &'t [u8], starts: Range<usize>) -> impl Iter
     let (mut at, last) = (starts.start, starts.end.min(text.len()));
     std::iter::from_fn(move || {
         while at < last {
-            let start = at + text[at..last].iter().take_while(|b| !opens(**b, alphabet)).count();
+            let mut start = at + text[at..last].iter().take_while(|b| !opens(**b, alphabet)).count();
             if start == last {
                 return None;
+            }
+            // As a mail quotes an equals sign.
+            if text[start..].starts_with(b"3D") && text[..start].ends_with(b"=") {
+                start += 2;
             }
             let end = start + text[start..].iter().take(MAX_VALUE).take_while(|b| alphabet.holds(**b)).count();
             at = end.max(start + 1);
@@ -202,7 +229,8 @@ fn secret<'t>(rule: &Rule, token: &'t [u8]) -> &'t [u8] {
     rule.regex().captures(token).and_then(|c| c.name("secret")).map_or(token, |m| m.as_bytes())
 }
 
-/// Whether a token may begin at `start`: what stands before is no part of one, or ends an escape of one character.
+/// Whether a token may begin at `start`: what stands before is no part of one, or ends an escape of one character, an
+/// equals sign as a mail quotes it, or a terminal's control sequence.
 fn clear_before(text: &[u8], start: usize, alphabet: Alphabet) -> bool {
     let Some(&before) = start.checked_sub(1).and_then(|n| text.get(n)) else { return true };
     if !opens(before, alphabet) && before != b'_' && before != b'-' {
@@ -212,8 +240,8 @@ fn clear_before(text: &[u8], start: usize, alphabet: Alphabet) -> bool {
     let escaped = matches!(back(2), Some([b'\\', b'n' | b'r' | b't' | b'b' | b'f']));
     let percent = matches!(back(3), Some([b'%', a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     let unicode = matches!(back(6), Some([b'\\', b'u', hex @ ..]) if hex.iter().all(u8::is_ascii_hexdigit));
-    let colour = matches!(back(2), Some([b'0'..=b'9', b'm'])) && back(8).is_some_and(|b| b.contains(&0x1b));
-    escaped || percent || unicode || colour
+    let equals = back(3) == Some(b"=3D");
+    escaped || percent || unicode || equals || control::ends(text, start)
 }
 
 #[cfg(test)]

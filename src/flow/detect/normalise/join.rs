@@ -99,10 +99,11 @@ fn cut_in_word(text: &[u8], end: usize, next: usize) -> bool {
 
 /// What follows the line end, written out or escaped, at the start of `text`, without the indentation after it.
 pub(crate) fn next_line(text: &[u8]) -> Option<&[u8]> {
-    if !matches!(text.first(), Some(b'\\' | b'\r' | b'\n')) {
+    if !matches!(text.first(), Some(b'\\' | b'\r' | b'\n' | b'=')) {
         return None;
     }
-    let ends: [&[u8]; 8] = [b"\\\r\n", b"\\\n", b"\r\n", b"\n", b"\r", b"\\r\\n", b"\\n", b"\\r"];
+    // The last two as a mail's long line is written (RFC 2045, section 6.7).
+    let ends: [&[u8]; 10] = [b"\\\r\n", b"\\\n", b"\r\n", b"\n", b"\r", b"\\r\\n", b"\\n", b"\\r", b"=\r\n", b"=\n"];
     let line = ends.iter().find_map(|end| text.strip_prefix(*end))?;
     let indent = line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     Some(&line[indent..])
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_line_ends_in_many_ways() {
-        for text in ["\nab", "\r\n  ab", "\r\tab", r"\nab", r"\r\nab", "\\\nab", "\\\r\n ab"] {
+        for text in ["\nab", "\r\n  ab", "\r\tab", r"\nab", r"\r\nab", "\\\nab", "\\\r\n ab", "=\nab", "=\r\nab"] {
             assert_eq!(next_line(text.as_bytes()), Some(&b"ab"[..]), "{text:?}");
         }
         for text in ["", " \nab", "ab", r"\tab"] {

@@ -2,6 +2,7 @@
 //!
 //! Each pass is linear and bounded, and makes nothing where there is nothing to undo.
 
+pub(crate) mod control;
 pub(crate) mod join;
 mod literals;
 mod marks;

@@ -1,5 +1,6 @@
 //! Text → its ASCII look: NFKC, invisible characters out, dashes, quotes and common homoglyphs folded.
 
+use crate::flow::detect::patch::Patch;
 use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 
@@ -17,10 +18,7 @@ pub(crate) fn fold(text: &[u8]) -> Cow<'_, [u8]> {
     loop {
         // No character goes on beyond a stretch without ASCII, nor does what is none.
         let wide = rest.iter().position(u8::is_ascii).unwrap_or(rest.len());
-        for chunk in rest[..wide].utf8_chunks() {
-            chunk.valid().chars().for_each(|c| fold_char(c, &mut out));
-            out.extend_from_slice(chunk.invalid());
-        }
+        fold_wide(&rest[..wide], &mut out);
         rest = &rest[wide..];
         let plain = not_ascii(rest).unwrap_or(rest.len());
         out.extend_from_slice(&rest[..plain]);
@@ -28,6 +26,52 @@ pub(crate) fn fold(text: &[u8]) -> Cow<'_, [u8]> {
         if rest.is_empty() {
             return Cow::Owned(out);
         }
+    }
+}
+
+/// The words of `text` in which folding makes a character part of the word beside it, without those characters, a line
+/// each: a key or a path that such a one stands beside ends there.
+pub(crate) fn parted(text: &[u8]) -> Option<Vec<u8>> {
+    let mut parted = Vec::new();
+    let mut patch = Patch::new(text, 0, Vec::new(), |word: &[u8]| {
+        parted.extend_from_slice(word);
+        parted.push(b'\n');
+    });
+    let mut folded = Vec::new();
+    let mut at = 0;
+    while let Some(more) = not_ascii(&text[at..]) {
+        let start = at + more;
+        let end = text[start..].iter().position(u8::is_ascii).map_or(text.len(), |n| start + n);
+        folded.clear();
+        fold_wide(&text[start..end], &mut folded);
+        if ends_word(&text[..start]) || begins_word(&text[end..]) {
+            let same = folded == text[start..end];
+            let joins =
+                folded.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'/'));
+            if !same && joins {
+                patch.replace(start, end, b" ");
+            }
+        }
+        at = end;
+    }
+    patch.finish();
+    (!parted.is_empty()).then_some(parted)
+}
+
+fn ends_word(text: &[u8]) -> bool {
+    text.last().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+fn begins_word(text: &[u8]) -> bool {
+    let opens = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'~' | b'.' | b'$' | b'_');
+    text.first().is_some_and(opens) && text.get(1).is_some_and(u8::is_ascii_graphic)
+}
+
+/// Appends what folding makes of a stretch without ASCII.
+fn fold_wide(wide: &[u8], out: &mut Vec<u8>) {
+    for chunk in wide.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| fold_char(c, out));
+        out.extend_from_slice(chunk.invalid());
     }
 }
 
@@ -173,7 +217,7 @@ fn utf16(text: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fold, fold_char, not_ascii};
+    use super::{fold, fold_char, not_ascii, parted};
     use std::borrow::Cow;
 
     #[test]
@@ -188,6 +232,18 @@ mod tests {
             "гm -rf /",
         ] {
             assert_eq!(&*fold(spelt.as_bytes()), b"rm -rf /", "{spelt}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_parted_where_folding_would_go_on_with_it() {
+        for (text, parts) in
+            [("so it is—abc—or", " is abc or\n"), ("—~/.x", " ~/.x\n"), ("/etc/x− y\u{200b}z", "/etc/x \n y z\n")]
+        {
+            assert_eq!(parted(text.as_bytes()).as_deref(), Some(parts.as_bytes()), "{text:?}");
+        }
+        for text in ["a — b", "naïve", "слово, слово.", "“a”, it’s", "x：y", "这是abc"] {
+            assert_eq!(parted(text.as_bytes()), None, "{text}");
         }
     }
 

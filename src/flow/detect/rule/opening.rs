@@ -79,7 +79,7 @@ impl Opening {
 
 #[inline]
 const fn is_break(b: u8) -> bool {
-    matches!(b, b'\\' | b'\r' | b'\n')
+    matches!(b, b'\\' | b'\r' | b'\n' | b'=' | 0x1b)
 }
 
 #[inline]

@@ -465,6 +465,18 @@ fn stream(events: &[String]) -> Vec<String> {
     scan(Direction::Inbound, &[("content-type", "text/event-stream; charset=utf-8")], body.as_bytes()).0
 }
 
+#[test]
+fn a_colour_written_as_an_escape_hides_nothing() {
+    let key = expand("gsk_{{alnum:52}}");
+    for escape in [r"\e", r"\E", r"\x1b", r"\u001b", r"\033", "\x1b"] {
+        for colour in ["[32m", "[01;31m", "[K", "[38;2;255;100;12m"] {
+            let text = format!("it is {escape}{colour}{key}{escape}[0m");
+            assert_eq!(scan(Direction::Outbound, &[], text.as_bytes()).0.len(), 1, "{text:?}");
+            assert_eq!(scan(Direction::Outbound, &[], format!("{escape}{colour}{key}").as_bytes()).0.len(), 1);
+        }
+    }
+}
+
 /// `text` as a JSON string, in pieces of `n` characters, each put into an event by `event`.
 fn pieces(text: &str, n: usize, event: impl Fn(&str) -> String) -> Vec<String> {
     let pieces = text.as_bytes().chunks(n).map(|p| serde_json::to_string(std::str::from_utf8(p).unwrap()).unwrap());
