@@ -103,7 +103,14 @@ fn outbound_repeated(bencher: Bencher, body: &str) {
 fn matcher_alone(bencher: Bencher, body: &str) {
     let text = real(body);
     let matcher = Matcher::new(RuleSet::embedded());
-    let view = View { text: &text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+    let view = View {
+        text: &text,
+        encoding: &[],
+        placement: Placement::Body,
+        name: None,
+        voice: Voice::Unknown,
+        joined: false,
+    };
     bencher.counter(BytesCount::of_slice(&text)).bench_local(|| {
         let mut found = 0;
         matcher.find(Direction::Outbound, &view, &mut |_| found += 1);
@@ -134,7 +141,14 @@ fn outbound_known<const BODY: usize>(bencher: Bencher, count: usize) {
 #[divan::bench(args = [10, 100, 256])]
 fn known_alone(bencher: Bencher, count: usize) {
     let (text, values) = (repeated("text"), values(count));
-    let view = View { text: &text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+    let view = View {
+        text: &text,
+        encoding: &[],
+        placement: Placement::Body,
+        name: None,
+        voice: Voice::Unknown,
+        joined: false,
+    };
     bencher.counter(BytesCount::of_slice(&text)).bench_local(|| values.sightings(Direction::Outbound, &view).len());
 }
 

@@ -82,6 +82,8 @@ struct Pass<'a> {
     extra: Option<Encoding>,
     /// The view's own text, to tell what only folding showed.
     raw: &'a [u8],
+    /// It was put together from what was looked at before.
+    joined: bool,
 }
 
 /// The lines in which keywords stand backwards.
@@ -212,17 +214,17 @@ impl Matcher {
         let mut seen = Seen { values: Values::default(), rules: Vec::new(), memory };
         let folded = unicode::fold(view.text);
         let extra = matches!(folded, Cow::Owned(_)).then_some(Encoding::Unicode);
-        let pass = Pass { text: &folded, extra, raw: view.text };
+        let pass = Pass { text: &folded, extra, raw: view.text, joined: view.joined };
         self.scan(gate, pass, &mut seen, true, on);
         if direction == Direction::Outbound {
             self.in_name(gate, view, &mut seen, on);
             if let Some(parted) = extra.and_then(|_| unicode::parted(view.text)) {
-                let pass = Pass { text: &parted, extra: None, raw: view.text };
+                let pass = Pass { text: &parted, extra: None, raw: view.text, joined: view.joined };
                 self.scan(gate, pass, &mut seen, false, on);
             }
         }
         for plain in normalise::undone(&folded).into_iter().flatten() {
-            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text };
+            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text, joined: true };
             self.scan(gate, pass, &mut seen, false, on);
         }
     }
@@ -233,7 +235,7 @@ impl Matcher {
         let Some(name) = view.name.filter(|n| fits && n.len() <= MAX_NAME) else { return };
         if gate.any(name) {
             let text = [name, b"=", &view.text[..view.text.len().min(MAX_NAMED_VALUE)]].concat();
-            let pass = Pass { text: &text, extra: None, raw: b"" };
+            let pass = Pass { text: &text, extra: None, raw: b"", joined: view.joined };
             self.scan_for(gate, pass, seen, false, Some(Find::Near), on);
         }
     }
@@ -278,7 +280,9 @@ impl Matcher {
                     Find::Prefix => token::prefix(rule, pass.text, keyword.clone(), &mut report),
                     Find::Near => token::near(rule, pass.text, keyword.clone(), &mut report),
                     Find::Pem => pem::find(rule, pass.text, keyword.start, &mut report),
-                    Find::Path => path::find(rule, index, pass.text, keyword.clone(), paths, &mut report),
+                    Find::Path => {
+                        path::find((index, rule), pass.text, keyword.clone(), pass.joined, paths, &mut report);
+                    }
                     Find::Inside | Find::Command | Find::Line | Find::Block => {
                         looks.of(index).at(rule, pass.text, keyword.clone(), &mut report);
                     }
@@ -287,7 +291,7 @@ impl Matcher {
         });
         for stretch in backwards.stretches {
             let turned: Vec<u8> = pass.text[stretch].iter().rev().copied().collect();
-            let pass = Pass { text: &turned, extra: Some(Encoding::Shell), raw: pass.raw };
+            let pass = Pass { text: &turned, extra: Some(Encoding::Shell), ..pass };
             self.scan_for(gate, pass, seen, false, only, on);
         }
     }

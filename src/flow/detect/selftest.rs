@@ -77,8 +77,14 @@ fn run_one(matcher: &Matcher, rule: &Rule, report: &mut SelftestReport) {
 /// Whether the rule finds something in `text`; for a counter-example, whether its family does.
 fn found(matcher: &Matcher, rule: &Rule, text: &str, itself: bool) -> bool {
     let mut found = false;
-    let view =
-        View { text: text.as_bytes(), encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+    let view = View {
+        text: text.as_bytes(),
+        encoding: &[],
+        placement: Placement::Body,
+        name: None,
+        voice: Voice::Unknown,
+        joined: false,
+    };
     matcher.find(rule.family().direction(), &view, &mut |m: Match<'_>| {
         found |= m.rule.id() == rule.id();
         let akin = m.rule.family() == rule.family() && m.rule.file().is_some() == rule.file().is_some();

@@ -97,7 +97,8 @@ fn decodes_to_a_match(matcher: &Matcher, label: &str) -> bool {
 
 fn found(matcher: &Matcher, text: &[u8]) -> bool {
     let mut found = false;
-    let view = View { text, encoding: &[], placement: Placement::Host, name: None, voice: Voice::Unknown };
+    let view =
+        View { text, encoding: &[], placement: Placement::Host, name: None, voice: Voice::Unknown, joined: false };
     matcher.find(Direction::Outbound, &view, &mut |_| found = true);
     found
 }

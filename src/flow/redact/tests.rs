@@ -27,8 +27,14 @@ fn route() -> Route {
 fn findings(redactor: &Redactor, text: &str, direction: Direction, route: &Route) -> Vec<(Finding, Vec<u8>)> {
     let rules = Matcher::new(RuleSet::embedded());
     let now = "2026-04-26T00:00:00.000Z".parse().unwrap();
-    let view =
-        View { text: text.as_bytes(), encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+    let view = View {
+        text: text.as_bytes(),
+        encoding: &[],
+        placement: Placement::Body,
+        name: None,
+        voice: Voice::Unknown,
+        joined: false,
+    };
     let mut all = Vec::new();
     rules.find(direction, &view, &mut |m| {
         let (placement, encoding) = (Placement::Body, &[][..]);

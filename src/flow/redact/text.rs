@@ -175,7 +175,8 @@ fn clean(matcher: &Matcher, text: &[u8]) -> Option<String> {
 /// Everything that any rule finds, either way, wherever it stands; `None` when it cannot be told where.
 fn marks(matcher: &Matcher, text: &[u8]) -> Option<Vec<Mark>> {
     let mut marks = Some(Vec::new());
-    let view = View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+    let view =
+        View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false };
     for direction in [Direction::Outbound, Direction::Inbound] {
         matcher.find(direction, &view, &mut |m| {
             let stands = m.span.clone().or_else(|| {

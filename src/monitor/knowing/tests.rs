@@ -67,6 +67,7 @@ impl Rig {
             placement: Placement::Body,
             name: None,
             voice: Voice::Unknown,
+            joined: false,
         };
         tell(&self.detector.known().values().sightings(Direction::Outbound, &view))
     }

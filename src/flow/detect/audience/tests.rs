@@ -15,7 +15,14 @@ fn to(host: &str) -> Route {
 }
 
 fn in_header(name: &str) -> View<'_> {
-    View { text: b"", encoding: &[], placement: Placement::Header, name: Some(name.as_bytes()), voice: Voice::Unknown }
+    View {
+        text: b"",
+        encoding: &[],
+        placement: Placement::Header,
+        name: Some(name.as_bytes()),
+        voice: Voice::Unknown,
+        joined: false,
+    }
 }
 
 /// How the first match in `text` is judged.

@@ -58,4 +58,6 @@ pub struct View<'v> {
     pub name: Option<&'v [u8]>,
     /// Who wrote it.
     pub voice: Voice,
+    /// It was put together from texts that were shown before.
+    pub joined: bool,
 }

@@ -186,6 +186,12 @@ impl Stream {
     fn show(&self, w: &mut Unwrap<'_>, start: usize, end: usize) {
         let text = &self.text[start..end];
         let framing = if self.is_json() { Encoding::ToolCall } else { Encoding::Json };
-        w.within(framing, |w| w.text(text, Some(&self.name), Voice::Unknown));
+        w.within(framing, |w| {
+            if self.streamed {
+                w.text(text, Some(&self.name), Voice::Unknown);
+            } else {
+                w.joined(text, Some(&self.name), Voice::Unknown);
+            }
+        });
     }
 }

@@ -71,6 +71,8 @@ pub(in crate::flow::detect) struct Unwrap<'a> {
     /// Whether anything was found in the present part, and whether all of it was looked at.
     found: bool,
     refused: bool,
+    /// What is shown was put together.
+    joined: bool,
     on: &'a mut dyn FnMut(&View<'_>) -> bool,
 }
 
@@ -83,7 +85,18 @@ impl<'a> Unwrap<'a> {
         on: &'a mut dyn FnMut(&View<'_>) -> bool,
     ) -> Self {
         let chain = Chain { steps: [Encoding::Json; MAX_CHAIN], len: 0, depth: 0 };
-        Self { limits, budget, chain, placement, spare: Vec::new(), familiar: None, found: false, refused: false, on }
+        Self {
+            limits,
+            budget,
+            chain,
+            placement,
+            spare: Vec::new(),
+            familiar: None,
+            found: false,
+            refused: false,
+            joined: false,
+            on,
+        }
     }
 
     /// From here on, parts that held nothing are remembered, and not looked at again in the same `generation` of what
@@ -185,11 +198,19 @@ impl<'a> Unwrap<'a> {
         }
     }
 
+    /// Shows a text that was put together from others, and everything that can be decoded from it.
+    pub(super) fn joined(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+        let before = std::mem::replace(&mut self.joined, true);
+        self.text(text, name, voice);
+        self.joined = before;
+    }
+
     /// Shows `text` as it is.
     pub(super) fn show(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
         if !text.is_empty() {
             let encoding = &self.chain.steps[..self.chain.len];
-            self.found |= (self.on)(&View { text, encoding, placement: self.placement, name, voice });
+            self.found |=
+                (self.on)(&View { text, encoding, placement: self.placement, name, voice, joined: self.joined });
         }
     }
 

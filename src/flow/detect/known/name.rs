@@ -95,7 +95,14 @@ pub fn kind_of(name: &str) -> Option<NameKind> {
 pub fn owners(matcher: &Matcher, name: &str, value: &[u8]) -> Arc<[String]> {
     let named = vendors_of(name, matcher.rules().vendors());
     let mut shaped: Vec<String> = Vec::new();
-    let view = View { text: value, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+    let view = View {
+        text: value,
+        encoding: &[],
+        placement: Placement::Body,
+        name: None,
+        voice: Voice::Unknown,
+        joined: false,
+    };
     matcher.find(Direction::Outbound, &view, &mut |m| shaped.extend_from_slice(m.rule.vendors()));
     shaped.sort_unstable();
     shaped.dedup();

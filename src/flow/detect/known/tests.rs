@@ -88,7 +88,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 fn view(text: &[u8]) -> View<'_> {
-    View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown }
+    View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false }
 }
 
 #[test]

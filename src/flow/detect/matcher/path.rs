@@ -1,5 +1,6 @@
 //! Paths: the token around a keyword, resolved, then judged as a whole.
 
+mod excepted;
 mod extent;
 mod glob;
 mod refused;
@@ -7,6 +8,7 @@ mod resolve;
 
 use super::Found;
 use crate::flow::detect::{normalise::control, rule::Rule};
+use excepted::Excepted;
 use extent::{broken, extent, line_ends, trim};
 use refused::Refused;
 use resolve::Path;
@@ -23,16 +25,18 @@ pub(super) struct Last {
     whole: Option<Path>,
     tried: Vec<usize>,
     refused: Refused,
+    excepted: Excepted,
     /// Where it stands among the refused, if nothing but itself says what it is.
     place: Option<usize>,
 }
 
-/// The path around `keyword`, judged by the rule of that index once.
+/// The path around `keyword`, judged by the rule of that index once. A text that is `joined` was put together from what
+/// was looked at before.
 pub(super) fn find(
-    rule: &Rule,
-    index: usize,
+    (index, rule): (usize, &Rule),
     text: &[u8],
     keyword: Range<usize>,
+    joined: bool,
     last: &mut Last,
     report: &mut dyn FnMut(Found<'_>),
 ) {
@@ -48,13 +52,16 @@ pub(super) fn find(
     }
     last.read(text);
     let whole = last.whole.as_ref().filter(|_| !rule.data().unbroken);
-    for path in [Some(&last.path), whole].into_iter().flatten() {
-        if path.is_of(rule) {
+    for (path, joined) in [(Some(&last.path), joined), (whole, true)] {
+        let Some(path) = path.filter(|path| path.is_of(rule)) else { continue };
+        if path.is_excepted(rule) {
+            last.excepted.note(index, &path.resolved);
+        } else if !joined || !last.excepted.are_in(index, &path.resolved) {
             let matched = Cow::Borrowed(&path.resolved[..]);
             return report(Found { severity: rule.severity(), span: last.span.clone(), matched });
         }
     }
-    if let Some(place) = last.place {
+    if let Some(place) = last.place.filter(|_| !joined) {
         last.refused.note(place, index);
     }
 }
@@ -62,7 +69,7 @@ pub(super) fn find(
 impl Last {
     /// Bytes kept from one path to the next, as far as they are many.
     pub(super) fn held(&self) -> usize {
-        self.refused.held()
+        self.refused.held() + self.excepted.held()
     }
 
     /// Another text begins.

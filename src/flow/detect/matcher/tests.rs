@@ -9,7 +9,7 @@ static MATCHER: LazyLock<Matcher> = LazyLock::new(|| Matcher::new(RuleSet::embed
 /// Rule, matched text and normalisation of everything found.
 fn found_as(direction: Direction, name: Option<&str>, text: &[u8]) -> Vec<(String, String, Option<Encoding>)> {
     let name = name.map(str::as_bytes);
-    let view = View { text, encoding: &[], placement: Placement::Body, name, voice: Voice::Unknown };
+    let view = View { text, encoding: &[], placement: Placement::Body, name, voice: Voice::Unknown, joined: false };
     let mut found = Vec::new();
     MATCHER.find(direction, &view, &mut |m| {
         if let Some(span) = &m.span {
@@ -33,7 +33,8 @@ fn a_path_that_was_refused_is_judged_anew_in_other_company_and_one_that_was_take
     let mut memory = Memory::default();
     let mut found = |text: &str| {
         let text = text.as_bytes();
-        let view = View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+        let view =
+            View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false };
         let mut found = 0;
         MATCHER.find_with(&mut memory, Direction::Outbound, &view, &mut |_| found += 1);
         found
@@ -144,6 +145,35 @@ fn what_a_mail_quotes_is_read_as_it_is_meant() {
 }
 
 #[test]
+fn a_path_ends_before_an_escaped_line_end() {
+    for path in ["/etc/passwd", "/home/lena/.ssh/id_rsa", "/app/.env", "~/.aws/credentials"] {
+        for text in ["['{}\\n']", "printf '{}\\n'", "{}\\t", "b\"{}\\r\\n\"", "x {}\\n, y", "'{}\\\\n'"] {
+            assert!(!outbound(&text.replace("{}", path)).is_empty(), "{text} {path}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_path_or_key_alone_is_none_with_the_next_line() {
+    for text in [
+        "cat ~/.ssh/id_rsa.pub\nssh-rsa AAAA",
+        "~/.ssh/id_ecdsa.pub\nx",
+        "/root/.ssh/id_rsa.pub\r\nok",
+        "see .env.defaults\nThe old",
+        "cp .env.example\nREADME",
+        "x = '~/.ssh/id_rsa.pub' 'b'",
+        "bb_live_region_polite\n2026-04-21T16:08:42Z",
+        "bb_live_region_polite\nThird0of9Them and more",
+        "bb_live_R2\n2026-04-21T16:08:42Z",
+    ] {
+        assert_eq!(outbound(text), [""; 0], "{text}");
+    }
+    for text in ["cat ~/.ssh/id_\nrsa x", "see the .en\nv of it"] {
+        assert_eq!(outbound(text).len(), 1, "{text}");
+    }
+}
+
+#[test]
 fn behind_a_flood_of_matches_another_is_found_and_what_is_none_is_not() {
     let shell = |n: usize| {
         format!("import socket as s{n}\nk.connect((h, {n}))\nos.dup2(k.fileno(), 0)\nos.system(\"/bin/sh\")\n")
@@ -228,6 +258,7 @@ fn a_private_keys_body_makes_it_critical() {
             placement: Placement::Body,
             name: None,
             voice: Voice::Unknown,
+            joined: false,
         };
         let mut worst = None;
         MATCHER.find(Direction::Outbound, &view, &mut |m| worst = worst.max(Some(m.severity)));
@@ -282,7 +313,8 @@ fn how_far_rules_looked_at_one_view_is_forgotten_at_the_next() {
     let mut memory = Memory::default();
     for text in ["cd /srv; rm -rf /", "rm -rf /", "x; rm -rf / ;; rm -rf ./build", "rm -rf /"] {
         let text = text.as_bytes();
-        let view = View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown };
+        let view =
+            View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false };
         let mut found = 0;
         MATCHER.find_with(&mut memory, Direction::Inbound, &view, &mut |_| found += 1);
         assert_eq!(found, 1);

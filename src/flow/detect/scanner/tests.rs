@@ -477,6 +477,21 @@ fn a_colour_written_as_an_escape_hides_nothing() {
     }
 }
 
+#[test]
+fn items_put_together_are_no_path_that_the_first_of_them_is_not() {
+    let found = |body: &str| scan(Direction::Outbound, &[], body.as_bytes()).0.len();
+    for body in [
+        r#"{"input": ["~/.ssh/id_rsa.pub", "README"]}"#,
+        r#"{"input": ["a b.", "x .env.defaults", "I narrowed"]}"#,
+        "{\"msg\":\".env.sample, .env.defaults\"}\n{\"msg\":\"x\"}",
+    ] {
+        assert_eq!(found(body), 0, "{body}");
+    }
+    for body in [r#"{"input": ["~/.ssh/id_r", "sa"]}"#, r#"["~/.ssh/id_rsa.pub", "/etc/sha", "dow"]"#] {
+        assert_eq!(found(body), 1, "{body}");
+    }
+}
+
 /// `text` as a JSON string, in pieces of `n` characters, each put into an event by `event`.
 fn pieces(text: &str, n: usize, event: impl Fn(&str) -> String) -> Vec<String> {
     let pieces = text.as_bytes().chunks(n).map(|p| serde_json::to_string(std::str::from_utf8(p).unwrap()).unwrap());

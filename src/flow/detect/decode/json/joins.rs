@@ -153,7 +153,7 @@ impl Joins {
         }
         let glued = &self.glued[open.glued..];
         if open.pieces > 1 && glued.len() <= LONGEST_GLUED && w.afford(glued.len()) {
-            w.text(glued, None, voice);
+            w.joined(glued, None, voice);
         }
         let joined = joined.len();
         self.glued.truncate(open.glued);

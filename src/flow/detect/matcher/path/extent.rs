@@ -81,8 +81,12 @@ pub(super) fn broken(text: &[u8], token: Range<usize>) -> Option<Vec<u8>> {
     joins.then(|| [before, &text[token], after].concat())
 }
 
-/// The token without the punctuation of the sentence or list around it.
+/// The token without the punctuation of the sentence or list around it, and without the escapes of a literal that end
+/// its line.
 pub(super) fn trim(mut token: &[u8]) -> &[u8] {
+    while let [head @ .., b'\\', b'n' | b'r' | b't' | b'0'] = token {
+        token = head;
+    }
     while let Some((&last, head)) = token.split_last() {
         let stray = match last {
             b'.' | b'?' | b'\\' | b'+' | b'@' | b'$' | b'%' => true,
@@ -141,7 +145,9 @@ mod tests {
 
     #[test]
     fn a_sentences_punctuation_is_no_part_of_a_path() {
-        for token in ["/etc/passwd.", "/etc/passwd?", "{/etc/passwd", "**/etc/passwd**", "[/etc/passwd"] {
+        let escaped = [r"/etc/passwd\n", r"/etc/passwd\r\n", r"/etc/passwd\t", r"/etc/passwd\\n", r"/etc/passwd.\n"];
+        let others = ["/etc/passwd.", "/etc/passwd?", "{/etc/passwd", "**/etc/passwd**", "[/etc/passwd"];
+        for token in escaped.into_iter().chain(others) {
             assert_eq!(trim(token.as_bytes()), b"/etc/passwd", "{token}");
         }
         assert_eq!(trim(b"${HOME}/x"), b"${HOME}/x");

@@ -51,13 +51,17 @@ impl Path {
         self.wild = seen & WILD != 0;
     }
 
-    /// Whether it is one of a rule's.
+    /// Whether it is one of a rule's, or would be but for its exceptions.
     pub(super) fn is_of(&self, rule: &Rule) -> bool {
         let path = &self.resolved[..];
         let may = || self.parts.iter().any(|&at| rule.may_begin(&path[at..]));
         let stands = || rule.data().targets.iter().any(|t| stands_for(path, t));
-        let taken = (may() && rule.regex().is_match(path)) || (self.wild && stands());
-        taken && !rule.except().is_some_and(|e| e.is_match(path))
+        (may() && rule.regex().is_match(path)) || (self.wild && stands())
+    }
+
+    /// Whether it is one of the rule's exceptions.
+    pub(super) fn is_excepted(&self, rule: &Rule) -> bool {
+        rule.except().is_some_and(|e| e.is_match(&self.resolved))
     }
 }
 
