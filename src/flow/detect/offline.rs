@@ -3,10 +3,10 @@
 //! A text whose first line is `METHOD target[ HTTP/x]` or a status line is a head, with or without headers and a body;
 //! any other text is a body, recognised by its shape.
 
-use super::{Detector, Hit, Scanned, Scanner};
+use super::{Detector, Hit, Scanned, Scanner, decode};
 use crate::flow::capture::{Field, Head, Route, StartLine};
 use bytes::Bytes;
-use memchr::{memchr, memmem};
+use memchr::memchr;
 use posture::{Direction, Protocol};
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -86,7 +86,7 @@ fn start_line(line: &[u8]) -> Option<StartLine> {
     let version = words.next();
     let rest = words.next();
     let is_target = second.starts_with(b"/")
-        || memmem::find(second, b"://").is_some()
+        || decode::absolute(second).is_some()
         || (first == b"OPTIONS" && second == b"*")
         || (first == b"CONNECT" && memchr(b':', second).is_some());
     let is_end = rest.is_none() && version.is_none_or(|v| v.starts_with(b"HTTP/"));
@@ -137,12 +137,12 @@ fn nowhere() -> Route {
 
 fn route(head: &Head, host: Option<&str>) -> Route {
     let absolute = match &head.start {
-        StartLine::Request { target, .. } => std::str::from_utf8(target).ok().and_then(|t| t.split_once("://")),
+        StartLine::Request { target, .. } => decode::absolute(target),
         _ => None,
     };
-    let in_target = absolute.map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let in_target = absolute.and_then(|(_, authority, _)| std::str::from_utf8(authority).ok());
     let in_field = head.field("host").and_then(|h| std::str::from_utf8(h).ok());
-    let clear = absolute.is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("http"));
+    let clear = absolute.is_some_and(|(scheme, ..)| scheme.eq_ignore_ascii_case(b"http"));
     let protocol = if clear { Protocol::Http } else { Protocol::Https };
     let usual = if clear { 80 } else { 443 };
     let names: Vec<(String, u16)> =
@@ -224,6 +224,18 @@ mod tests {
         for text in ["GET http://a.test/ HTTP/1.1", "GET / HTTP/1.1\nHost: a.test:8443", "GET http://a.test:443/"] {
             let route = route_of(text, None);
             assert!(!route.verified_tls, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_in_a_path_or_a_query_names_no_host() {
+        for target in ["/http://b.test/c", "/v1/x?u=https://b.test", "/?http://b.test:80/", "/http://"] {
+            let route = route_of(&format!("GET {target} HTTP/1.1\nHost: a.test"), None);
+            assert_eq!(
+                (route.host.as_str(), route.names_agree, route.verified_tls),
+                ("a.test", true, true),
+                "{target}"
+            );
         }
     }
 

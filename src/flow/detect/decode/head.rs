@@ -19,13 +19,11 @@ pub(in crate::flow::detect) fn method(w: &mut Unwrap<'_>, method: &[u8]) {
 /// Shows a request target's path, query and, in absolute form, its authority (RFC 9112, section 3.2).
 pub(in crate::flow::detect) fn target(w: &mut Unwrap<'_>, target: &[u8]) {
     let (target_path, query) = split(target, b'?');
-    let path = match memmem::find(target_path, b"://") {
-        Some(at) => {
-            let rest = &target_path[at + 3..];
-            let authority = &rest[..memchr(b'/', rest).unwrap_or(rest.len())];
+    let path = match absolute(target_path) {
+        Some((_, authority, path)) => {
             w.place(Placement::Host);
             w.text(authority, None, Voice::Unknown);
-            &rest[authority.len()..]
+            path
         }
         None => target_path,
     };
@@ -36,6 +34,18 @@ pub(in crate::flow::detect) fn target(w: &mut Unwrap<'_>, target: &[u8]) {
     // The whole line last: what its parts said was said more precisely.
     w.place(Placement::RequestLine);
     w.show(target, None, Voice::Unknown);
+}
+
+/// Scheme, authority and the rest of a target in absolute form; `None` in any other, whatever URLs stand in it.
+pub(in crate::flow::detect) fn absolute(target: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let at = memmem::find(target, b"://")?;
+    let (scheme, rest) = (&target[..at], &target[at + 3..]);
+    let of_scheme = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    if !scheme.first()?.is_ascii_alphabetic() || !scheme.iter().all(of_scheme) {
+        return None;
+    }
+    let (authority, path) = rest.split_at(rest.iter().position(|b| b"/?#".contains(b)).unwrap_or(rest.len()));
+    Some((scheme, authority, path))
 }
 
 /// Shows the names and values of a query or a form, each decoded.

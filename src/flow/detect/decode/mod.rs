@@ -27,7 +27,7 @@ mod voice;
 
 pub(super) use coding::{Blocks, Coding, Stop};
 use delta::Deltas;
-pub(super) use head::{fields, host, method, target};
+pub(super) use head::{absolute, fields, host, method, target};
 pub(super) use kept::Kept;
 pub(super) use shape::{Shape, body, shape, tail};
 pub(super) use sse::Events;

@@ -323,6 +323,22 @@ fn parts_of_a_head_are_placed() {
 }
 
 #[test]
+fn only_a_target_in_absolute_form_names_a_host() {
+    for (target, placement) in [
+        ("/x/https://AKIAXJC6FNDMTURWMQ55/a", "path"),
+        ("x?u=https://AKIAXJC6FNDMTURWMQ55/a", "query"),
+        ("http://AKIAXJC6FNDMTURWMQ55/a", "host"),
+        ("http://h.test/AKIAXJC6FNDMTURWMQ55", "path"),
+    ] {
+        let mut head = head(Direction::Outbound, &[]);
+        head.start =
+            StartLine::Request { method: Bytes::from_static(b"GET"), target: Bytes::from_static(target.as_bytes()) };
+        let (hits, _) = scan_pieces(&detector(), head, []);
+        assert_eq!(hits, [format!("{placement} [] AKIAXJC6FNDMTURWMQ55")], "{target}");
+    }
+}
+
+#[test]
 fn a_key_may_be_the_method_or_a_fields_name() {
     let mut head = head(Direction::Outbound, &[("x-akiaxjc6fndmturwmq55", "1")]);
     head.start =
