@@ -141,14 +141,17 @@ fn route(head: &Head, host: Option<&str>) -> Route {
         _ => None,
     };
     let in_target = absolute.and_then(|(_, authority, _)| std::str::from_utf8(authority).ok());
-    let in_field = head.field("host").and_then(|h| std::str::from_utf8(h).ok());
     let clear = absolute.is_some_and(|(scheme, ..)| scheme.eq_ignore_ascii_case(b"http"));
     let protocol = if clear { Protocol::Http } else { Protocol::Https };
     let usual = if clear { 80 } else { 443 };
-    let names: Vec<(String, u16)> =
-        [host, in_target, in_field].into_iter().flatten().filter_map(|name| authority(name, usual)).collect();
+    let fields = head.fields.iter().filter(|f| f.name.eq_ignore_ascii_case(b"host"));
+    let in_fields: Vec<_> = fields.map(|f| std::str::from_utf8(&f.value).unwrap_or_default()).collect();
+    let each = || [host, in_target].into_iter().flatten().chain(in_fields.iter().copied());
+    let names: Vec<(String, u16)> = each().filter_map(|name| authority(name, usual)).collect();
     let Some((name, port)) = names.first().cloned() else { return Route { protocol, ..nowhere() } };
-    let names_agree = names.iter().all(|other| *other == (name.clone(), port));
+    // Whoever is named twice by a request goes by one of the fields, and nobody can say by which (RFC 9112, section 3.2).
+    let names_agree =
+        in_fields.len() <= 1 && names.len() == each().count() && names.iter().all(|n| *n == (name.clone(), port));
     Route { protocol, host: name, port, names_agree, verified_tls: !clear && port == 443, ..nowhere() }
 }
 
@@ -218,6 +221,10 @@ mod tests {
             ("GET / HTTP/1.1", None),
             ("GET / HTTP/1.1\nHost: a.test", Some("b.test")),
             ("GET https://b.test/ HTTP/1.1\nHost: a.test", None),
+            ("GET / HTTP/1.1\nHost: a.test\nHost: b.test", None),
+            ("GET / HTTP/1.1\nHost: b.test\nX: y\nhOST: a.test", None),
+            ("GET / HTTP/1.1\nHost: a.test\nHost: a.test", None),
+            ("GET / HTTP/1.1\nHost: a.test:x", Some("a.test")),
         ] {
             assert!(!route_of(text, host).names_agree, "{text}");
         }
