@@ -171,13 +171,14 @@ fn normal(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// Label by label: `*` stands for exactly one.
+/// Label by label: `*` stands for exactly one, or for the beginning of one.
 fn host_fits(pattern: &str, host: &str) -> bool {
     let mut labels = host.split('.');
-    let fits = pattern
-        .split('.')
-        .all(|p| labels.next().is_some_and(|l| !l.is_empty() && (p == "*" || p.eq_ignore_ascii_case(l))));
-    fits && labels.next().is_none()
+    let label_fits = |p: &str, l: &str| match p.strip_prefix('*') {
+        Some(end) => l.len() > end.len() && l.ends_with(end),
+        None => p.eq_ignore_ascii_case(l),
+    };
+    pattern.split('.').all(|p| labels.next().is_some_and(|l| label_fits(p, l))) && labels.next().is_none()
 }
 
 fn in_place(vendor: &Vendor, view: &View<'_>) -> bool {

@@ -54,6 +54,13 @@ fn a_key_in_its_own_vendors_header_is_expected() {
             "bedrock-runtime.us-east-1.amazonaws.com",
         ),
         ("{{alnum:52}}JQQJ99{{alnum:26}}", "api-key", "my-resource.openai.azure.com"),
+        ("AIza{{word:35}}", "x-goog-api-key", "us-central1-aiplatform.googleapis.com"),
+        ("sk-or-v1-{{hex:64}}", "x-api-key", "openrouter.ai"),
+        (
+            "realtime, openai-insecure-api-key.sk-proj-{{alnum:20}}T3BlbkFJ{{alnum:20}}, openai-beta.realtime-v1",
+            "Sec-WebSocket-Protocol",
+            "api.openai.com",
+        ),
     ] {
         assert_eq!(judge(&Audience::default(), in_header(header), key, &to(host)), Judgement::Expected, "{host}");
     }
@@ -64,7 +71,12 @@ fn a_key_in_its_vendors_query_or_path_is_expected() {
     let query = View { placement: Placement::Query, ..in_header("key") };
     let google = to("generativelanguage.googleapis.com");
     assert_eq!(judge(&Audience::default(), query, "AIza{{word:35}}", &google), Judgement::Expected);
+    let query = View { placement: Placement::Query, ..in_header("tavilyApiKey") };
+    assert_eq!(judge(&Audience::default(), query, "tvly-dev-{{alnum:32}}", &to("mcp.tavily.com")), Judgement::Expected);
     let path = View { placement: Placement::Path, name: None, ..in_header("") };
+    let firecrawl = "/fc-{{hex:32}}/v2/mcp";
+    assert_eq!(judge(&Audience::default(), path, firecrawl, &to("mcp.firecrawl.dev")), Judgement::Expected);
+    assert_eq!(judge(&Audience::default(), path, firecrawl, &to("mcp.tavily.com")), HIGH);
     let key = "/bot{{digits:10}}:AA{{word:33}}/getMe";
     assert_eq!(judge(&Audience::default(), path, key, &to("api.telegram.org")), Judgement::Expected);
     assert_eq!(judge(&Audience::default(), path, key, &to("api.telegram.org.evil.test")), HIGH);
@@ -136,10 +148,17 @@ fn a_shared_domain_is_no_audience() {
         judge(&Audience::default(), in_header("Authorization"), "hf_{{letters:34}}", &to("evil.hf.space")),
         HIGH
     );
-    assert_eq!(
-        judge(&Audience::default(), in_header("x-goog-api-key"), "AIza{{word:35}}", &to("storage.googleapis.com")),
-        HIGH
-    );
+    for host in [
+        "storage.googleapis.com",
+        "us-central1-aiplatform.storage.googleapis.com",
+        "-aiplatform.googleapis.com",
+        "us-central1-aiplatformx.googleapis.com",
+        "us-central1-aiplatform.googleapis.com.evil.test",
+        "x.us-central1-aiplatform.googleapis.com",
+    ] {
+        let header = in_header("x-goog-api-key");
+        assert_eq!(judge(&Audience::default(), header, "AIza{{word:35}}", &to(host)), HIGH, "{host}");
+    }
 }
 
 #[test]

@@ -199,7 +199,7 @@ pub(super) struct VendorFile {
 pub struct Vendor {
     /// Its name, as rules and `[[audience]]` entries spell it.
     pub name: String,
-    /// Exact names in lower case; a label may be `*`, which stands for exactly one label.
+    /// Exact names in lower case; a label may be `*`, which stands for exactly one label, or `*-x`: one that ends so.
     pub hosts: Vec<String>,
     /// Header fields in lower case.
     #[serde(default)]
