@@ -36,8 +36,24 @@ const STAND_INS: &[&[u8]] = &[
     b"hidden",
 ];
 
+/// What everybody's documentation shows where an identifier or a digest goes: UUIDs of RFC 9562 and of its readers, and the
+/// digests of nothing.
+const SPECIMENS: &[&[u8]] = &[
+    b"123e4567-e89b-12d3-a456-42661417400",
+    b"550e8400-e29b-41d4-a716-44665544000",
+    b"f47ac10b-58cc-4372-a567-0e02b2c3d479",
+    b"3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    b"9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+    b"1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
+    b"-9dad-11d1-80b4-00c04fd430c8",
+    b"d41d8cd98f00b204e9800998ecf8427e",
+    b"da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+];
+
 /// How they are found.
-static FINDERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| STAND_INS.iter().map(Finder::new).collect());
+static FINDERS: LazyLock<Vec<Finder<'static>>> =
+    LazyLock::new(|| STAND_INS.iter().chain(SPECIMENS).map(Finder::new).collect());
 
 /// Whether a token can be a secret; its first `fixed` bytes are the same in every one.
 pub(super) fn pass(rule: &Rule, token: &[u8], fixed: usize) -> bool {
@@ -117,7 +133,14 @@ mod tests {
         {
             assert!(!stands_in(real.as_bytes()), "{real}");
         }
-        for fake in ["Q9FAKEuD6", "Q9FakeuD6"] {
+        for fake in [
+            "Q9FAKEuD6",
+            "Q9FakeuD6",
+            "123E4567-E89B-12D3-A456-426614174000",
+            "550e8400-e29b-41d4-a716-446655440001",
+            "6ba7b811-9dad-11d1-80b4-00c04fd430c8",
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        ] {
             assert!(stands_in(fake.as_bytes()), "{fake}");
         }
     }
