@@ -155,7 +155,8 @@ impl Audience {
     }
 }
 
-const fn names_a_file(family: Family) -> bool {
+/// Whether a family's matches are paths.
+pub(super) const fn names_a_file(family: Family) -> bool {
     matches!(family, Family::SshKeyPath | Family::SensitiveUnixPath | Family::DotenvOrCloudCredentialPath)
 }
 

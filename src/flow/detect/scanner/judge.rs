@@ -4,7 +4,7 @@ use crate::flow::{
     capture::Route,
     detect::{
         Detector, Hit, Named,
-        audience::{Audience, Judgement},
+        audience::{Audience, Judgement, names_a_file},
         decode::View,
         hashed::OwnHash,
         known::{Sighting, Values},
@@ -48,6 +48,8 @@ struct Seen {
 
 struct Said {
     rule: u64,
+    /// The family of a rule that is built in.
+    built_in: Option<Family>,
     severity: Severity,
     expected: bool,
     /// Made once: every match after it is asked for it.
@@ -95,7 +97,7 @@ impl Judge {
             } else if body && view.name.is_none() && seen.belonged(rule, matched) {
                 return;
             }
-            if !seen.is_new(rule, matched, severity, expected) {
+            if !seen.is_new(named, matched, severity, expected) {
                 return;
             }
             let chain: Vec<Encoding> = view.encoding.iter().copied().chain(extra).collect();
@@ -173,28 +175,42 @@ impl Seen {
         self.hashes.contains(&self.hasher.hash_one((rule, matched)))
     }
 
-    fn is_new(&mut self, rule: &str, matched: &[u8], severity: Severity, expected: bool) -> bool {
+    fn is_new(&mut self, named: Named<'_>, matched: &[u8], severity: Severity, expected: bool) -> bool {
+        let (rule, family) = (named.id().as_str(), named.family());
         let exact = self.hasher.hash_one((rule, matched, severity, expected));
         if self.hashes.contains(&exact) {
             return false;
         }
         let rule_hash = self.hasher.hash_one(rule);
         let this = Finder::new(matched);
-        let overlaps = |said: &Finder<'_>| match said.needle() {
+        let overlaps = |s: &Said| match s.matched.needle() {
             longer if longer.len() > matched.len() => this.find(longer).is_some(),
-            _ => said.find(matched).is_some(),
+            _ => s.matched.find(matched).is_some(),
         };
-        let same = |s: &Said| s.rule == rule_hash && s.expected == expected && s.severity >= severity;
-        if self.said.iter().any(|s| same(s) && overlaps(&s.matched)) {
+        let said = |same: &dyn Fn(&Said) -> bool| {
+            let as_grave = |s: &&Said| s.expected == expected && s.severity >= severity && same(s);
+            self.said.iter().filter(as_grave).any(overlaps)
+        };
+        if said(&|s| s.rule == rule_hash) {
             return false;
         }
+        // A key under its header and by its first bytes, and a file that two rules know, are told by the first of them. An
+        // operator's rule has its own say.
+        let built_in = matches!(named, Named::Rule(rule) if rule.file().is_none()).then_some(family);
+        let path = built_in
+            .filter(|family| names_a_file(*family))
+            .map(|family| self.hasher.hash_one((family.as_str(), matched, severity, expected)));
+        let is_key = built_in == Some(Family::PrivateKeyPem);
+        let by_another =
+            path.is_some_and(|path| self.hashes.contains(&path)) || (is_key && said(&|s| s.built_in == built_in));
         if self.hashes.len() < MAX_SEEN {
+            self.hashes.extend(path);
             self.hashes.insert(exact);
             self.hashes.insert(self.hasher.hash_one((rule, matched)));
         }
         if self.said.len() < MAX_SAID && matched.len() <= MAX_SAID_BYTES {
-            self.said.push(Said { rule: rule_hash, severity, expected, matched: this.into_owned() });
+            self.said.push(Said { rule: rule_hash, built_in, severity, expected, matched: this.into_owned() });
         }
-        true
+        !by_another
     }
 }

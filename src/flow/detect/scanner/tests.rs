@@ -372,6 +372,35 @@ fn a_hit_is_reported_once_a_message() {
 }
 
 #[test]
+fn a_key_under_its_header_is_told_once_and_one_beside_it_too() {
+    let (short, long) = (
+        expand("MC4CAQAwBQYDK2VwBCIEI{{base64:43}}"),
+        expand("MHcCAQEEI{{base64:55}}\n{{base64:64}}\n{{base64:34}}=="),
+    );
+    for body in [&short, &long] {
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        let (hits, _) = scan(Direction::Outbound, &[], pem.as_bytes());
+        assert_eq!(hits.len(), 1, "{hits:?}");
+        assert_eq!(scan(Direction::Outbound, &[], pem.replace('\n', "\\n").as_bytes()).0.len(), 1);
+        let other = expand("MC4CAQAwBQYDK2VwBCIEIb{{base64:42}}");
+        assert_eq!(scan(Direction::Outbound, &[], format!("{pem}and {other}").as_bytes()).0.len(), 2);
+    }
+}
+
+#[test]
+fn a_file_that_two_rules_know_is_told_once() {
+    for path in
+        ["~/.aws/credentials", "~/.cargo/credentials.toml", "~/.hermes/auth.json", "~/.config/gcloud/credentials.db"]
+    {
+        let (hits, _) = scan(Direction::Outbound, &[], format!("cat {path}").as_bytes());
+        assert_eq!(hits, [format!("body [] {path}")]);
+    }
+    let (hits, _) = scan(Direction::Outbound, &[], b"~/.aws/credentials ~/.aws/config /root/.aws/credentials");
+    assert_eq!(hits.len(), 3);
+    assert_eq!(scan(Direction::Outbound, &[], b"~/.hermes/.env, a .env").0, ["body [] ~/.hermes/.env"]);
+}
+
+#[test]
 fn what_is_remembered_of_a_message_is_held() {
     let long = "x".repeat(9 << 10);
     let mut on = |_: &Hit<'_>| {};
