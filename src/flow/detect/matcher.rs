@@ -4,6 +4,7 @@
 
 mod amid;
 mod command;
+mod context;
 mod gate;
 mod gates;
 mod looks;

@@ -1,6 +1,6 @@
 //! Tokens: by what they begin with, by what they hold, or by the name beside them.
 
-use super::{Found, amid, gates};
+use super::{Found, amid, context, gates};
 use crate::flow::detect::{
     normalise::{control, join},
     rule::{Alphabet, Class, Rule},
@@ -17,10 +17,10 @@ const MIN_PIECE: usize = 4;
 const MIN_WORDS: usize = 10;
 /// How far a context reaches from its name.
 const NEAR: usize = 20;
+/// And how far when the value has a key's name of its own.
+const FAR: usize = 96;
 const MAX_NAME: usize = 48;
 const MAX_VALUE: usize = 160;
-/// What says that a name's value is a secret.
-const SECRET_WORDS: &[&[u8]] = &[b"key", b"token", b"secret", b"auth", b"passw", b"cred", b"bearer"];
 
 /// A token that begins at `start`.
 pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
@@ -135,17 +135,33 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     let start = text[floor..keyword.start].iter().rposition(|b| !named(b)).map_or(floor, |n| floor + n + 1);
     let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| named(b)).count();
     let (reaches_after, reaches_before) = reached(rule, text, start..end);
+    // What has a shape of its own is a key, whatever its name says.
+    let is_about = |context: &[u8], v: &Range<usize>| context::is_about(context) && context::is_plain(&text[v.clone()]);
     if reaches_after {
         let value = values(rule, text, end..end + NEAR + 1).next();
-        let said = |v: &Range<usize>| says_secret(&text[start..v.start]) && !leads_on(&text[keyword.end..v.start]);
+        let said = |v: &Range<usize>| {
+            let context = &text[start..v.start];
+            let says = context::says_secret(context) || context::makes_client(context, &text[keyword.clone()]);
+            says && !context::leads_on(&text[keyword.end..v.start]) && !is_about(context, v)
+        };
         if let Some(value) = value.filter(said) {
             return judge(rule, text, value, 0, report);
         }
     }
+    let far = next_run(rule, text, end + NEAR + 1)..end + FAR;
+    let named = context::says_secret(&text[start..end]) && !context::is_about(&text[start..end]);
+    let said = |v: &Range<usize>| context::names_key(text, v.start) || (named && context::names_value(text, v.start));
+    if let Some(value) = values(rule, text, far).find(said) {
+        return judge(rule, text, value, 0, report);
+    }
     if reaches_before {
         let before = last_run(rule, text, start.saturating_sub(NEAR))..start;
         let value = values(rule, text, before).filter(|v| v.end <= start).last();
-        if let Some(value) = value.filter(|_| says_secret(&text[start..end])) {
+        let said = |v: &Range<usize>| {
+            (context::says_secret(&text[start..end]) && !is_about(&text[start..end], v))
+                || context::names_key(text, v.start)
+        };
+        if let Some(value) = value.filter(said) {
             judge(rule, text, value, 0, report);
         }
     }
@@ -161,20 +177,6 @@ fn reached(rule: &Rule, text: &[u8], name: Range<usize>) -> (bool, bool) {
     let holds = |beyond: Option<&[u8]>| beyond.is_some_and(|b| b.iter().all(|b| rule.data().alphabet.holds(*b)));
     let before = name.start.checked_sub(least).and_then(|from| text.get(from..name.start - NEAR));
     (holds(text.get(name.end + NEAR..name.end + least)), holds(before))
-}
-
-/// Whether what stands between a name and a value is the path of a URL: the name is part of its host, the value names
-/// something there.
-fn leads_on(between: &[u8]) -> bool {
-    let of_url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/');
-    memchr::memchr_iter(b'/', between).nth(1).is_some() && between.iter().all(of_url)
-}
-
-/// Whether it does, but for an `author` and for so many `tokens`.
-fn says_secret(context: &[u8]) -> bool {
-    let starts = |text: &[u8], word: &[u8]| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word));
-    let other = |text: &[u8]| starts(text, b"tokens") || (starts(text, b"author") && !starts(text, b"authoriz"));
-    (0..context.len()).map(|at| &context[at..]).any(|text| SECRET_WORDS.iter().any(|w| starts(text, w)) && !other(text))
 }
 
 /// The whole runs of the rule's alphabet that begin in `starts` and that its regex takes.
@@ -207,6 +209,14 @@ fn last_run(rule: &Rule, text: &[u8], at: usize) -> usize {
     let floor = at.saturating_sub(MAX_VALUE);
     let alphabet = rule.data().alphabet;
     text[floor..at].iter().rposition(|b| !alphabet.holds(*b)).map_or(floor, |n| floor + n + 1)
+}
+
+/// Where the run of the rule's alphabet ends that reaches over `at`, if one does.
+fn next_run(rule: &Rule, text: &[u8], at: usize) -> usize {
+    let alphabet = rule.data().alphabet;
+    let over = text.get(at.saturating_sub(1)).is_some_and(|b| alphabet.holds(*b));
+    let rest = text.get(at..).filter(|_| over).unwrap_or_default();
+    at + rest.iter().take(MAX_VALUE).take_while(|b| alphabet.holds(**b)).count()
 }
 
 /// A byte of the alphabet that may begin a value: `=` is base64 only at its end.

@@ -111,7 +111,8 @@ pub enum Find {
     Prefix,
     /// A token with the keyword somewhere inside; the regex fits all of it.
     Inside,
-    /// A token within 20 characters of a name that holds the keyword and says it is a secret.
+    /// A token within 20 characters of a name that holds the keyword and says it is a secret; or farther behind one, when it
+    /// has a key's name of its own.
     Near,
     /// A command on one line; the keyword stands in its first word.
     Command,

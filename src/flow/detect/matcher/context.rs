@@ -1,0 +1,252 @@
+//! What stands beside a value → whether it says that the value is a key.
+//!
+//! A vendor's name is near; what is asked here is whether the words between promise a secret of its.
+
+/// What says that a name's value is a secret.
+const SECRET_WORDS: &[&[u8]] = &[b"key", b"token", b"secret", b"auth", b"passw", b"cred", b"bearer"];
+/// What ends a name that is about a secret, and has none: its value tells the secret from others, or where it is.
+const ABOUT: &[&[u8]] = &[
+    b"algorithm",
+    b"checksum",
+    b"count",
+    b"crc32",
+    b"digest",
+    b"etag",
+    b"file",
+    b"fingerprint",
+    b"hash",
+    b"id",
+    b"label",
+    b"length",
+    b"md5",
+    b"name",
+    b"path",
+    b"sha",
+    b"sha1",
+    b"sha256",
+    b"sha512",
+    b"signature",
+    b"thumbprint",
+    b"type",
+    b"version",
+];
+/// What ends the name of a key whoever's it is.
+const KEY_NAMES: &[&[u8]] = &[
+    b"apikey",
+    b"api_key",
+    b"api-key",
+    b"api key",
+    b"accesskey",
+    b"access_key",
+    b"access-key",
+    b"authkey",
+    b"auth_key",
+    b"auth-key",
+    b"secretkey",
+    b"secret_key",
+    b"secret-key",
+    b"subscription-key",
+    b"authorization",
+    b"api_token",
+    b"api-token",
+    b"apitoken",
+    b"access_token",
+    b"access-token",
+    b"accesstoken",
+    b"auth_token",
+    b"auth-token",
+    b"authtoken",
+    b"bearer_token",
+    b"api_secret",
+    b"apisecret",
+    b"api-secret",
+];
+/// How far before a value its name is looked for, with what stands between.
+const NAME_BEFORE: usize = 64;
+
+/// Whether `context`, up to a value, says that it is a secret: but for an `author` and for so many `tokens`.
+pub(super) fn says_secret(context: &[u8]) -> bool {
+    let other = |text: &[u8]| starts(text, b"tokens") || (starts(text, b"author") && !starts(text, b"authoriz"));
+    (0..context.len()).map(|at| &context[at..]).any(|text| SECRET_WORDS.iter().any(|w| starts(text, w)) && !other(text))
+}
+
+/// Whether the name that ends `context` is of something about a secret: `API_KEY_ID`, `keyHash`.
+pub(super) fn is_about(context: &[u8]) -> bool {
+    let name = trimmed(context, |b| !b.is_ascii_alphanumeric());
+    ABOUT.iter().any(|word| {
+        let Some((before, last)) = name.split_at_checked(name.len().wrapping_sub(word.len())) else { return false };
+        let begins = before.last().is_none_or(|b| !b.is_ascii_alphanumeric())
+            || (last[0].is_ascii_uppercase() && before.last().is_some_and(|b| !b.is_ascii_uppercase()));
+        begins && last.eq_ignore_ascii_case(word)
+    })
+}
+
+/// Whether a value has nothing by which it is known but its name: letters and digits alone, or a UUID.
+pub(super) fn is_plain(value: &[u8]) -> bool {
+    let uuid = value.len() == 36 && [8, 13, 18, 23].iter().all(|&at| value[at] == b'-');
+    value.iter().all(|b| b.is_ascii_alphanumeric() || (uuid && *b == b'-'))
+}
+
+/// Whether what stands between a name and a value is the path of a URL: the name is part of its host, the value names
+/// something there.
+pub(super) fn leads_on(between: &[u8]) -> bool {
+    let of_url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/');
+    memchr::memchr_iter(b'/', between).nth(1).is_some() && between.iter().all(of_url)
+}
+
+/// Whether `context` ends in a call that makes a vendor's client of the text that begins there: `Vendor("`,
+/// `vendor.Client("`. `vendor` is what the vendor is known by.
+pub(super) fn makes_client(context: &[u8], vendor: &[u8]) -> bool {
+    let Some(call) = trimmed(context, is_quote).strip_suffix(b"(") else { return false };
+    let quoted = context.len() > call.len() + 1;
+    let of_name = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let name = &call[call.iter().rposition(|b| !of_name(b)).map_or(0, |at| at + 1)..];
+    let plain = name.strip_suffix(b"V2").unwrap_or(name);
+    let is_vendor = || plain.eq_ignore_ascii_case(trimmed(vendor, |b| !of_name(&b)));
+    quoted && name.first().is_some_and(u8::is_ascii_uppercase) && (plain.ends_with(b"Client") || is_vendor())
+}
+
+/// Whether a key's own name stands right before `at`, with a sign between: `"api_key": "`, `Authorization: Bearer `.
+pub(super) fn names_key(text: &[u8], at: usize) -> bool {
+    let before = &text[at.saturating_sub(NAME_BEFORE)..at];
+    let blank = |b: u8| matches!(b, b' ' | b'\t');
+    let unquoted = trimmed(before, is_quote);
+    let words = trimmed(unquoted, blank);
+    let scheme =
+        [&b"bearer"[..], b"token", b"key"].into_iter().find(|s| words.len() < unquoted.len() && ends(words, s));
+    if scheme.is_some_and(|s| s == b"bearer") {
+        return true;
+    }
+    let signed = trimmed(&words[..words.len() - scheme.map_or(0, <[u8]>::len)], |b| blank(b) || is_quote(b));
+    let Some(name) = signed
+        .strip_suffix(b"=>")
+        .or_else(|| signed.strip_suffix(b":="))
+        .or_else(|| signed.strip_suffix(b"=").or_else(|| signed.strip_suffix(b":")))
+    else {
+        return false;
+    };
+    let name = trimmed(name, |b| blank(b) || is_quote(b) || b == b']');
+    KEY_NAMES.iter().any(|key| ends(name, key))
+}
+
+/// Whether a value's name, right before `at`, says no more than that it is one: `"value": "`.
+pub(super) fn names_value(text: &[u8], at: usize) -> bool {
+    let before = trimmed(&text[at.saturating_sub(NAME_BEFORE)..at], |b| b == b' ' || is_quote(b));
+    let Some(name) = before.strip_suffix(b":").or_else(|| before.strip_suffix(b"=")) else { return false };
+    let name = trimmed(name, |b| b == b' ' || is_quote(b));
+    let Some(at) = name.len().checked_sub(b"value".len()) else { return false };
+    ends(name, b"value") && !at.checked_sub(1).is_some_and(|n| name[n].is_ascii_alphanumeric())
+}
+
+const fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`' | b'\\')
+}
+
+fn trimmed(text: &[u8], off: impl Fn(u8) -> bool) -> &[u8] {
+    &text[..text.iter().rposition(|b| !off(*b)).map_or(0, |at| at + 1)]
+}
+
+fn starts(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word))
+}
+
+fn ends(text: &[u8], word: &[u8]) -> bool {
+    text.len().checked_sub(word.len()).is_some_and(|at| text[at..].eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_about_a_key_are_told_from_names_of_one() {
+        for about in [
+            "MISTRAL_API_KEY_ID=",
+            "deepgram_key_hash: ",
+            "\"exaApiKeyId\": \"",
+            "exaApiKeyID=",
+            "key (sha256): ",
+            "azure key fingerprint ",
+            "id: ",
+        ] {
+            assert!(is_about(about.as_bytes()), "{about}");
+        }
+        for of in ["MISTRAL_API_KEY=", "valid: ", "api_keyhash=", "MISTRAL_GRID=", "paid ", "token_2: ", ""] {
+            assert!(!is_about(of.as_bytes()), "{of}");
+        }
+    }
+
+    #[test]
+    fn a_key_s_name_stands_right_before_it() {
+        for before in [
+            "api_key=",
+            "{\"apiKey\": \"",
+            "{\\\"apiKey\\\":\\\"",
+            "-H 'x-api-key: ",
+            "Authorization: Bearer ",
+            "\"Authorization\": f\"Bearer ",
+            "Authorization: Token ",
+            "os.environ[\"EXA_API_KEY\"] = '",
+            ":api_key => \"",
+            "apiKey := `",
+        ] {
+            assert!(names_key(before.as_bytes(), before.len()), "{before}");
+        }
+        for before in [
+            "",
+            "=",
+            "api_key",
+            "api_key ",
+            "the api_key: see ",
+            "key=",
+            "api_key_id=",
+            "keyboard: ",
+            "page_token=",
+            "token ",
+        ] {
+            assert!(!names_key(before.as_bytes(), before.len()), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_value_s_name_says_nothing() {
+        for (before, is) in
+            [("\"value\": \"", true), ("value=", true), ("key_value: ", true), ("devalue: ", false), ("value ", false)]
+        {
+            assert_eq!(names_value(before.as_bytes(), before.len()), is, "{before}");
+        }
+    }
+
+    #[test]
+    fn a_call_makes_a_client_when_its_name_is_one_s_or_the_vendor_s() {
+        for (context, vendor) in [
+            ("cohere.Client(\"", "cohere"),
+            ("cohere.ClientV2('", "cohere"),
+            ("new DeepgramClient(`", "deepgram"),
+            ("Exa(\"", "exa("),
+            ("new Mistral(\\\"", "mistral"),
+        ] {
+            assert!(makes_client(context.as_bytes(), vendor.as_bytes()), "{context}");
+        }
+        for (context, vendor) in [
+            ("cohere.Client(", "cohere"),
+            ("exa(\"", "exa("),
+            ("ExaResult(\"", "exa"),
+            ("mistral.get(\"", "mistral"),
+            ("DeepgramClient \"", "deepgram"),
+            ("(\"", "exa("),
+        ] {
+            assert!(!makes_client(context.as_bytes(), vendor.as_bytes()), "{context}");
+        }
+    }
+
+    #[test]
+    fn plain_values_have_no_shape_of_their_own() {
+        for plain in ["d704484fb8b02d950eb67d6bffe650bc", "b25a2c4e-9c1d-4f1e-8a3b-5d7c9e0f1a2b"] {
+            assert!(is_plain(plain.as_bytes()), "{plain}");
+        }
+        for shaped in ["ak-d704484fb8b02d950eb6", "vcp_d704484f", "d704484fb8b02d950eb67d6bffe650bc.Ab3"] {
+            assert!(!is_plain(shaped.as_bytes()), "{shaped}");
+        }
+    }
+}
