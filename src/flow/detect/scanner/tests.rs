@@ -401,6 +401,27 @@ fn a_file_that_two_rules_know_is_told_once() {
 }
 
 #[test]
+fn an_object_names_whose_key_it_holds() {
+    let key = expand("{{alnum:32}}");
+    for body in [
+        format!(r#"{{"mistral":{{"apiKey":"{key}"}}}}"#),
+        format!(r#"{{"providers":{{"mistral":{{"model":"large","api_key":"{key}"}}}}}}"#),
+        format!(r#"{{"a":"{{\"mistral\":{{\"api_key\":\"{key}\"}}}}"}}"#),
+        format!(r#"[{{"key":"MISTRAL_API_KEY","type":"encrypted","value":"{key}"}}]"#),
+    ] {
+        let (hits, _) = scan(Direction::Outbound, &[], body.as_bytes());
+        assert!(matches!(&hits[..], [hit] if hit.ends_with(&format!("json] {key}"))), "{body}: {hits:?}");
+    }
+    for body in [
+        format!(r#"{{"mistral":{{"apiKeyId":"{key}"}}}}"#),
+        format!(r#"{{"mistral":{{"commit":"{key}"}}}}"#),
+        format!(r#"{{"mistral":{{}},"other":{{"apiKey":"{key}"}}}}"#),
+    ] {
+        assert_eq!(scan(Direction::Outbound, &[], body.as_bytes()).0, [""; 0], "{body}");
+    }
+}
+
+#[test]
 fn what_is_remembered_of_a_message_is_held() {
     let long = "x".repeat(9 << 10);
     let mut on = |_: &Hit<'_>| {};

@@ -11,6 +11,8 @@ use std::ops::Range;
 const PIECE: usize = 128;
 /// A join is shown when it reaches this, and begun anew.
 const LONGEST: usize = 64 << 10;
+/// A longer name of an object is no vendor's.
+const LONGEST_VENDOR: usize = 32;
 /// A text put together from pieces is no longer than this.
 const LONGEST_GLUED: usize = 16 << 10;
 /// A longer string is no piece, unless its name says that it is one.
@@ -60,8 +62,10 @@ struct Open {
     apart: bool,
     /// The array that gets what this object adds is apart.
     apart_around: bool,
-    /// Where the name of this array begins in the lines of the object around it.
+    /// Where its name begins in the lines of the object around it.
     name: usize,
+    /// Strings that have a key's name: whose key it is may be the name of its object.
+    keys: usize,
     lines: usize,
     glued: usize,
     strings: usize,
@@ -81,7 +85,7 @@ impl Joins {
     /// An object or array begins. `apart` says that the items of an array are texts of their own, not pieces of one.
     pub(super) fn open(&mut self, object: bool, key: Option<Part<'_>>, apart: bool) {
         let name = self.lines.len();
-        if let (false, Some(key)) = (object, key) {
+        if let Some(key) = key.filter(|key| !object || key.len() <= LONGEST_VENDOR) {
             line(&mut self.lines, key, Part::default());
         }
         let apart_around = self.open.last().is_some_and(|o| if o.object { o.apart_around } else { o.apart });
@@ -113,6 +117,7 @@ impl Joins {
         let begins = text.first(beginning(text.bytes()));
         if open.object {
             let key = key.unwrap_or_default();
+            open.keys += usize::from(names_key(key.bytes()));
             line(lines, key, begins);
             let at = lines.len() - begins.len()..lines.len();
             // A blank before the line's end: its last word does not go on in the next member.
@@ -146,8 +151,11 @@ impl Joins {
     pub(super) fn close(&mut self, w: &mut Unwrap<'_>, voice: Voice) {
         let Some(open) = self.open.pop() else { return };
         let joined = &self.lines[open.lines..];
-        if open.strings > 1 || open.short > 0 {
-            for part in joined.chunks(LONGEST) {
+        // Read with its own name, too, where that may say more than the names in it.
+        let whose = open.object && open.keys > 0 && open.name < open.lines;
+        if open.strings > 1 || open.short > 0 || whose {
+            let shown = if whose { &self.lines[open.name..] } else { joined };
+            for part in shown.chunks(LONGEST) {
                 w.show(part, None, voice);
             }
         }
@@ -246,6 +254,13 @@ fn tells_to_run(items: &[u8]) -> bool {
     }
     let last = &items[memrchr(b' ', items).map_or(0, |at| at + 1)..];
     matches!(last, [b'-', flags @ .., b'c' | b'e'] if flags.len() <= 4 && flags.iter().all(u8::is_ascii_lowercase))
+}
+
+/// Whether a key is a key's: `apiKey`, `access_token`.
+fn names_key(key: &[u8]) -> bool {
+    let ends = |word: &[u8]| key.len().checked_sub(word.len()).is_some_and(|at| key[at..].eq_ignore_ascii_case(word));
+    matches!(key.last(), Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T'))
+        && (ends(b"key") || ends(b"token") || ends(b"secret"))
 }
 
 /// Whether a key is one of several that number the pieces of a text: `part1`, `a`.
