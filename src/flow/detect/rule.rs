@@ -36,7 +36,7 @@ use std::{
 };
 
 /// How many bytes of one message a regex reads that counts its gaps: at its slowest half a second.
-const MOST_EXACT: usize = 64 << 10;
+const MOST_EXACT: usize = 16 << 10;
 
 /// One rule: what to look for, and what finding it means. Cheap to clone, and a clone remembers nothing of what was
 /// searched.

@@ -73,8 +73,10 @@ pub(super) fn block(
 ) -> usize {
     let (start, end) = (at.saturating_sub(BLOCK_BEFORE), text.len().min(at + BLOCK_AFTER));
     let window = &text[start..end];
-    for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, &mut searches.sighted) {
-        matches(rule, window, part, &mut searches.bytes, &mut |whole| command(rule, window, start, whole, report));
+    if rule.may_match(window) {
+        for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, &mut searches.sighted) {
+            matches(rule, window, part, &mut searches.bytes, &mut |whole| command(rule, window, start, whole, report));
+        }
     }
     if end == text.len() { end } else { end - BLOCK_BEFORE }
 }
