@@ -1,6 +1,7 @@
 //! The bodies that are scanned: real text, one unit again and again, and what costs most for its size.
 
 use guardian::flow::detect::rule::{Rule, RuleSet};
+use posture::Family;
 use serde_json::{Value, json};
 use std::{
     fmt::Write as _,
@@ -221,7 +222,7 @@ pub(crate) fn repeated(body: &str) -> Vec<u8> {
 
 /// What costs most for its size.
 pub(crate) const HOSTILE: &[&str] =
-    &["nested", "unicode", "base64", "keywords", "lines", "quotes", "entities", "gaps", "deep"];
+    &["nested", "unicode", "base64", "keywords", "lines", "quotes", "entities", "gaps", "flood", "deep"];
 
 /// A hostile body of `size` bytes.
 pub(crate) fn hostile(kind: &str, size: usize) -> Vec<u8> {
@@ -233,6 +234,23 @@ pub(crate) fn hostile(kind: &str, size: usize) -> Vec<u8> {
         "quotes" => "\"\\\"+",
         "entities" => "%26%2337;",
         "gaps" => "mkfifo a sh< ",
+        // Matches without end, of the rules whose regexes are the slowest, no two of them alike.
+        "flood" => {
+            let (rules, mut chance) = (RuleSet::embedded(), Chance(7));
+            let shells = rules.rules().iter().filter(|r| r.family() == Family::ReverseShell);
+            let shells: Vec<&String> = shells.flat_map(Rule::examples).collect();
+            let mut text = String::new();
+            while text.len() < size {
+                let _ = write!(
+                    text,
+                    "{}{}{}",
+                    shells[chance.below(shells.len())],
+                    " ".repeat(chance.below(9)),
+                    chance.below(99)
+                );
+            }
+            return text.into_bytes();
+        }
         "deep" => {
             let mut text = "x".to_owned();
             while text.len() < size {
