@@ -59,7 +59,8 @@ pub(crate) struct RuleData {
     pub(crate) find: Find,
     /// Lower-case literals, of which one stands in every match (without regard to case).
     pub(crate) keywords: Vec<String>,
-    /// Literals of which one stands on the line too, or the regex is not tried; as they are, case and all.
+    /// Literals of which one stands on the line too, or of a block some 2 KiB around, or the regex is not tried; as they are,
+    /// case and all.
     #[serde(default)]
     pub(crate) needs: Vec<String>,
     /// Bytes, not Unicode. Minimum quantifiers: the matcher extends a token over its alphabet.
