@@ -13,6 +13,7 @@ mod html;
 mod json;
 mod kept;
 mod multipart;
+mod numbers;
 mod packed;
 mod percent;
 mod runs;

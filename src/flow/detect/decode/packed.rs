@@ -3,14 +3,27 @@
 use super::{Coding, Unwrap, Voice};
 use posture::Encoding;
 
-/// Whether `text` begins as gzip or Zstandard data does.
+/// How far a text is looked at that may be one.
+const LOOK: usize = 12;
+
+/// Whether `text` begins as gzip, zlib or Zstandard data does.
 pub(super) fn is(text: &[u8]) -> bool {
     kind(text).is_some()
 }
 
 fn kind(text: &[u8]) -> Option<Encoding> {
+    // Most texts are told from all of them by one byte.
+    if !matches!(text.first(), Some(0x1f | 0x28 | 0x78)) {
+        return None;
+    }
     match text {
         [0x1f, 0x8b, 8, ..] => Some(Encoding::Gzip),
+        // RFC 1950, section 2.2, a window of 32 KiB; then a block of one of the three kinds. What begins with two letters is
+        // a text, unless it does not go on as one.
+        [0x78, 0x01 | 0x9c | 0xda, block, ..] if block & 0b110 != 0b110 => Some(Encoding::Deflate),
+        [0x78, 0x5e, block, ..] if block & 0b110 != 0b110 && !text.iter().take(LOOK).all(u8::is_ascii_graphic) => {
+            Some(Encoding::Deflate)
+        }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Encoding::Zstd),
         _ => None,
     }

@@ -2,7 +2,7 @@
 //!
 //! Images, hashes and embeddings are runs too. A run's first bytes are decoded, and the rest only when they are plausible.
 
-use super::{Unwrap, Voice, binary, packed, percent::nibble, stretches::Stretches};
+use super::{Unwrap, Voice, binary, numbers, packed, percent::nibble, stretches::Stretches};
 use crate::flow::detect::bits::Lanes;
 use data_encoding::{Encoding as Alphabet, HEXLOWER_PERMISSIVE, Specification};
 use memchr::{memchr_iter, memrchr};
@@ -70,11 +70,15 @@ fn of_hex(bytes: Lanes) -> Lanes {
 /// Shows what the runs of `text` decode to.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     let mut after = 0;
-    for run in Stretches::new(text, of_base64) {
+    let mut runs = Stretches::new(text, of_base64);
+    for run in runs.by_ref() {
         // The lines of a wrapped one are runs too.
         if run.start >= after && !hex(w, &text[run.clone()], name, voice) {
             after = base64(w, text, run, name, voice);
         }
+    }
+    if !runs.numbers().is_empty() {
+        numbers::decode(w, text, runs.numbers(), name, voice);
     }
 }
 
@@ -163,23 +167,41 @@ fn inside(w: &mut Unwrap<'_>, plain: &[u8], name: Option<&[u8]>, voice: Voice) {
 fn unwrap_lines(text: &[u8], mut end: usize, width: usize, chars: &mut Vec<u8>) -> usize {
     loop {
         let rest = &text[end..];
-        let break_len = match rest {
-            [b'\r', b'\n', ..] => 2,
-            [b'\n', ..] => 1,
-            _ => return end,
-        };
-        let indent = rest[break_len..].iter().take(16).take_while(|b| matches!(b, b' ' | b'\t')).count();
-        let line = &rest[break_len + indent..];
+        let Some(between) = to_next_line(rest) else { return end };
+        let line = &rest[between..];
         let len = line.iter().take(width + 1).take_while(|b| in_base64(**b)).count();
         let whole = matches!(line.get(len), None | Some(b'\r' | b'\n' | b'=' | b'"' | b'\'' | b'`' | b'<'));
         if len == 0 || len > width || !whole {
             return end;
         }
         chars.extend_from_slice(&line[..len]);
-        end += break_len + indent + len;
+        end += between + len;
         if len < width {
             return end;
         }
+    }
+}
+
+/// How far it is to the next line: indented, quoted as in a mail, or another literal that source code or a shell puts to
+/// the one before.
+fn to_next_line(text: &[u8]) -> Option<usize> {
+    const MOST: usize = 16;
+    let skip = |from: usize, of: &[u8]| from + text[from..].iter().take(MOST).take_while(|b| of.contains(b)).count();
+    let quote = text.first().filter(|b| matches!(b, b'"' | b'\''));
+    let mut at = usize::from(quote.is_some());
+    if quote.is_some() {
+        at = skip(skip(at, b" \t"), b"+.\\");
+    } else if text.first() == Some(&b'\\') {
+        at = 1;
+    }
+    at += usize::from(text.get(at) == Some(&b'\r'));
+    if text.get(at) != Some(&b'\n') {
+        return None;
+    }
+    at = skip(at + 1, b" \t>|#*");
+    match quote {
+        Some(quote) => (text.get(at) == Some(quote)).then_some(at + 1),
+        None => Some(at),
     }
 }
 

@@ -16,11 +16,44 @@ pub(super) struct Stretches<'t, C: Fn(Lanes) -> Lanes> {
     bits: u64,
     /// Which of them end `SHORTEST` in a row, of those stretches that were not given yet.
     ends: u64,
+    /// Where numbers may be listed.
+    numbers: Vec<Range<usize>>,
 }
+
+/// No number that is one byte is longer: `0x67`.
+const LONGEST_NUMBER: u32 = 4;
+/// How many of a block's bytes are digits then. A list shorter than two blocks may have none for itself.
+const LEAST_DIGITS: u32 = 8;
 
 impl<'t, C: Fn(Lanes) -> Lanes> Stretches<'t, C> {
     pub(super) fn new(text: &'t [u8], class: C) -> Self {
-        Self { text, class, block: 0, next: 0, bits: 0, ends: 0 }
+        Self { text, class, block: 0, next: 0, bits: 0, ends: 0, numbers: Vec::new() }
+    }
+
+    /// Where numbers may be listed, as far as was looked: nothing of the class is long there, and much of it a digit.
+    pub(super) fn numbers(&self) -> &[Range<usize>] {
+        &self.numbers
+    }
+
+    #[inline]
+    fn look_for_numbers(&mut self) {
+        let long = (1..=LONGEST_NUMBER).fold(self.bits, |long, n| long & self.bits >> n);
+        if long == 0 {
+            self.note_numbers();
+        }
+    }
+
+    #[cold]
+    fn note_numbers(&mut self) {
+        let start = self.next;
+        let digits = Block::at(self.text, start).bits(|b| b.within(b'0', b'9'));
+        if digits.count_ones() >= LEAST_DIGITS {
+            let end = self.text.len().min(start + BLOCK);
+            match self.numbers.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => self.numbers.push(start..end),
+            }
+        }
     }
 
     /// Looks at the next block; `None` when there is none.
@@ -31,6 +64,7 @@ impl<'t, C: Fn(Lanes) -> Lanes> Stretches<'t, C> {
         let before = self.bits;
         self.bits = Block::at(self.text, self.next).bits(&self.class);
         self.ends = ends(before, self.bits);
+        self.look_for_numbers();
         (self.block, self.next) = (self.next, self.next + BLOCK);
         Some(())
     }
@@ -109,6 +143,22 @@ mod tests {
                     assert_eq!(found, plainly(text.as_bytes()), "{before} {len} {after}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn numbers_are_looked_for_where_nothing_is_long_and_much_is_a_digit() {
+        for before in 0..130 {
+            let list = "103,115,107,95,117,56,106,122,80,100,101,48,73,103,120,76,".repeat(3);
+            let text = ["words ".repeat(before), list.clone(), " words and more of them ".repeat(9)].concat();
+            let mut stretches = Stretches::new(text.as_bytes(), |b| letters(b).or(b.within(b'0', b'9')));
+            stretches.by_ref().for_each(drop);
+            let at = 6 * before..6 * before + list.len();
+            let found = stretches.numbers();
+            assert!(
+                !found.is_empty() && found.iter().all(|n| n.start < at.end && at.start < n.end),
+                "{before} {found:?}"
+            );
         }
     }
 

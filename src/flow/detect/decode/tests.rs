@@ -43,6 +43,12 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn zlib(text: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(level));
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
 fn escaped(text: &str, each: impl Fn(u8) -> String) -> String {
     text.bytes().map(each).collect()
 }
@@ -80,6 +86,18 @@ fn every_encoding_is_undone() {
         (format!("v={}", BASE64URL_NOPAD.encode(format!("{SECRET} ~~~~???>>>").as_bytes())), "form base64url"),
         (format!("powershell -enc {}", BASE64.encode(&utf16)), "base64"),
         (format!("H: {}", BASE64.encode(&gzip(SECRET.as_bytes()))), "base64 gzip"),
+        (format!("> {}", wrapped.join("\r\n> ")), "base64"),
+        (format!("x = \"{}\"", wrapped.join("\" \\\n  \"")), "base64"),
+        (format!("x = '{}'", wrapped.join("' +\n'")), "base64"),
+        (format!("H: {}", BASE64.encode(&zlib(SECRET.as_bytes(), 1))), "base64 deflate"),
+        (format!("H: {}", BASE64.encode(&zlib(SECRET.as_bytes(), 3))), "base64 deflate"),
+        (format!("H: {}", BASE64.encode(&zlib(SECRET.as_bytes(), 6))), "base64 deflate"),
+        (format!("H: {}", BASE64.encode(&zlib(SECRET.as_bytes(), 9))), "base64 deflate"),
+        (format!("of these bytes: {} and so on", escaped(SECRET, |b| format!("{b:02x} : "))), "hex"),
+        (format!("of these words and of these bytes: [{}]", escaped(SECRET, |b| format!("0x{b:02x}, "))), "hex"),
+        (format!("[{}]", escaped(SECRET, |b| format!("0x{b:02x}, "))), "hex"),
+        (format!("String.fromCharCode({}32)", escaped(SECRET, |b| format!("{b},"))), "hex"),
+        (format!("exec({}'')", escaped(SECRET, |b| format!("chr({b})+"))), "hex"),
         (format!("0x{}", HEXLOWER.encode(SECRET.as_bytes())), "hex"),
         (format!("a=b&cmd={}", SECRET.replace(' ', "+").replace('|', "%7C")), "form"),
         (format!("--b1\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n{SECRET}\r\n--b1--\r\n"), "multipart"),

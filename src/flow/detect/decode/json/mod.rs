@@ -33,10 +33,10 @@ pub(super) fn likely(text: &[u8]) -> bool {
     match *text {
         [b'{', ref rest @ ..] => matches!(rest.trim_ascii_start(), [] | [b'"' | b'}', ..]),
         [b'[', ref rest @ ..] => {
-            matches!(
-                rest.trim_ascii_start(),
-                [] | [b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n', ..]
-            )
+            let rest = rest.trim_ascii_start();
+            // JSON's numbers are decimal ones.
+            !rest.starts_with(b"0x")
+                && matches!(rest, [] | [b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n', ..])
         }
         [b'"', ref rest @ ..] => rest.trim_ascii_end().ends_with(b"\""),
         _ => false,
