@@ -26,6 +26,9 @@ const LAST: usize = 3;
 /// The shortest keyword that is looked for backwards too: a shorter one stands in everyday words.
 const LEAST_BACKWARDS: usize = 4;
 
+/// Words of a secret's name, which are looked for backwards: of some keys the beginning is too short to be.
+const NAMES: &[&str] = &["api_key", "apikey", "secret", "token"];
+
 /// The keywords of one direction's rules.
 pub(super) struct Gate {
     /// By the place of a probe: 1 where it tells of a keyword, 0 where of none.
@@ -61,6 +64,11 @@ impl Gate {
                 if backwards.len() >= LEAST_BACKWARDS && backwards != keyword.trim().as_bytes() {
                     by_keyword.entry(backwards).or_default();
                 }
+            }
+        }
+        if direction == Direction::Outbound && !by_keyword.is_empty() {
+            for name in NAMES {
+                by_keyword.entry(name.bytes().rev().collect()).or_default();
             }
         }
         let mut keywords: Vec<Keyword> =

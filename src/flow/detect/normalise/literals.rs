@@ -39,9 +39,10 @@ impl<'t, F: FnMut(&[u8])> Seams<'t, F> {
 fn seam(text: &[u8]) -> Option<usize> {
     let (quote, mut rest) = text.split_first()?;
     let blanks = skip(&mut rest, is_blank);
-    let spaces_only = blanks.iter().all(|b| matches!(b, b' ' | b'\t'));
     match joiner(rest) {
-        0 if blanks.is_empty() || !spaces_only => return None,
+        // Words of prose stand in backquotes side by side.
+        1 if *quote == b'`' && !rest.starts_with(b"+") => return None,
+        0 if *quote == b'`' || !sets_beside(blanks) => return None,
         0 => {}
         joiner => {
             rest = &rest[joiner..];
@@ -51,6 +52,15 @@ fn seam(text: &[u8]) -> Option<usize> {
     // Python's literals have prefixes.
     let prefix = rest.iter().take(2).take_while(|b| matches!(b, b'f' | b'b' | b'r' | b'u')).count();
     (rest.get(prefix) == Some(quote)).then(|| text.len() - rest.len() + prefix + 1)
+}
+
+/// Whether literals with these blanks between them are one to a compiler, by how they are written: on one line, or the
+/// next one on a line of its own, indented.
+fn sets_beside(blanks: &[u8]) -> bool {
+    let indent = blanks.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let before = &blanks[..blanks.len() - indent];
+    let line = before.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    indent > 0 && line.unwrap_or(before).iter().all(|b| matches!(b, b' ' | b'\t'))
 }
 
 /// The length of the operator that joins two literals in some language.
@@ -82,6 +92,8 @@ mod tests {
             (r"k = 'AKIA' 'XYZ'", r"k = 'AKIAXYZ'"),
             ("k = \"a\" +\n    \"b\"+\"c\"", r#"k = "abc""#),
             (r#"$k = "a" . "b";"#, r#"$k = "ab";"#),
+            ("k = `a` + `b`", "k = `ab`"),
+            ("k = (\"a\"\n     \"b\" \r\n\t\"c\")", "k = (\"abc\")"),
         ] {
             assert_eq!(joined(split.as_bytes()).unwrap(), [whole, "\n"].concat().as_bytes());
         }
@@ -89,7 +101,18 @@ mod tests {
 
     #[test]
     fn lists_and_members_do_not_join() {
-        for text in [r#"["a", "b"]"#, r#"{"a": "b"}"#, "it's + 'fine", "", "\"", r#""a" == "b""#] {
+        for text in [
+            r#"["a", "b"]"#,
+            r#"{"a": "b"}"#,
+            "it's + 'fine",
+            "",
+            "\"",
+            r#""a" == "b""#,
+            "`a` `b`",
+            "`a`. `b`",
+            "'a'\n'b'",
+            "'a'\n\n 'b'",
+        ] {
             assert_eq!(joined(text.as_bytes()), None, "{text}");
         }
     }
@@ -106,7 +129,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn seams_are_what_the_pattern_says(text in "[\"' \t\n\r\\x0b+.~&|<\\\\fbrux,]{0,24}") {
-            let pattern = r#"^(?-u:["'](?:\s*(?:\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]+)[fbru]{0,2}["'])"#;
+            let pattern = r#"^(?-u:["'](?:\s*(?:\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]*(?:\r?\n)?[ \t]+)[fbru]{0,2}["'])"#;
             let pattern = Regex::new(pattern).unwrap();
             for at in memchr::memchr2_iter(b'"', b'\'', text.as_bytes()) {
                 let rest = &text.as_bytes()[at..];

@@ -62,7 +62,7 @@ const fn role(b: u8) -> Role {
         b'$' => DOLLAR,
         b'{' => BRACE | AFTER_SLASH,
         b'^' => CARET | CONTINUES,
-        b'`' => CONTINUES,
+        b'`' => SEAM | CONTINUES,
         _ => 0,
     };
     if word || matches!(b, b'\'' | b'"') {

@@ -544,6 +544,16 @@ fn a_colour_written_as_an_escape_hides_nothing() {
 }
 
 #[test]
+fn a_key_is_found_backwards_with_its_name_however_short_its_beginning_is() {
+    let found = |text: &str| scan(Direction::Outbound, &[], format!("{{\"text\": \"{text}\"}}").as_bytes()).0.len();
+    for key in ["FIRECRAWL_API_KEY=fc-{{hex:32}}", "OPENAI_API_KEY=sk-{{alnum:20}}T3BlbkFJ{{alnum:20}}"] {
+        let key = expand(key);
+        let backwards: String = key.chars().rev().collect();
+        assert_eq!((found(&key), found(&backwards)), (1, 1), "{key}");
+    }
+}
+
+#[test]
 fn items_put_together_are_no_path_that_the_first_of_them_is_not() {
     let found = |body: &str| scan(Direction::Outbound, &[], body.as_bytes()).0.len();
     for body in [
