@@ -714,3 +714,12 @@ fn the_pieces_of_an_array_of_answers_are_put_together_too() {
     let (hits, _) = scan(Direction::Inbound, &[("content-type", "application/json; charset=UTF-8")], body.as_bytes());
     assert_eq!(hits.len(), 1, "{hits:?}");
 }
+
+#[test]
+fn a_command_between_quotes_is_no_json() {
+    for text in [r#""/bin/sh" -c "id; id""#, r#""rm" -rf "/""#] {
+        for body in [text.to_owned(), serde_json::json!({ "text": text }).to_string()] {
+            assert_eq!(scan(Direction::Inbound, &[], body.as_bytes()).0.len(), 1, "{body}");
+        }
+    }
+}

@@ -170,9 +170,10 @@ impl<'t> Tokens<'t> {
     }
 }
 
+/// Whether a word may be a number or one of the literals. The flag of a command between two texts in quotes is none.
 fn is_value(word: &[u8]) -> bool {
-    word.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-')
-        || matches!(word, b"true" | b"false" | b"null" | b"NaN")
+    word.strip_prefix(b"-").unwrap_or(word).first().is_some_and(u8::is_ascii_digit)
+        || matches!(word, b"true" | b"false" | b"null" | b"NaN" | b"-Infinity")
 }
 
 /// Where the first `"` is from `at` on that no `\\` escapes.
