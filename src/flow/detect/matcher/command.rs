@@ -60,7 +60,10 @@ pub(super) fn at_word(
     };
     // A word may be glued to another by what no file's name ends in: `x:rm`, `\rm`.
     let glued = || at > word && matches!(text[at - 1], b':' | b'\\' | b'%');
-    (begins(word) || (glued() && begins(at))).then(|| line(rule, text, at, searches, report))
+    // A drive stands before its folders.
+    let drive = || text[word..at].get(1) == Some(&b':');
+    (begins(word) || (glued() && begins(at)) || (drive() && begins(word + 2)))
+        .then(|| line(rule, text, at, searches, report))
 }
 
 /// Searches the lines around `at`; answers how far it has looked.

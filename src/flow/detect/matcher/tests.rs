@@ -194,6 +194,13 @@ fn behind_a_flood_of_matches_another_is_found_and_what_is_none_is_not() {
 }
 
 #[test]
+fn a_shell_in_a_folder_of_windows_is_one() {
+    for text in [r#""C:\Program Files\Git\bin\bash.exe" -c "id""#, r#"C:/Git/bin/bash.exe -c "id""#] {
+        assert_eq!(inbound(text), ["shell_exec_flag.shell"], "{text}");
+    }
+}
+
+#[test]
 fn each_direction_has_its_own_families() {
     let key = expand("sk-ant-api03-{{word:93}}AA");
     assert!(inbound(&key).is_empty());
