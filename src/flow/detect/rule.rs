@@ -202,7 +202,8 @@ impl Rule {
         self.regex.groups().secret
     }
 
-    /// Whether what the group `again` names must stand earlier in the match too: a file that is fetched, then run.
+    /// Whether what the group `again` names must stand earlier in the match too: a file that is fetched, then run. Where
+    /// there is a group `name`, both are the same: a variable.
     pub(crate) fn names_again(&self) -> bool {
         self.regex.groups().again
     }

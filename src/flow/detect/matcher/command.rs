@@ -15,6 +15,9 @@ const BLOCK_BEFORE: usize = 768;
 const BLOCK_AFTER: usize = 1536;
 /// What a search is taken to read at least, in bytes: to know where a match ends takes a look behind it.
 const LEAST_READ: usize = 256;
+/// Of what is read where nothing matches, one byte in so many counts: a text without a match should not come to the point
+/// where a looser regex has the last word.
+const UNMATCHED: usize = 8;
 /// The longest command or path kept of a match.
 const MAX_MATCHED: usize = 1 << 10;
 
@@ -127,10 +130,13 @@ fn line_end(text: &[u8], at: usize) -> usize {
     cap
 }
 
-/// Whether the command at the end of a line goes on in the next one.
+/// Whether the command at the end of a line goes on in the next one. A text of YAML begins behind `: |`, and a cell of
+/// Markdown ends behind a backquote.
 fn goes_on(text: &[u8]) -> bool {
-    let last = text.iter().rposition(|b| !matches!(b, b' ' | b'\t' | b'\r')).map_or(0, |n| n + 1);
-    text[..last].ends_with(b"|") || text[..last].ends_with(b"&&")
+    let trimmed = |text: &[u8]| text.iter().rposition(|b| !matches!(b, b' ' | b'\t' | b'\r')).map_or(0, |n| n + 1);
+    let line = &text[..trimmed(text)];
+    line.strip_suffix(b"|")
+        .map_or_else(|| line.ends_with(b"&&"), |line| !matches!(line[..trimmed(line)].last(), Some(b':' | b'`')))
 }
 
 /// Tells of each match in a window, all of which stand in one part of it.
@@ -149,6 +155,9 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
             let Some(groups) = rule.regex().captures_at(window, at) else { break };
             let Some(whole) = groups.get(0) else { break };
             let same = |again: regex::bytes::Match<'_>| {
+                if let Some(name) = groups.name("name") {
+                    return name.as_bytes() == again.as_bytes();
+                }
                 let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();
                 !file.is_empty() && memmem::find(&window[whole.start()..again.start()], file).is_some()
             };
@@ -164,7 +173,7 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
         at = whole.end() + usize::from(whole.is_empty());
         *searched += (at - from).max(LEAST_READ);
     }
-    *searched += window.len().saturating_sub(at);
+    *searched += window.len().saturating_sub(at) / UNMATCHED;
 }
 
 /// Reports one command: its blanks made single, what stands around it left out.
