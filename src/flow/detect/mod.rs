@@ -6,6 +6,7 @@ pub mod decode;
 mod detector;
 mod familiar;
 mod hashed;
+mod key_name;
 pub mod known;
 pub mod matcher;
 mod normalise;

@@ -2,6 +2,9 @@
 //!
 //! A vendor's name is near; what is asked here is whether the words between promise a secret of its.
 
+use crate::flow::detect::key_name;
+use memchr::memmem;
+
 /// What says that a name's value is a secret.
 const SECRET_WORDS: &[&[u8]] = &[b"key", b"token", b"secret", b"auth", b"passw", b"cred", b"bearer"];
 /// What ends a name that is about a secret, and has none: its value tells the secret from others, or where it is.
@@ -29,37 +32,6 @@ const ABOUT: &[&[u8]] = &[
     b"thumbprint",
     b"type",
     b"version",
-];
-/// What ends the name of a key whoever's it is.
-const KEY_NAMES: &[&[u8]] = &[
-    b"apikey",
-    b"api_key",
-    b"api-key",
-    b"api key",
-    b"accesskey",
-    b"access_key",
-    b"access-key",
-    b"authkey",
-    b"auth_key",
-    b"auth-key",
-    b"secretkey",
-    b"secret_key",
-    b"secret-key",
-    b"subscription-key",
-    b"authorization",
-    b"api_token",
-    b"api-token",
-    b"apitoken",
-    b"access_token",
-    b"access-token",
-    b"accesstoken",
-    b"auth_token",
-    b"auth-token",
-    b"authtoken",
-    b"bearer_token",
-    b"api_secret",
-    b"apisecret",
-    b"api-secret",
 ];
 /// How far before a value its name is looked for, with what stands between.
 const NAME_BEFORE: usize = 64;
@@ -106,7 +78,8 @@ pub(super) fn makes_client(context: &[u8], vendor: &[u8]) -> bool {
     quoted && name.first().is_some_and(u8::is_ascii_uppercase) && (plain.ends_with(b"Client") || is_vendor())
 }
 
-/// Whether a key's own name stands right before `at`, with a sign between: `"api_key": "`, `Authorization: Bearer `.
+/// Whether a key's own name stands right before `at`, with a sign between, or what comes before one in a header:
+/// `"api_key": "`, `Bearer `.
 pub(super) fn names_key(text: &[u8], at: usize) -> bool {
     let before = &text[at.saturating_sub(NAME_BEFORE)..at];
     let blank = |b: u8| matches!(b, b' ' | b'\t');
@@ -125,8 +98,22 @@ pub(super) fn names_key(text: &[u8], at: usize) -> bool {
     else {
         return false;
     };
-    let name = trimmed(name, |b| blank(b) || is_quote(b) || b == b']');
-    KEY_NAMES.iter().any(|key| ends(name, key))
+    key_name::ends(trimmed(name, |b| blank(b) || is_quote(b) || b == b']'))
+}
+
+/// Whether what stands between a vendor's name and a value farther off begins something else: a paragraph, or the query of
+/// the URL the name is part of.
+pub(super) fn begins_anew(between: &[u8]) -> bool {
+    let word = between.iter().rposition(|b| b.is_ascii_whitespace() || is_quote(*b)).map_or(0, |at| at + 1);
+    memmem::find(between, b"\n\n").is_some() || between[word..].iter().any(|b| matches!(b, b'?' | b'&'))
+}
+
+/// Whether another entry's name stands between a name and a value: `name: OTHER`.
+pub(super) fn holds_name(between: &[u8]) -> bool {
+    memmem::find_iter(between, b"name").any(|at| {
+        let rest = between[at + b"name".len()..].iter().find(|b| **b != b' ' && !is_quote(**b));
+        matches!(rest, Some(b':' | b'='))
+    })
 }
 
 /// Whether a value's name, right before `at`, says no more than that it is one: `"value": "`.
@@ -205,6 +192,22 @@ mod tests {
             "token ",
         ] {
             assert!(!names_key(before.as_bytes(), before.len()), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_paragraph_a_query_and_an_entry_begin_anew() {
+        for between in [" it all.\n\n  key: ", "/search?session=1&access_token=", "-large/chat?api-version=1&api-key="]
+        {
+            assert!(begins_anew(between.as_bytes()), "{between}");
+        }
+        for between in ["/v1/x?y=z -H 'Authorization: Bearer ", "\n  api_key: ", ""] {
+            assert!(!begins_anew(between.as_bytes()), "{between}");
+        }
+        for (between, is) in
+            [("\n- name: SHA\n  value: ", true), ("\", \"value\": ", false), ("\"name\" : ", true), (" named ", false)]
+        {
+            assert_eq!(holds_name(between.as_bytes()), is, "{between}");
         }
     }
 

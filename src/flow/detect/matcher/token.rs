@@ -66,6 +66,8 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
     let longest = rule.data().max_len?;
     let of_token = |b: &u8| rule.data().alphabet.holds(*b) || *b == b'.';
     let mut token = Vec::new();
+    // Whether its lines end as a mail's long ones do.
+    let mut soft = false;
     let mut rest = &window[..window.len().min(MAX_WRAPPED)];
     loop {
         let run = rest.iter().take_while(|b| of_token(b)).count();
@@ -77,7 +79,9 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
         if token.len() > longest || (may_be(&token) && rule.regex().is_match(&token)) {
             return None;
         }
-        let next = goes_on(&rest[run..]);
+        let is_soft = rest.get(run) == Some(&b'=');
+        soft = if token.is_empty() { is_soft } else { soft };
+        let next = goes_on(&rest[run..]).filter(|_| is_soft == soft);
         if token.is_empty() && next.is_none() {
             return None;
         }
@@ -150,7 +154,12 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     }
     let far = next_run(rule, text, end + NEAR + 1)..end + FAR;
     let named = context::says_secret(&text[start..end]) && !context::is_about(&text[start..end]);
-    let said = |v: &Range<usize>| context::names_key(text, v.start) || (named && context::names_value(text, v.start));
+    let said = |v: &Range<usize>| {
+        let between = &text[end..v.start];
+        !context::begins_anew(between)
+            && (context::names_key(text, v.start)
+                || (named && context::names_value(text, v.start) && !context::holds_name(between)))
+    };
     if let Some(value) = values(rule, text, far).find(said) {
         return judge(rule, text, value, 0, report);
     }

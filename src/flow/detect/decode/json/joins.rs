@@ -4,6 +4,7 @@
 //! the pieces of a text that was cut into array items are put back together.
 
 use super::{Unwrap, Voice, part::Part, words::Words};
+use crate::flow::detect::key_name;
 use memchr::{memchr, memmem, memrchr, memrchr2};
 use std::ops::Range;
 
@@ -117,7 +118,7 @@ impl Joins {
         let begins = text.first(beginning(text.bytes()));
         if open.object {
             let key = key.unwrap_or_default();
-            open.keys += usize::from(names_key(key.bytes()));
+            open.keys += usize::from(key_name::ends(key.bytes()));
             line(lines, key, begins);
             let at = lines.len() - begins.len()..lines.len();
             // A blank before the line's end: its last word does not go on in the next member.
@@ -254,13 +255,6 @@ fn tells_to_run(items: &[u8]) -> bool {
     }
     let last = &items[memrchr(b' ', items).map_or(0, |at| at + 1)..];
     matches!(last, [b'-', flags @ .., b'c' | b'e'] if flags.len() <= 4 && flags.iter().all(u8::is_ascii_lowercase))
-}
-
-/// Whether a key is a key's: `apiKey`, `access_token`.
-fn names_key(key: &[u8]) -> bool {
-    let ends = |word: &[u8]| key.len().checked_sub(word.len()).is_some_and(|at| key[at..].eq_ignore_ascii_case(word));
-    matches!(key.last(), Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T'))
-        && (ends(b"key") || ends(b"token") || ends(b"secret"))
 }
 
 /// Whether a key is one of several that number the pieces of a text: `part1`, `a`.

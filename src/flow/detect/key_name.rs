@@ -1,0 +1,50 @@
+//! A name → whether it ends as a key's own does, whoever's key it is.
+
+const KEY_NAMES: &[&[u8]] = &[
+    b"apikey",
+    b"api_key",
+    b"api-key",
+    b"api key",
+    b"accesskey",
+    b"access_key",
+    b"access-key",
+    b"authkey",
+    b"auth_key",
+    b"auth-key",
+    b"secretkey",
+    b"secret_key",
+    b"secret-key",
+    b"subscription-key",
+    b"authorization",
+    b"api_token",
+    b"api-token",
+    b"apitoken",
+    b"access_token",
+    b"access-token",
+    b"accesstoken",
+    b"auth_token",
+    b"auth-token",
+    b"authtoken",
+    b"bearer_token",
+    b"api_secret",
+    b"apisecret",
+    b"api-secret",
+];
+/// Whether `name` is a key's own: `apiKey`, `MISTRAL_API_KEY`, `access_token`. A `cacheKey` and a `nextPageToken` are none.
+pub(super) fn ends(name: &[u8]) -> bool {
+    let ends = |word: &[u8]| name.len().checked_sub(word.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(word));
+    matches!(name.last(), Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T')) && KEY_NAMES.iter().any(|word| ends(word))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_of_keys_are_told_from_others_that_end_in_key_or_token() {
+        for name in ["apiKey", "MISTRAL_API_KEY", "access_token", "x-api-key", "Authorization"] {
+            assert!(super::ends(name.as_bytes()), "{name}");
+        }
+        for name in ["", "monkey", "cacheKey", "nextPageToken", "publicKey", "idempotencyKey", "api_key_id"] {
+            assert!(!super::ends(name.as_bytes()), "{name}");
+        }
+    }
+}
