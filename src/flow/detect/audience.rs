@@ -176,10 +176,16 @@ fn normal(host: &str) -> &str {
 fn host_fits(pattern: &str, host: &str) -> bool {
     let mut labels = host.split('.');
     let label_fits = |p: &str, l: &str| match p.strip_prefix('*') {
-        Some(end) => l.len() > end.len() && l.ends_with(end),
+        Some(end) => l.strip_suffix(end).is_some_and(is_label),
         None => p.eq_ignore_ascii_case(l),
     };
     pattern.split('.').all(|p| labels.next().is_some_and(|l| label_fits(p, l))) && labels.next().is_none()
+}
+
+/// Whether a text can begin a label of a host's name (RFC 952).
+fn is_label(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn in_place(vendor: &Vendor, view: &View<'_>) -> bool {

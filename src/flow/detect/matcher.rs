@@ -83,7 +83,7 @@ struct Pass<'a> {
     extra: Option<Encoding>,
     /// The view's own text, to tell what only folding showed.
     raw: &'a [u8],
-    /// It was put together from what was looked at before.
+    /// It was put together from texts, literals or lines that were looked at before.
     joined: bool,
 }
 
@@ -224,8 +224,11 @@ impl Matcher {
                 self.scan(gate, pass, &mut seen, false, on);
             }
         }
-        for plain in normalise::undone(&folded).into_iter().flatten() {
-            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text, joined: true };
+        let [literals, closed_up, lines, shell] = normalise::undone(&folded);
+        let readings = [(literals, true), (closed_up, true), (lines, true), (shell, view.joined)];
+        for (plain, joined) in readings {
+            let Some(plain) = plain else { continue };
+            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text, joined };
             self.scan(gate, pass, &mut seen, false, on);
         }
     }

@@ -152,6 +152,8 @@ fn a_shared_domain_is_no_audience() {
         "storage.googleapis.com",
         "us-central1-aiplatform.storage.googleapis.com",
         "-aiplatform.googleapis.com",
+        "a%2e-aiplatform.googleapis.com",
+        "evil,-aiplatform.googleapis.com",
         "us-central1-aiplatformx.googleapis.com",
         "us-central1-aiplatform.googleapis.com.evil.test",
         "x.us-central1-aiplatform.googleapis.com",

@@ -96,7 +96,7 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
 
 /// Whether an array holds the pieces of a stream: Gemini's, where nobody asked for events.
 fn is_streamed(document: &[u8]) -> bool {
-    let array = document.strip_prefix(b"[").unwrap_or_default();
+    let array = document.trim_ascii_start().strip_prefix(b"[").unwrap_or_default();
     let object = array.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
     object.trim_ascii_start().starts_with(b"\"candidates\"")
 }

@@ -194,6 +194,34 @@ fn behind_a_flood_of_matches_another_is_found_and_what_is_none_is_not() {
 }
 
 #[test]
+fn entries_without_a_value_are_no_soft_line_breaks() {
+    for key in ["sk-ant-api03-xxx", "hvs.xxx", "sk-admin-xxx"] {
+        let text = format!("A_KEY={key}\nS3_BUCKET=\nDATABASE_URL=\nNEXT_PUBLIC_URL=\nPORT=\n");
+        assert!(outbound(&text).is_empty(), "{text}");
+    }
+    let key = expand("gsk_{{alnum:52}}");
+    assert_eq!(outbound(&format!("{}=\n{}", &key[..30], &key[30..])), ["ai_api_key.groq"]);
+}
+
+#[test]
+fn an_entry_or_a_query_of_its_own_says_whose_a_value_is() {
+    let (hex, uuid) = (expand("{{hex:40}}"), expand("{{hex:8}}-{{hex:4}}-4{{hex:3}}-8{{hex:3}}-{{hex:12}}"));
+    for text in [
+        format!("- name: DEEPGRAM_API_KEY\n  valueFrom:\n    secretKeyRef: {{}}\n- name: GIT_COMMIT\n  value: {hex}"),
+        format!("https://api.exa.ai/search?session=1&access_token={uuid}"),
+        format!("Deepgram, putting it all together:\n\n  api_key: {hex}"),
+    ] {
+        assert!(outbound(&text).is_empty(), "{text}");
+    }
+    assert_eq!(outbound(&format!("- name: DEEPGRAM_API_KEY\n  value: {hex}")), ["ai_api_key.deepgram"]);
+}
+
+#[test]
+fn a_path_that_was_excepted_hides_no_other_behind_quotes() {
+    assert_eq!(outbound("# see .env.d\ncat .en\"\"v.dev"), ["dotenv_or_cloud_credential_path.dotenv"]);
+}
+
+#[test]
 fn a_shell_in_a_folder_of_windows_is_one() {
     for text in [r#""C:\Program Files\Git\bin\bash.exe" -c "id""#, r#"C:/Git/bin/bash.exe -c "id""#] {
         assert_eq!(inbound(text), ["shell_exec_flag.shell"], "{text}");
