@@ -1,5 +1,6 @@
 //! A name → whether it ends as a key's own does, whoever's key it is.
 
+/// How they end, in any case.
 const KEY_NAMES: &[&[u8]] = &[
     b"apikey",
     b"api_key",
@@ -30,6 +31,7 @@ const KEY_NAMES: &[&[u8]] = &[
     b"apisecret",
     b"api-secret",
 ];
+
 /// Whether `name` is a key's own: `apiKey`, `MISTRAL_API_KEY`, `access_token`. A `cacheKey` and a `nextPageToken` are none.
 pub(super) fn ends(name: &[u8]) -> bool {
     let ends = |word: &[u8]| name.len().checked_sub(word.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(word));
