@@ -12,13 +12,13 @@ use guardian::flow::{
     capture::{Head, Route, StartLine},
     detect::{
         Detector, Limits, Scanner,
-        decode::{View, Voice},
+        decode::View,
         known::{DigestKeys, Kind, Values},
         matcher::Matcher,
         rule::RuleSet,
     },
 };
-use posture::{Direction, Placement, Protocol};
+use posture::{Direction, Protocol};
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -103,14 +103,7 @@ fn outbound_repeated(bencher: Bencher, body: &str) {
 fn matcher_alone(bencher: Bencher, body: &str) {
     let text = real(body);
     let matcher = Matcher::new(RuleSet::embedded());
-    let view = View {
-        text: &text,
-        encoding: &[],
-        placement: Placement::Body,
-        name: None,
-        voice: Voice::Unknown,
-        joined: false,
-    };
+    let view = View::plain(&text);
     bencher.counter(BytesCount::of_slice(&text)).bench_local(|| {
         let mut found = 0;
         matcher.find(Direction::Outbound, &view, &mut |_| found += 1);
@@ -141,14 +134,7 @@ fn outbound_known<const BODY: usize>(bencher: Bencher, count: usize) {
 #[divan::bench(args = [10, 100, 256])]
 fn known_alone(bencher: Bencher, count: usize) {
     let (text, values) = (repeated("text"), values(count));
-    let view = View {
-        text: &text,
-        encoding: &[],
-        placement: Placement::Body,
-        name: None,
-        voice: Voice::Unknown,
-        joined: false,
-    };
+    let view = View::plain(&text);
     bencher.counter(BytesCount::of_slice(&text)).bench_local(|| values.sightings(Direction::Outbound, &view).len());
 }
 

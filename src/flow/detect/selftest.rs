@@ -1,11 +1,11 @@
 //! `RuleSet` → `SelftestReport`: every example and counter-example, run here and now.
 
 use super::{
-    decode::{View, Voice},
+    decode::View,
     matcher::{Match, Matcher},
     rule::{Rule, expand},
 };
-use posture::{Placement, Severity, Word};
+use posture::{Severity, Word};
 
 /// What the rules' own vectors said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,14 +77,7 @@ fn run_one(matcher: &Matcher, rule: &Rule, report: &mut SelftestReport) {
 /// Whether the rule finds something in `text`; for a counter-example, whether its family does.
 fn found(matcher: &Matcher, rule: &Rule, text: &str, itself: bool) -> bool {
     let mut found = false;
-    let view = View {
-        text: text.as_bytes(),
-        encoding: &[],
-        placement: Placement::Body,
-        name: None,
-        voice: Voice::Unknown,
-        joined: false,
-    };
+    let view = View::plain(text.as_bytes());
     matcher.find(rule.family().direction(), &view, &mut |m: Match<'_>| {
         found |= m.rule.id() == rule.id();
         let akin = m.rule.family() == rule.family() && m.rule.file().is_some() == rule.file().is_some();

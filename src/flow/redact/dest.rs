@@ -3,7 +3,7 @@
 //! A name is data the wire chose: a key can be sent as a label of a host that someone else's name server answers for.
 
 use crate::flow::detect::{
-    decode::{View, Voice},
+    decode::View,
     matcher::Matcher,
     rule::{Find, Rule, RuleSet},
 };
@@ -97,8 +97,7 @@ fn decodes_to_a_match(matcher: &Matcher, label: &str) -> bool {
 
 fn found(matcher: &Matcher, text: &[u8]) -> bool {
     let mut found = false;
-    let view =
-        View { text, encoding: &[], placement: Placement::Host, name: None, voice: Voice::Unknown, joined: false };
+    let view = View { placement: Placement::Host, ..View::plain(text) };
     matcher.find(Direction::Outbound, &view, &mut |_| found = true);
     found
 }

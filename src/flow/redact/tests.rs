@@ -3,7 +3,7 @@ use crate::flow::{
     capture::Route,
     detect::{
         Hit, Named,
-        decode::{View, Voice},
+        decode::View,
         matcher::Matcher,
         rule::{RuleSet, Source, expand},
     },
@@ -27,14 +27,7 @@ fn route() -> Route {
 fn findings(redactor: &Redactor, text: &str, direction: Direction, route: &Route) -> Vec<(Finding, Vec<u8>)> {
     let rules = Matcher::new(RuleSet::embedded());
     let now = "2026-04-26T00:00:00.000Z".parse().unwrap();
-    let view = View {
-        text: text.as_bytes(),
-        encoding: &[],
-        placement: Placement::Body,
-        name: None,
-        voice: Voice::Unknown,
-        joined: false,
-    };
+    let view = View::plain(text.as_bytes());
     let mut all = Vec::new();
     rules.find(direction, &view, &mut |m| {
         let (placement, encoding) = (Placement::Body, &[][..]);

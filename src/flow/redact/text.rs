@@ -4,14 +4,9 @@
 //! rule finds and what cannot be told where it stands, or what is found still after that, hides the whole text.
 
 use super::dest;
-use crate::flow::detect::{
-    Hit,
-    decode::{View, Voice},
-    matcher::Matcher,
-    rule::RuleSet,
-};
+use crate::flow::detect::{Hit, decode::View, matcher::Matcher, rule::RuleSet};
 use memchr::{memchr, memmem, memrchr};
-use posture::{Direction, Family, Placement, Word};
+use posture::{Direction, Family, Word};
 use std::{collections::HashSet, ops::Range, sync::Arc};
 
 const HIDDEN: &str = "[redacted]";
@@ -175,8 +170,7 @@ fn clean(matcher: &Matcher, text: &[u8]) -> Option<String> {
 /// Everything that any rule finds, either way, wherever it stands; `None` when it cannot be told where.
 fn marks(matcher: &Matcher, text: &[u8]) -> Option<Vec<Mark>> {
     let mut marks = Some(Vec::new());
-    let view =
-        View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false };
+    let view = View::plain(text);
     for direction in [Direction::Outbound, Direction::Inbound] {
         matcher.find(direction, &view, &mut |m| {
             let stands = m.span.clone().or_else(|| {

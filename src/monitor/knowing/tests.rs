@@ -1,11 +1,11 @@
 use super::*;
 use crate::flow::detect::{
     Limits,
-    decode::{View, Voice},
+    decode::View,
     known::{Sighting, new_canary},
     rule::{RuleSet, Source},
 };
-use posture::{Direction, Fingerprint, Placement};
+use posture::{Direction, Fingerprint};
 use std::{fs, io::Write, os::unix::fs::PermissionsExt};
 
 const ONE: &str = "Zk3vQ9sLp2Xw8RtY";
@@ -61,14 +61,7 @@ impl Rig {
 
     fn sighted<T>(&self, value: &str, tell: impl FnOnce(&[Sighting<'_>]) -> T) -> T {
         let text = format!("say {value} again");
-        let view = View {
-            text: text.as_bytes(),
-            encoding: &[],
-            placement: Placement::Body,
-            name: None,
-            voice: Voice::Unknown,
-            joined: false,
-        };
+        let view = View::plain(text.as_bytes());
         tell(&self.detector.known().values().sightings(Direction::Outbound, &view))
     }
 }

@@ -15,14 +15,7 @@ fn to(host: &str) -> Route {
 }
 
 fn in_header(name: &str) -> View<'_> {
-    View {
-        text: b"",
-        encoding: &[],
-        placement: Placement::Header,
-        name: Some(name.as_bytes()),
-        voice: Voice::Unknown,
-        joined: false,
-    }
+    View { placement: Placement::Header, name: Some(name.as_bytes()), ..View::plain(b"") }
 }
 
 /// How the first match in `text` is judged.

@@ -62,3 +62,10 @@ pub struct View<'v> {
     /// It was put together from texts that were shown before.
     pub joined: bool,
 }
+
+impl<'v> View<'v> {
+    /// A text as a body has it, of which nothing else is known.
+    pub const fn plain(text: &'v [u8]) -> Self {
+        Self { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false }
+    }
+}

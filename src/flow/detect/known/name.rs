@@ -1,11 +1,7 @@
 //! A variable's name → what its value may be, and whose.
 
-use crate::flow::detect::{
-    decode::{View, Voice},
-    matcher::Matcher,
-    rule::Vendor,
-};
-use posture::{Direction, Placement};
+use crate::flow::detect::{decode::View, matcher::Matcher, rule::Vendor};
+use posture::Direction;
 use std::sync::Arc;
 
 /// What ends a word of a name that says its value is a secret.
@@ -95,15 +91,7 @@ pub fn kind_of(name: &str) -> Option<NameKind> {
 pub fn owners(matcher: &Matcher, name: &str, value: &[u8]) -> Arc<[String]> {
     let named = vendors_of(name, matcher.rules().vendors());
     let mut shaped: Vec<String> = Vec::new();
-    let view = View {
-        text: value,
-        encoding: &[],
-        placement: Placement::Body,
-        name: None,
-        voice: Voice::Unknown,
-        joined: false,
-    };
-    matcher.find(Direction::Outbound, &view, &mut |m| shaped.extend_from_slice(m.rule.vendors()));
+    matcher.find(Direction::Outbound, &View::plain(value), &mut |m| shaped.extend_from_slice(m.rule.vendors()));
     shaped.sort_unstable();
     shaped.dedup();
     if shaped.is_empty() {

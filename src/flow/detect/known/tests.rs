@@ -3,12 +3,7 @@
 use super::*;
 use crate::flow::{
     capture::{Field, Head, Route, StartLine},
-    detect::{
-        Detector, Hit, Limits, Scanner,
-        audience::Entry,
-        decode::{View, Voice},
-        rule::Rule,
-    },
+    detect::{Detector, Hit, Limits, Scanner, audience::Entry, decode::View, rule::Rule},
 };
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
@@ -88,7 +83,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 fn view(text: &[u8]) -> View<'_> {
-    View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false }
+    View::plain(text)
 }
 
 #[test]

@@ -52,11 +52,11 @@ pub(super) fn find(
     }
     last.read(text);
     let whole = last.whole.as_ref().filter(|_| !rule.data().unbroken);
-    for (path, joined) in [(Some(&last.path), joined), (whole, true)] {
+    for (path, put_together) in [(Some(&last.path), joined), (whole, true)] {
         let Some(path) = path.filter(|path| path.is_of(rule)) else { continue };
         if path.is_excepted(rule) {
             last.excepted.note(index, &path.resolved);
-        } else if !joined || !last.excepted.are_in(index, &path.resolved) {
+        } else if !put_together || !last.excepted.are_in(index, &path.resolved) {
             let matched = Cow::Borrowed(&path.resolved[..]);
             return report(Found { severity: rule.severity(), span: last.span.clone(), matched });
         }

@@ -1,6 +1,5 @@
 use super::*;
-use crate::flow::detect::{decode::Voice, rule::expand};
-use posture::Placement;
+use crate::flow::detect::rule::expand;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -9,7 +8,7 @@ static MATCHER: LazyLock<Matcher> = LazyLock::new(|| Matcher::new(RuleSet::embed
 /// Rule, matched text and normalisation of everything found.
 fn found_as(direction: Direction, name: Option<&str>, text: &[u8]) -> Vec<(String, String, Option<Encoding>)> {
     let name = name.map(str::as_bytes);
-    let view = View { text, encoding: &[], placement: Placement::Body, name, voice: Voice::Unknown, joined: false };
+    let view = View { name, ..View::plain(text) };
     let mut found = Vec::new();
     MATCHER.find(direction, &view, &mut |m| {
         if let Some(span) = &m.span {
@@ -33,8 +32,7 @@ fn a_path_that_was_refused_is_judged_anew_in_other_company_and_one_that_was_take
     let mut memory = Memory::default();
     let mut found = |text: &str| {
         let text = text.as_bytes();
-        let view =
-            View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false };
+        let view = View::plain(text);
         let mut found = 0;
         MATCHER.find_with(&mut memory, Direction::Outbound, &view, &mut |_| found += 1);
         found
@@ -287,14 +285,7 @@ fn a_key_in_pieces_is_put_together() {
 #[test]
 fn a_private_keys_body_makes_it_critical() {
     let severity = |text: &str| {
-        let view = View {
-            text: text.as_bytes(),
-            encoding: &[],
-            placement: Placement::Body,
-            name: None,
-            voice: Voice::Unknown,
-            joined: false,
-        };
+        let view = View::plain(text.as_bytes());
         let mut worst = None;
         MATCHER.find(Direction::Outbound, &view, &mut |m| worst = worst.max(Some(m.severity)));
         worst
@@ -348,8 +339,7 @@ fn how_far_rules_looked_at_one_view_is_forgotten_at_the_next() {
     let mut memory = Memory::default();
     for text in ["cd /srv; rm -rf /", "rm -rf /", "x; rm -rf / ;; rm -rf ./build", "rm -rf /"] {
         let text = text.as_bytes();
-        let view =
-            View { text, encoding: &[], placement: Placement::Body, name: None, voice: Voice::Unknown, joined: false };
+        let view = View::plain(text);
         let mut found = 0;
         MATCHER.find_with(&mut memory, Direction::Inbound, &view, &mut |_| found += 1);
         assert_eq!(found, 1);

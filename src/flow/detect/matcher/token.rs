@@ -140,13 +140,13 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| named(b)).count();
     let (reaches_after, reaches_before) = reached(rule, text, start..end);
     // What has a shape of its own is a key, whatever its name says.
-    let is_about = |context: &[u8], v: &Range<usize>| context::is_about(context) && context::is_plain(&text[v.clone()]);
+    let is_other = |context: &[u8], v: &Range<usize>| context::is_about(context) && context::is_plain(&text[v.clone()]);
     if reaches_after {
         let value = values(rule, text, end..end + NEAR + 1).next();
         let said = |v: &Range<usize>| {
             let context = &text[start..v.start];
             let says = context::says_secret(context) || context::makes_client(context, &text[keyword.clone()]);
-            says && !context::leads_on(&text[keyword.end..v.start]) && !is_about(context, v)
+            says && !context::leads_on(&text[keyword.end..v.start]) && !is_other(context, v)
         };
         if let Some(value) = value.filter(said) {
             return judge(rule, text, value, 0, report);
@@ -167,7 +167,7 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         let before = last_run(rule, text, start.saturating_sub(NEAR))..start;
         let value = values(rule, text, before).filter(|v| v.end <= start).last();
         let said = |v: &Range<usize>| {
-            (context::says_secret(&text[start..end]) && !is_about(&text[start..end], v))
+            (context::says_secret(&text[start..end]) && !is_other(&text[start..end], v))
                 || context::names_key(text, v.start)
         };
         if let Some(value) = value.filter(said) {
