@@ -13,9 +13,14 @@ use std::sync::LazyLock;
 /// Who wrote the value of this member of a request's outermost object.
 pub(super) fn of_member(name: &[u8]) -> Voice {
     match name {
-        b"system" | b"instructions" | b"tools" | b"functions" | b"system_instruction" | b"systemInstruction" => {
-            Voice::System
-        }
+        b"system"
+        | b"instructions"
+        | b"preamble"
+        | b"tools"
+        | b"functions"
+        | b"toolConfig"
+        | b"system_instruction"
+        | b"systemInstruction" => Voice::System,
         _ => Voice::Unknown,
     }
 }
