@@ -93,6 +93,22 @@ fn a_key_inside_a_longer_word_is_none() {
 }
 
 #[test]
+fn a_key_in_a_line_or_word_that_is_removed_or_in_italics_is_found_whole() {
+    for key in [expand("AKIA{{base32:16}}"), expand("r8_{{alnum:37}}"), expand("sk-or-v1-{{hex:64}}")] {
+        for text in [
+            format!("@@ -1 +0,0 @@\n-{key}\n"),
+            format!("[-A={key}-]{{+A=x+}}"),
+            format!("[-{key}-]"),
+            format!("**key**: _{key}_"),
+            format!("__{key}__"),
+        ] {
+            let found = found_as(Direction::Outbound, None, text.as_bytes());
+            assert_eq!(found.iter().map(|f| &*f.1).collect::<Vec<_>>(), [&*key], "{text}");
+        }
+    }
+}
+
+#[test]
 fn what_only_folding_makes_part_of_a_word_hides_no_key_and_no_path() {
     let key = expand("gsk_{{alnum:52}}");
     for what in [&*key, &expand("AKIA{{base32:16}}"), "~/.ssh/id_rsa", "/etc/shadow", "/app/.env"] {

@@ -15,6 +15,8 @@ const MAX_WRAPPED: usize = 512;
 const MIN_PIECE: usize = 4;
 /// So many small letters and nothing else are words: of drawn letters and digits, one such piece in five thousand.
 const MIN_WORDS: usize = 10;
+/// `_` that one emphasis begins with, at most.
+const MAX_EMPHASIS: usize = 3;
 /// How far a context reaches from its name.
 const NEAR: usize = 20;
 /// And how far when the value has a key's name of its own.
@@ -27,7 +29,8 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
     // What begins every token is no part of a secret inside it.
     let (start, fixed) = (keyword.start, if rule.names_secret() { 0 } else { keyword.len() });
     let alphabet = rule.data().alphabet;
-    if alphabet.holds(text[start]) && !clear_before(text, start, alphabet) {
+    let emphasis = emphasis(text, start);
+    if alphabet.holds(text[start]) && emphasis == 0 && !clear_before(text, start, alphabet) {
         return;
     }
     let window = &text[start..text.len().min(start + MAX_TOKEN)];
@@ -36,13 +39,13 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
     if misfit.is_some_and(|at| !rule.breaks(window, at)) {
         return;
     }
-    let whole = if misfit.is_none() { whole_token(rule, window) } else { None };
+    let whole = if misfit.is_none() { whole_token(rule, window, emphasis) } else { None };
     let amid = |len: usize| rule.data().lone && amid::base64(text, &(start..start + len));
     if let Some(whole) = whole {
         if !amid(whole) {
             judge(rule, text, start..start + whole, fixed, report);
         }
-    } else if let Some((token, len)) = broken(rule, window) {
+    } else if let Some((token, len)) = broken(rule, window).filter(|_| emphasis == 0) {
         let token = secret(rule, &token);
         if gates::pass(rule, token, fixed) && !amid(len) {
             // As many bytes as on one line: only where it begins is told.
@@ -52,12 +55,25 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
     }
 }
 
-/// How long the token at the start of `window` is, when the rule takes it.
-fn whole_token(rule: &Rule, window: &[u8]) -> Option<usize> {
+/// How long the token at the start of `window` is, when the rule takes it and so many `_` close its emphasis.
+fn whole_token(rule: &Rule, window: &[u8], emphasis: usize) -> Option<usize> {
     let data = rule.data();
     let least = rule.regex().find(window)?.end();
     let more = window[least..].iter().take_while(|b| data.alphabet.holds(**b)).count();
-    (least + more <= data.max_len.unwrap_or(MAX_TOKEN)).then_some(least + more)
+    let (token, after) = window.split_at(least + more);
+    // A word that is removed ends so in a difference by words.
+    let removed = usize::from(token.len() > least && token.ends_with(b"-") && after.starts_with(b"]"));
+    let len = token.len() - if emphasis > 0 { emphasis } else { removed };
+    let closed = len >= least && token[len..].iter().all(|b| emphasis == 0 || *b == b'_');
+    (closed && len <= data.max_len.unwrap_or(MAX_TOKEN)).then_some(len)
+}
+
+/// How many `_` begin an emphasis right before `start`, as Markdown has it.
+fn emphasis(text: &[u8], start: usize) -> usize {
+    let marks = text[..start].iter().rev().take(MAX_EMPHASIS + 1).take_while(|b| **b == b'_').count();
+    let outside = text[..start - marks].last();
+    let opens = outside.is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'(' | b'*' | b'>' | b'"'));
+    if opens && marks <= MAX_EMPHASIS { marks } else { 0 }
 }
 
 /// The token at the start of `window`, put together from its lines, and how far they reach: none of them makes it alone,
@@ -89,7 +105,7 @@ fn broken(rule: &Rule, window: &[u8]) -> Option<(Vec<u8>, usize)> {
             return None;
         }
         token.extend_from_slice(&rest[..run]);
-        if token.len() > run && may_be(&token) && whole_token(rule, &token) == Some(token.len()) {
+        if token.len() > run && may_be(&token) && whole_token(rule, &token, 0) == Some(token.len()) {
             return Some((token, window.len().min(MAX_WRAPPED) - rest.len() + run));
         }
         rest = next?;
@@ -249,7 +265,8 @@ fn secret<'t>(rule: &Rule, token: &'t [u8]) -> &'t [u8] {
 }
 
 /// Whether a token may begin at `start`: what stands before is no part of one, or ends an escape of one character, an
-/// equals sign as a mail quotes it, or a terminal's control sequence.
+/// equals sign as a mail quotes it, or a terminal's control sequence; or it says of a line or a word that a difference
+/// removes it.
 fn clear_before(text: &[u8], start: usize, alphabet: Alphabet) -> bool {
     let Some(&before) = start.checked_sub(1).and_then(|n| text.get(n)) else { return true };
     if !opens(before, alphabet) && before != b'_' && before != b'-' {
@@ -260,7 +277,8 @@ fn clear_before(text: &[u8], start: usize, alphabet: Alphabet) -> bool {
     let percent = matches!(back(3), Some([b'%', a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     let unicode = matches!(back(6), Some([b'\\', b'u', hex @ ..]) if hex.iter().all(u8::is_ascii_hexdigit));
     let equals = back(3) == Some(b"=3D");
-    escaped || percent || unicode || equals || control::ends(text, start)
+    let removed = matches!(back(2), Some([b'\n' | b'[', b'-']));
+    escaped || percent || unicode || equals || removed || control::ends(text, start)
 }
 
 #[cfg(test)]
