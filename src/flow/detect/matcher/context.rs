@@ -4,9 +4,44 @@
 
 use crate::flow::detect::key_name;
 use memchr::memmem;
+use std::ops::Range;
 
 /// What says that a name's value is a secret.
 const SECRET_WORDS: &[&[u8]] = &[b"key", b"token", b"secret", b"auth", b"passw", b"cred", b"bearer"];
+/// The same in the words of other languages, without a first letter that may be a capital.
+const SECRET_WORDS_ELSEWHERE: &[&str] = &[
+    "clave",
+    "llave",
+    "contrase",
+    "clé",
+    "schlüssel",
+    "chave",
+    "senha",
+    "chiave",
+    "segreto",
+    "sleutel",
+    "klucz",
+    "anahtar",
+    "nyckel",
+    "люч",
+    "окен",
+    "екрет",
+    "ароль",
+    "密钥",
+    "密鑰",
+    "金鑰",
+    "秘钥",
+    "令牌",
+    "密码",
+    "キー",
+    "鍵",
+    "トークン",
+    "키",
+    "토큰",
+    "مفتاح",
+    "कुंजी",
+    "khóa",
+];
 /// What ends a name that is about a secret, and has none: its value tells the secret from others, or where it is.
 const ABOUT: &[&[u8]] = &[
     b"algorithm",
@@ -33,6 +68,61 @@ const ABOUT: &[&[u8]] = &[
     b"type",
     b"version",
 ];
+/// What tells a `key` or a `token` that is no secret from one that is.
+const OTHER_SORTS: &[&[u8]] = &[
+    b"blob",
+    b"bucket",
+    b"cache",
+    b"checkpoint",
+    b"chunk",
+    b"continuation",
+    b"correlation",
+    b"cursor",
+    b"dedup",
+    b"deduplication",
+    b"document",
+    b"entity",
+    b"file",
+    b"foreign",
+    b"group",
+    b"hash",
+    b"idempotency",
+    b"idempotent",
+    b"index",
+    b"item",
+    b"job",
+    b"join",
+    b"lock",
+    b"lookup",
+    b"message",
+    b"next",
+    b"node",
+    b"object",
+    b"page",
+    b"pagination",
+    b"paging",
+    b"partition",
+    b"primary",
+    b"public",
+    b"record",
+    b"redis",
+    b"resume",
+    b"routing",
+    b"row",
+    b"run",
+    b"s3",
+    b"shard",
+    b"sort",
+    b"storage",
+    b"surrogate",
+    b"sync",
+    b"task",
+    b"template",
+    b"trace",
+    b"unique",
+];
+/// How far before a vendor's name words say that its value is a key.
+const WORDS_BEFORE: usize = 24;
 /// How far before a value its name is looked for, with what stands between.
 const NAME_BEFORE: usize = 64;
 
@@ -40,17 +130,29 @@ const NAME_BEFORE: usize = 64;
 pub(super) fn says_secret(context: &[u8]) -> bool {
     let other = |text: &[u8]| starts(text, b"tokens") || (starts(text, b"author") && !starts(text, b"authoriz"));
     (0..context.len()).map(|at| &context[at..]).any(|text| SECRET_WORDS.iter().any(|w| starts(text, w)) && !other(text))
+        || SECRET_WORDS_ELSEWHERE.iter().any(|word| memmem::find(context, word.as_bytes()).is_some())
 }
 
-/// Whether the name that ends `context` is of something about a secret: `API_KEY_ID`, `keyHash`.
-pub(super) fn is_about(context: &[u8]) -> bool {
-    let name = trimmed(context, |b| !b.is_ascii_alphanumeric());
-    ABOUT.iter().any(|word| {
-        let Some((before, last)) = name.split_at_checked(name.len().wrapping_sub(word.len())) else { return false };
-        let begins = before.last().is_none_or(|b| !b.is_ascii_alphanumeric())
-            || (last[0].is_ascii_uppercase() && before.last().is_some_and(|b| !b.is_ascii_uppercase()));
-        begins && last.eq_ignore_ascii_case(word)
-    })
+/// Whether the name that ends `context` is of no secret: of something about one, as `API_KEY_ID` and `keyHash`, or of a
+/// key of another sort, as `cacheKey` and `page_token`.
+pub(super) fn is_other(context: &[u8]) -> bool {
+    let name = last_name(context);
+    let sort = [&b"key"[..], b"token"].into_iter().find_map(|word| before_word(name, word)).map(last_name);
+    ABOUT.iter().any(|word| before_word(name, word).is_some())
+        || sort.is_some_and(|name| OTHER_SORTS.iter().any(|word| before_word(name, word).is_some()))
+}
+
+/// The text up to the last letter or digit.
+fn last_name(text: &[u8]) -> &[u8] {
+    trimmed(text, |b| !b.is_ascii_alphanumeric())
+}
+
+/// What comes before `word`, if it is the last one of `name`, in any of the ways in which names are put together.
+fn before_word<'t>(name: &'t [u8], word: &[u8]) -> Option<&'t [u8]> {
+    let (before, last) = name.split_at_checked(name.len().wrapping_sub(word.len()))?;
+    let begins = before.last().is_none_or(|b| !b.is_ascii_alphanumeric())
+        || (last[0].is_ascii_uppercase() && before.last().is_some_and(|b| !b.is_ascii_uppercase()));
+    (begins && last.eq_ignore_ascii_case(word)).then_some(before)
 }
 
 /// Whether a value has nothing by which it is known but its name: letters and digits alone, or a UUID.
@@ -64,6 +166,22 @@ pub(super) fn is_plain(value: &[u8]) -> bool {
 pub(super) fn leads_on(between: &[u8]) -> bool {
     let of_url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/');
     memchr::memchr_iter(b'/', between).nth(1).is_some() && between.iter().all(of_url)
+}
+
+/// Whether `before` ends in a vendor's own name, which stands at `name`, and a sign that gives it the value that follows:
+/// one that is no digest, or a key by the words before the name. `ключ Mistral: `, `"zhipu": "`.
+pub(super) fn is_value_of(before: &[u8], name: Range<usize>, value: &[u8]) -> bool {
+    let off = |b: &u8| matches!(b, b' ' | b'\t') || is_quote(*b);
+    let sign = trimmed(&before[name.end..], |b| off(&b));
+    let sign = &sign[sign.iter().take_while(|b| off(b)).count()..];
+    if !matches!(sign, b":" | b"=" | b"=>" | b":=" | &[0xef, 0xbc, 0x9a]) {
+        return false;
+    }
+    let line = &before[name.start.saturating_sub(WORDS_BEFORE)..name.start];
+    let line = &line[line.iter().rposition(|b| matches!(b, b'\n' | b';' | b',')).map_or(0, |at| at + 1)..];
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    let is_drawn = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
+    is_drawn || !is_plain(value) || (says_secret(line) && !is_other(line))
 }
 
 /// Whether `context` ends in a call that makes a vendor's client of the text that begins there: `Vendor("`,
@@ -155,11 +273,26 @@ mod tests {
             "key (sha256): ",
             "azure key fingerprint ",
             "id: ",
+            "\"prompt_cache_key\": \"",
+            "cacheKey=",
+            "nextPageToken: ",
+            "the primary key ",
+            "MISTRAL_PUBLIC_KEY=",
         ] {
-            assert!(is_about(about.as_bytes()), "{about}");
+            assert!(is_other(about.as_bytes()), "{about}");
         }
-        for of in ["MISTRAL_API_KEY=", "valid: ", "api_keyhash=", "MISTRAL_GRID=", "paid ", "token_2: ", ""] {
-            assert!(!is_about(of.as_bytes()), "{of}");
+        for of in [
+            "MISTRAL_API_KEY=",
+            "valid: ",
+            "api_keyhash=",
+            "MISTRAL_GRID=",
+            "paid ",
+            "token_2: ",
+            "homepage key ",
+            "hockey=",
+            "",
+        ] {
+            assert!(!is_other(of.as_bytes()), "{of}");
         }
     }
 
@@ -217,6 +350,23 @@ mod tests {
             [("\"value\": \"", true), ("value=", true), ("key_value: ", true), ("devalue: ", false), ("value ", false)]
         {
             assert_eq!(names_value(before.as_bytes(), before.len()), is, "{before}");
+        }
+    }
+
+    #[test]
+    fn a_vendor_s_name_alone_has_a_key_by_what_it_is_or_by_what_stands_before() {
+        let hex = "d704484fb8b02d950eb67d6bffe650bc";
+        for (before, name, value, is) in [
+            ("mistral: \"", 0..7, "ZhrHpe7coruNgr4tNNpnCQCHbMVqeXyh", true),
+            ("mistral: \"", 0..7, hex, false),
+            ("\"zhipu\" : \"", 1..6, "d704484fb8b02d950eb67d6bffe650bc.B184sl1i0XSslTAg", true),
+            ("clave Mistral: ", 6..13, hex, true),
+            ("the key of Mistral is ", 11..18, hex, false),
+            ("the key.\nmistral: ", 9..16, hex, false),
+            ("cache key mistral=", 10..17, hex, false),
+            ("mistral ", 0..7, "ZhrHpe7coruNgr4tNNpnCQCHbMVqeXyh", false),
+        ] {
+            assert_eq!(is_value_of(before.as_bytes(), name, value.as_bytes()), is, "{before}{value}");
         }
     }
 

@@ -156,12 +156,15 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| named(b)).count();
     let (reaches_after, reaches_before) = reached(rule, text, start..end);
     // What has a shape of its own is a key, whatever its name says.
-    let is_other = |context: &[u8], v: &Range<usize>| context::is_about(context) && context::is_plain(&text[v.clone()]);
+    let is_other = |context: &[u8], v: &Range<usize>| context::is_other(context) && context::is_plain(&text[v.clone()]);
     if reaches_after {
         let value = values(rule, text, end..end + NEAR + 1).next();
         let said = |v: &Range<usize>| {
             let context = &text[start..v.start];
-            let says = context::says_secret(context) || context::makes_client(context, &text[keyword.clone()]);
+            let says = context::says_secret(context)
+                || context::makes_client(context, &text[keyword.clone()])
+                || (keyword == (start..end)
+                    && context::is_value_of(&text[..v.start], keyword.clone(), &text[v.clone()]));
             says && !context::leads_on(&text[keyword.end..v.start]) && !is_other(context, v)
         };
         if let Some(value) = value.filter(said) {
@@ -169,12 +172,12 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         }
     }
     let far = next_run(rule, text, end + NEAR + 1)..end + FAR;
-    let named = context::says_secret(&text[start..end]) && !context::is_about(&text[start..end]);
+    let named = || context::says_secret(&text[start..end]) && !context::is_other(&text[start..end]);
     let said = |v: &Range<usize>| {
         let between = &text[end..v.start];
         !context::begins_anew(between)
             && (context::names_key(text, v.start)
-                || (named && context::names_value(text, v.start) && !context::holds_name(between)))
+                || (context::names_value(text, v.start) && named() && !context::holds_name(between)))
     };
     if let Some(value) = values(rule, text, far).find(said) {
         return judge(rule, text, value, 0, report);
