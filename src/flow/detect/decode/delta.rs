@@ -2,7 +2,8 @@
 //!
 //! Model vendors stream an answer in pieces of a few bytes, each at the same place of an event of its own: OpenAI under
 //! `choices[].delta`, and a tool call's arguments by the call's `index`; Anthropic under `delta`, by the block's
-//! `index`; the Responses API in `delta`, by `item_id` and its indexes. All of these, and vendors not known here, are
+//! `index`; the Responses API in `delta`, by `item_id` and its indexes; Text Generation Inference in `token`, each with a
+//! number of its own, which tells none apart. All of these, and vendors not known here, are
 //! one rule: strings at the same path, whose array positions are the `index` the items name, make one text.
 
 mod event;

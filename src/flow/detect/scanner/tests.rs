@@ -632,6 +632,19 @@ fn pieces_are_put_together_whoever_sends_them() {
 }
 
 #[test]
+fn tokens_that_are_numbered_make_one_text() {
+    for member in ["index", "id"] {
+        let at = std::cell::Cell::new(0);
+        let event = |p: &str| {
+            at.set(at.get() + 1);
+            format!(r#"{{"{member}":{n},"token":{{"id":{n},"text":{p},"special":false}},"text":null}}"#, n = at.get())
+        };
+        let hits = stream(&pieces(&format!("Run this:\n{COMMAND}\nDone."), 3, &event));
+        assert!(hits.contains(&format!("body [sse json] {COMMAND}")), "{member}: {hits:?}");
+    }
+}
+
+#[test]
 fn calls_made_at_once_are_kept_apart() {
     let call = |index: usize, piece: &str| {
         format!(

@@ -10,6 +10,8 @@ const LARGE: usize = 1 << 10;
 const MANY: usize = 32;
 /// Nodes of one event that are looked at for pieces.
 const MAX_NODES: usize = 4096;
+/// The place of an event's outermost object among its nodes.
+const OUTERMOST: usize = 1;
 /// Members of one object that tell its pieces apart.
 const MAX_MARKS: usize = 8;
 
@@ -293,6 +295,9 @@ impl Event {
             }
         }
         self.whole = whole && !way.is_empty() && open.len() == 1 && !tokens.stray();
+        if nodes.iter().skip(2).any(|n| n.parent == OUTERMOST && event[n.name.clone()] == b"token"[..]) {
+            counts_tokens(&mut nodes[OUTERMOST], values, marks);
+        }
         marks.sort_unstable_by(|a, b| a.of(event).cmp(&b.of(event)));
         self.streamed = self.leaves.iter().any(|l| l.streamed);
         let mut leaves = std::mem::take(&mut self.leaves);
@@ -332,6 +337,16 @@ impl Event {
             at = node.parent;
         }
     }
+}
+
+/// The outermost object is of one token, the next one of its text: what its members would tell apart belongs together.
+fn counts_tokens(outermost: &mut Node, values: &mut [Value], marks: &mut Vec<Mark>) {
+    let counts = |mark: &Mark| mark.node == OUTERMOST;
+    for value in values.iter_mut().filter(|v| v.marks) {
+        value.marks = !marks.iter().any(|mark| counts(mark) && mark.value == value.was);
+    }
+    marks.retain(|mark| !counts(mark));
+    outermost.marks = 0;
 }
 
 impl Node {
