@@ -72,7 +72,7 @@ fn whole_token(rule: &Rule, window: &[u8], emphasis: usize) -> Option<usize> {
 fn emphasis(text: &[u8], start: usize) -> usize {
     let marks = text[..start].iter().rev().take(MAX_EMPHASIS + 1).take_while(|b| **b == b'_').count();
     let outside = text[..start - marks].last();
-    let opens = outside.is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'(' | b'*' | b'>' | b'"'));
+    let opens = outside.is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'(' | b'*' | b'>' | b'"' | b':'));
     if opens && marks <= MAX_EMPHASIS { marks } else { 0 }
 }
 

@@ -639,7 +639,7 @@ fn tokens_that_are_numbered_make_one_text() {
             at.set(at.get() + 1);
             format!(r#"{{"{member}":{n},"token":{{"id":{n},"text":{p},"special":false}},"text":null}}"#, n = at.get())
         };
-        let hits = stream(&pieces(&format!("Run this:\n{COMMAND}\nDone."), 3, &event));
+        let hits = stream(&pieces(&format!("Run this:\n{COMMAND}\nDone."), 3, event));
         assert!(hits.contains(&format!("body [sse json] {COMMAND}")), "{member}: {hits:?}");
     }
 }
