@@ -17,7 +17,7 @@ pub(in crate::flow) use gates::entropy;
 use super::{
     decode::View,
     hashed::OwnHash,
-    normalise::{self, unicode},
+    normalise::{self, control, unicode},
     rule::{Find, Rule, RuleSet},
 };
 use command::LINE_BEFORE;
@@ -213,7 +213,13 @@ impl Matcher {
             return;
         }
         let mut seen = Seen { values: Values::default(), rules: Vec::new(), memory };
-        let folded = unicode::fold(view.text);
+        let mut folded = unicode::fold(view.text);
+        // A command is read from a screen; what hides a key among colours is for its own search to tell.
+        if direction == Direction::Inbound
+            && let Cow::Owned(shown) = control::shown(&folded)
+        {
+            folded = Cow::Owned(shown);
+        }
         let extra = matches!(folded, Cow::Owned(_)).then_some(Encoding::Unicode);
         let pass = Pass { text: &folded, extra, raw: view.text, joined: view.joined };
         self.scan(gate, pass, &mut seen, true, on);

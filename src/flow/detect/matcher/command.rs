@@ -1,7 +1,10 @@
 //! A keyword of a command → the commands on its line, or in the lines around it.
 
 use super::Found;
-use crate::flow::detect::rule::{Rule, Sighted};
+use crate::flow::detect::{
+    normalise::control::written_colour,
+    rule::{Rule, Sighted},
+};
 use memchr::memmem;
 use std::{borrow::Cow, ops::Range};
 
@@ -56,16 +59,21 @@ pub(super) fn at_word(
     let floor = at.saturating_sub(MAX_WORD);
     let word = text[floor..at].iter().rposition(|b| !of_word(b)).map_or(floor, |n| floor + n + 1);
     let end = line_end(text, at);
-    let begins = |word: usize| {
-        let start = word.saturating_sub(1);
+    let begins_in = |start: usize| {
         let window = text[start..end].strip_prefix(b"\n").unwrap_or(&text[start..end]);
         rule.at_start().is_some_and(|regex| regex.is_match(window))
     };
+    let begins = |word: usize| begins_in(word.saturating_sub(1));
     // A word may be glued to another by what no file's name ends in: `x:rm`, `\rm`.
     let glued = || at > word && matches!(text[at - 1], b':' | b'\\' | b'%');
     // A drive stands before its folders.
     let drive = || text[word..at].get(1) == Some(&b':');
-    (begins(word) || (glued() && begins(at)) || (drive() && begins(word + 2)))
+    // A colour stands before it: its last letter is none of the word.
+    let coloured = || {
+        let letters = (word..at).filter(|n| text[*n] == b'm');
+        letters.filter_map(|n| written_colour(text, n + 1)).any(begins_in)
+    };
+    (begins(word) || (glued() && begins(at)) || (drive() && begins(word + 2)) || coloured())
         .then(|| line(rule, text, at, searches, report))
 }
 

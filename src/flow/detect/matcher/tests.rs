@@ -62,6 +62,20 @@ fn a_path_that_was_refused_is_judged_anew_in_other_company_and_one_that_was_take
 }
 
 #[test]
+fn a_command_is_read_as_a_screen_shows_it() {
+    for text in [
+        "\x1b[36;1mrm -rf /\x1b[0m",
+        "$ rm -rf /\x1b[K\r\n",
+        "\x1b[32mrm\x1b[0m -rf \x1b[4m/\x1b[0m",
+        r"printf '\033[1mrm -rf /\033[0m'",
+    ] {
+        assert_eq!(inbound(text), ["destructive_remove.rm"], "{text:?}");
+    }
+    assert!(inbound("\x1b[36;1mrm -rf \x1b[0mbuild\x1b[36;1m/").is_empty());
+    assert!(inbound("fa\x1b[1mrm -rf /").is_empty());
+}
+
+#[test]
 fn a_secret_is_matched_whole_and_nothing_beside_it() {
     let key = expand("sk-proj-{{alnum:58}}T3BlbkFJ{{alnum:58}}");
     for text in [

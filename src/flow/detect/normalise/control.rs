@@ -1,9 +1,14 @@
 //! A terminal's control sequences: a colour, a line cleared, a choice of characters (ECMA-48, sections 5.4 and 5.5;
 //! ECMA-35). On the screen they are nothing.
 
+use std::borrow::Cow;
+
 const ESCAPE: u8 = 0x1b;
+const BELL: u8 = 0x07;
 /// The longest one: a colour by its three parts, with room.
 const LONGEST: usize = 32;
+/// The longest title or link.
+const LONGEST_STRING: usize = 1 << 10;
 
 /// The length of the sequence that `text` begins with.
 pub(crate) fn sequence(text: &[u8]) -> Option<usize> {
@@ -37,9 +42,79 @@ pub(crate) fn skip(mut text: &[u8]) -> &[u8] {
     text
 }
 
+/// What a screen shows of `text`, as far as its lines go: a colour is nothing, and what moves the cursor parts words.
+pub(crate) fn shown(text: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = memchr::memchr(ESCAPE, text) else { return Cow::Borrowed(text) };
+    let mut out = Vec::with_capacity(text.len());
+    out.extend_from_slice(&text[..first]);
+    let mut rest = &text[first..];
+    while !rest.is_empty() {
+        let len = sequence(rest).or_else(|| string(rest));
+        match len {
+            Some(len) if moves(&rest[..len]) => out.push(b' '),
+            Some(_) => {}
+            None => out.push(ESCAPE),
+        }
+        rest = &rest[len.unwrap_or(1)..];
+        let plain = memchr::memchr(ESCAPE, rest).unwrap_or(rest.len());
+        out.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a sequence moves the cursor or clears more than a line.
+fn moves(sequence: &[u8]) -> bool {
+    matches!(sequence, [ESCAPE, b'[', .., b'A'..=b'J' | b'd' | b'f'])
+}
+
+/// The length of a window's title or of a link's address, to the end of it, that `text` begins with.
+fn string(text: &[u8]) -> Option<usize> {
+    let string = text.strip_prefix(b"\x1b]")?;
+    let string = &string[..string.len().min(LONGEST_STRING)];
+    let end = string.iter().position(|b| matches!(*b, ESCAPE | BELL | b'\n'))?;
+    match string[end..] {
+        [BELL, ..] => Some(2 + end + 1),
+        [ESCAPE, b'\\', ..] => Some(2 + end + 2),
+        _ => None,
+    }
+}
+
+/// Where a colour begins that ends right before `at`: its escape may be written out, or lost on the way.
+pub(crate) fn written_colour(text: &[u8], at: usize) -> Option<usize> {
+    let text = text[..at].strip_suffix(b"m")?;
+    let start = text.iter().rposition(|b| !matches!(b, b'0'..=b'9' | b';' | b':'))?;
+    (text[start] == b'[' && text.len() - start <= LONGEST).then_some(start)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ends, sequence, skip};
+    use super::{ends, sequence, shown, skip, written_colour};
+    use std::borrow::Cow;
+
+    #[test]
+    fn what_a_screen_shows_has_no_sequences() {
+        for (text, meant) in [
+            ("\x1b[1mrm\x1b[0m -rf \x1b[36;1m/\x1b[K", "rm -rf /"),
+            ("a\x1b[2Cb\x1b[2;1Hc", "a b c"),
+            ("\x1b]0;a title\x07a\x1b]8;;https://a.example\x1b\\b\x1b]8;;\x1b\\", "ab"),
+            ("\x1b]never closed", "\x1b]never closed"),
+            ("a\x1b", "a\x1b"),
+        ] {
+            assert_eq!(shown(text.as_bytes()), meant.as_bytes(), "{text:?}");
+        }
+        assert!(matches!(shown(b"rm -rf /"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_colour_is_told_without_its_escape() {
+        for text in ["[m", "[0m", r"\x1b[36;1m", r"\033[38:5:1m"] {
+            assert_eq!(written_colour(text.as_bytes(), text.len()), text.find('['), "{text}");
+        }
+        for text in ["", "m", "36;1m", "[36;1", "[x1m", &format!("[{}m", "1".repeat(40))] {
+            assert_eq!(written_colour(text.as_bytes(), text.len()), None, "{text}");
+        }
+    }
 
     #[test]
     fn sequences_are_told_from_other_escapes() {
