@@ -153,6 +153,15 @@ impl<'t> Shell<'t> {
                     joined.extend_from_slice(head);
                     was_joined = true;
                 }
+                None if was_joined && !rest.is_empty() && is_comment(bare) => {}
+                // It goes on without a mark that says so.
+                None if was_joined
+                    && joined.len() < MAX_LINE
+                    && !rest.is_empty()
+                    && bare.trim_ascii_end().ends_with(b"|") =>
+                {
+                    joined.extend_from_slice(bare);
+                }
                 _ => break bare,
             }
         };
@@ -171,6 +180,13 @@ impl<'t> Shell<'t> {
         }
         text.len() - rest.len()
     }
+}
+
+/// Whether a line within a command is a comment, as in a Dockerfile, and no part of a command that is commented out.
+fn is_comment(line: &[u8]) -> bool {
+    let text = line.trim_ascii_start();
+    let word = text.iter().find(|b| !matches!(b, b'#' | b' ' | b'\t'));
+    text.starts_with(b"#") && !matches!(word, Some(b'|' | b'&' | b'>' | b'<' | b'-'))
 }
 
 /// Whether a quote in the midst of a word, as in `r''m`, is more than an apostrophe of English.

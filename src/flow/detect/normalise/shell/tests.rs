@@ -52,6 +52,14 @@ fn what_has_another_meaning_stays() {
 }
 
 #[test]
+fn a_continued_command_goes_on_behind_a_comment_and_behind_a_pipe() {
+    is("RUN rm \\\n  # all of it\n  -rf /", "RUN rm   -rf /");
+    is("a `\n -b |\n  c", "a -b |  c");
+    is("# a \\\n#  | b", "# a #  | b");
+    assert_eq!(plain(b"a \\\n b\n# c\nd").as_deref(), Some(&b"a  b\n"[..]));
+}
+
+#[test]
 fn an_empty_line_that_is_continued_hides_nothing() {
     is("\\\nr''m -rf /", "rm -rf /");
     is("\\\n\\\nr\\m -rf /", "rm -rf /");
