@@ -3,6 +3,7 @@
 //! Every rule looks at a bounded stretch around a keyword, and no stretch twice: adversarial input stays linear.
 
 mod amid;
+mod cells;
 mod command;
 mod context;
 mod gate;

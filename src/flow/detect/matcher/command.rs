@@ -1,6 +1,6 @@
 //! A keyword of a command → the commands on its line, or in the lines around it.
 
-use super::Found;
+use super::{Found, cells};
 use crate::flow::detect::{
     normalise::control::written_colour,
     rule::{Rule, Sighted},
@@ -117,7 +117,7 @@ fn line_start(text: &[u8], at: usize) -> usize {
     let floor = at.saturating_sub(LINE_BEFORE);
     let mut end = at;
     while let Some(n) = memchr::memrchr(b'\n', &text[floor..end]) {
-        if !goes_on(&text[floor..floor + n]) {
+        if !goes_on(&text[floor..floor + n], &text[floor + n + 1..]) {
             return floor + n + 1;
         }
         end = floor + n;
@@ -130,7 +130,7 @@ fn line_end(text: &[u8], at: usize) -> usize {
     let cap = text.len().min(at + LINE_AFTER);
     let mut start = at;
     while let Some(n) = memchr::memchr(b'\n', &text[start..cap]) {
-        if !goes_on(&text[start..start + n]) {
+        if !goes_on(&text[start..start + n], &text[start + n + 1..]) {
             return start + n;
         }
         start += n + 1;
@@ -138,19 +138,46 @@ fn line_end(text: &[u8], at: usize) -> usize {
     cap
 }
 
-/// Whether the command at the end of a line goes on in the next one. A text of YAML begins behind `: |`, and a cell of
-/// Markdown ends behind a backquote.
-fn goes_on(text: &[u8]) -> bool {
-    let trimmed = |text: &[u8]| text.iter().rposition(|b| !matches!(b, b' ' | b'\t' | b'\r')).map_or(0, |n| n + 1);
-    let line = &text[..trimmed(text)];
+/// Whether the command at the end of a line goes on in the next one.
+fn goes_on(text: &[u8], next: &[u8]) -> bool {
+    ends_open(text) || goes_before(text, next)
+}
+
+/// Whether a line ends so that a shell reads on. A text of YAML begins behind `: |`, and a cell of Markdown ends behind a
+/// backquote.
+fn ends_open(text: &[u8]) -> bool {
+    let line = trimmed(text);
     line.strip_suffix(b"|")
-        .map_or_else(|| line.ends_with(b"&&"), |line| !matches!(line[..trimmed(line)].last(), Some(b':' | b'`')))
+        .map_or_else(|| line.ends_with(b"&&"), |line| !matches!(trimmed(line).last(), Some(b':' | b'`')))
+}
+
+/// Whether the next line begins with the pipe into which the line before it goes, as in PowerShell and in a text that
+/// YAML folds. A row of a table begins so too.
+fn goes_before(text: &[u8], next: &[u8]) -> bool {
+    let next = &next[..next.len().min(LINE_AFTER)];
+    let blanks = next.iter().take_while(|b| is_blank(**b)).count();
+    if blanks == 0 || !matches!(next[blanks..], [b'|', b' ' | b'\t' | b'&', ..]) {
+        return false;
+    }
+    let line = &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..];
+    let next = &next[blanks..memchr::memchr(b'\n', next).unwrap_or(next.len())];
+    !trimmed(line).is_empty() && !trimmed(next).ends_with(b"|") && !cells::is_row(line)
+}
+
+/// A text without the blanks at its end.
+fn trimmed(text: &[u8]) -> &[u8] {
+    &text[..text.iter().rposition(|b| !is_blank(*b)).map_or(0, |n| n + 1)]
+}
+
+const fn is_blank(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\r')
 }
 
 /// Tells of each match in a window, all of which stand in one part of it.
 ///
 /// `searched` is what the rule has read of the message, in bytes.
 fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize, on: &mut dyn FnMut(Range<usize>)) {
+    let lines = window;
     // What follows a match is looked at too: whether a word, a line or the text ends there.
     let window = &window[..window.len().min(part.end + 1)];
     let mut at = part.start;
@@ -159,7 +186,7 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
     }
     while at <= window.len() {
         let from = at;
-        let whole = if rule.names_again() {
+        let (whole, is_one) = if rule.names_again() {
             let Some(groups) = rule.regex().captures_at(window, at) else { break };
             let Some(whole) = groups.get(0) else { break };
             let same = |again: regex::bytes::Match<'_>| {
@@ -169,16 +196,17 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
                 let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();
                 !file.is_empty() && memmem::find(&window[whole.start()..again.start()], file).is_some()
             };
-            if groups.name("again").is_some_and(same) {
-                on(whole.range());
-            }
-            whole
+            let again = groups.name("again").is_some_and(same);
+            (whole.range(), again)
         } else {
             let Some(whole) = rule.regex_after(*searched).find_at(window, at) else { break };
-            on(whole.range());
-            whole
+            (whole.range(), true)
         };
-        at = whole.end() + usize::from(whole.is_empty());
+        let border = cells::border(lines, whole.clone());
+        at = border.map_or(whole.end + usize::from(whole.is_empty()), |border| border + 1);
+        if is_one && border.is_none() {
+            on(whole);
+        }
         *searched += (at - from).max(LEAST_READ);
     }
     *searched += window.len().saturating_sub(at) / UNMATCHED;

@@ -70,6 +70,9 @@ impl<'t> Wrapped<'t> {
     fn end_block(&mut self, width: usize, end: usize) {
         let Self { text, block, start, out } = self;
         let ends = width > 0 && width < block.width;
+        if is_framed(&text[block.start..]) {
+            return;
+        }
         if block.lines > 1 || (ends && cut_in_word(text, block.start + block.width, *start)) {
             let to = if ends { end } else { *start };
             append_unbroken(&text[block.start..to], out);
@@ -80,7 +83,7 @@ impl<'t> Wrapped<'t> {
     /// `None` when nothing was put together.
     pub(super) fn finish(mut self) -> Option<Vec<u8>> {
         self.line(self.text.len());
-        if self.block.lines > 1 {
+        if self.block.lines > 1 && !is_framed(&self.text[self.block.start..]) {
             append_unbroken(&self.text[self.block.start..], &mut self.out);
         }
         (!self.out.is_empty()).then_some(self.out)
@@ -89,6 +92,11 @@ impl<'t> Wrapped<'t> {
 
 fn append_unbroken(text: &[u8], out: &mut Vec<u8>) {
     out.extend(text.iter().filter(|b| !matches!(b, b'\r' | b'\n')));
+}
+
+/// Whether a line is one of a table: those have one width for their frame's sake.
+fn is_framed(line: &[u8]) -> bool {
+    matches!(line, [b'|', ..] | [b'+', b'-' | b'=', ..])
 }
 
 /// Whether words touch where the line that ends at `end` and the one that begins at `next` meet.
@@ -165,6 +173,8 @@ mod tests {
             "one line",
             "first line of some\n\nsecond",
             "a list:\n- one\n- two\n",
+            "+------+---+\n| a b  | c |\n+------+---+\n",
+            "| a b  | c |\n| d e  | f |",
             "let x = f(1);\nlet yy = g(2);\n",
             "",
         ] {
