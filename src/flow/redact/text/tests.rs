@@ -1,5 +1,6 @@
 use super::*;
 use crate::flow::detect::{Detector, Limits, offline, rule::expand};
+use std::sync::Arc;
 
 /// Two keys, made here: nobody's.
 fn keys() -> (String, String) {
@@ -7,9 +8,14 @@ fn keys() -> (String, String) {
     both.split_once(' ').map(|(one, two)| (one.to_owned(), two.to_owned())).unwrap()
 }
 
+thread_local! {
+    static DETECTOR: Arc<Detector> = Detector::new(Limits::default(), &[], None);
+}
+
 /// What is shown around each hit of a text, once all of it was looked through.
 fn around(text: &str, direction: Direction) -> Vec<String> {
-    let detector = Detector::new(Limits::default(), &[], None);
+    let detector = DETECTOR.with(Arc::clone);
+    detector.forget();
     let mut surroundings = Surroundings::new(RuleSet::embedded());
     let mut lines = Vec::new();
     offline::scan(&detector, direction, text.as_bytes(), None, &mut |hit| lines.extend(surroundings.around(hit)));

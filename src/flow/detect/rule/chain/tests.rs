@@ -2,7 +2,7 @@ use super::{Chains, Sighted};
 use crate::flow::detect::rule::{Find, Rule, RuleSet, expand};
 use proptest::prelude::*;
 use regex::bytes::{Regex, RegexBuilder};
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
 
 /// Whether every match in `text`, wherever it may begin, stands in one of the parts, and those are apart.
 fn hold_all(chains: &Chains, regex: &Regex, text: &[u8]) -> bool {
@@ -13,16 +13,17 @@ fn hold_all(chains: &Chains, regex: &Regex, text: &[u8]) -> bool {
     apart && all
 }
 
-/// Of an embedded rule, with its regex as it is searched for in a text.
-fn rules() -> impl Iterator<Item = (Rule, Chains, Regex)> {
+/// The embedded rules that are searched for in a text, each with its regex.
+static RULES: LazyLock<Vec<(Rule, Chains, Regex)>> = LazyLock::new(|| {
     let rules: Vec<Rule> = RuleSet::embedded().rules().to_vec();
     let searched = rules.into_iter().filter(|r| matches!(r.find(), Find::Command | Find::Line | Find::Block));
-    searched.map(|rule| {
+    let with_chains = searched.map(|rule| {
         let chains = Chains::of(rule.regex().as_str());
         let regex = rule.regex().clone();
         (rule, chains, regex)
-    })
-}
+    });
+    with_chains.collect()
+});
 
 #[test]
 fn where_the_words_do_not_stand_so_there_is_no_match() {
@@ -56,7 +57,7 @@ fn a_regex_without_words_tells_nothing() {
 #[test]
 fn of_almost_every_rule_something_is_known() {
     let nothing: Vec<String> =
-        rules().filter(|(_, chains, _)| chains.cores.is_none()).map(|(rule, ..)| rule.id().to_string()).collect();
+        RULES.iter().filter(|(_, chains, _)| chains.cores.is_none()).map(|(rule, ..)| rule.id().to_string()).collect();
     assert_eq!(nothing, [""; 0]);
 }
 
@@ -70,10 +71,10 @@ fn where_a_look_for_the_words_costs_too_much_the_whole_text_is_a_part() {
 
 #[test]
 fn a_rules_examples_stand_in_its_parts() {
-    for (rule, chains, regex) in rules() {
+    for (rule, chains, regex) in &*RULES {
         for text in rule.examples().iter().map(|text| expand(text)) {
             for text in [text.clone(), text.to_uppercase(), format!("{text}\n{text}"), format!("x\n {text} y")] {
-                assert!(hold_all(&chains, &regex, text.as_bytes()), "{} {text}", rule.id());
+                assert!(hold_all(chains, regex, text.as_bytes()), "{} {text}", rule.id());
             }
         }
     }
@@ -86,7 +87,7 @@ proptest! {
     fn no_match_stands_outside_of_the_parts(
         picks in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..7)
     ) {
-        for (rule, chains, regex) in rules() {
+        for (rule, chains, regex) in &*RULES {
             let texts: Vec<String> = rule.examples().iter().map(|text| expand(text)).collect();
             let mut mixed = Vec::new();
             for (text, from, to) in &picks {
@@ -101,7 +102,7 @@ proptest! {
                 }
                 mixed.push(b" \n;|"[from % 4]);
             }
-            prop_assert!(hold_all(&chains, &regex, &mixed), "{} {:?}", rule.id(), String::from_utf8_lossy(&mixed));
+            prop_assert!(hold_all(chains, regex, &mixed), "{} {:?}", rule.id(), String::from_utf8_lossy(&mixed));
         }
     }
 
