@@ -93,10 +93,14 @@ fn out_of_descriptors_it_waits_makes_room_and_serves_again() {
     let before = status["hardening"]["open_files"].to_string();
     limit(&(files() + 4).to_string());
     let strangers: Vec<_> = (0..40).map(|_| TcpStream::connect(&listen).unwrap()).collect();
-    let begun = ticks();
-    std::thread::sleep(Duration::from_secs(2));
-    let spent = ticks() - begun;
-    assert!(spent < 100, "{spent} ticks in two seconds in which nothing could be done: it spins");
+    // It may still be at work on its start, for a while.
+    let spent = |_| {
+        let begun = ticks();
+        std::thread::sleep(Duration::from_secs(2));
+        ticks() - begun
+    };
+    let rests = (0..15).map(spent).any(|spent| spent < 60);
+    assert!(rests, "in no two seconds of thirty, in which nothing could be done, does it rest: it spins");
     // Strangers make room, oldest first: one who comes behind them all is answered.
     let mut late = TcpStream::connect(&listen).unwrap();
     late.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
