@@ -2,18 +2,19 @@
 //!
 //! Nearly every event of a stream differs from the one before in a value or two: what was read of that one holds for it.
 
+mod node;
+mod value;
+
 use super::super::json::{self, Part, Step, Text, Token, Tokens};
+use node::{Mark, Node, OUTERMOST, counts_tokens};
 use std::{hash::BuildHasher, ops::Range};
+use value::Value;
 
 /// Larger than most: an event of more bytes, or with more of anything.
 const LARGE: usize = 1 << 10;
 const MANY: usize = 32;
 /// Nodes of one event that are looked at for pieces.
 const MAX_NODES: usize = 4096;
-/// The place of an event's outermost object among its nodes.
-const OUTERMOST: usize = 1;
-/// Members of one object that tell its pieces apart.
-const MAX_MARKS: usize = 8;
 
 /// An event's strings and where they are.
 #[derive(Default)]
@@ -51,22 +52,6 @@ enum Mile {
         value: usize,
         name: Option<Range<usize>>,
     },
-}
-
-/// An object or array of an event.
-struct Node {
-    parent: usize,
-    name: Range<usize>,
-    object: bool,
-    /// The name of the member that comes next; of an array, its own.
-    next: Option<Range<usize>>,
-    /// Its place in the array around it, or items so far when it is one.
-    position: usize,
-    items: usize,
-    /// How many of its members tell pieces apart.
-    marks: usize,
-    /// What it holds are pieces, not texts.
-    streamed: bool,
 }
 
 /// A string of an event.
@@ -109,32 +94,6 @@ impl Ends {
             Self::Named => [&b"_stop"[..], b".done", b".completed", b"-end"].iter().any(|end| text.ends_with(end)),
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    String,
-    Word,
-}
-
-/// What may be another in the next event of the same shape.
-struct Value {
-    /// Where it is in the event that was read.
-    was: Range<usize>,
-    was_escaped: bool,
-    /// Where it is in the present one.
-    now: Range<usize>,
-    escaped: bool,
-    kind: Kind,
-    /// It tells pieces apart: with another value, it leads to other texts.
-    marks: bool,
-}
-
-/// A member that tells pieces apart: of which object, its name and value.
-struct Mark {
-    node: usize,
-    name: Range<usize>,
-    value: Range<usize>,
 }
 
 impl Event {
@@ -336,86 +295,6 @@ impl Event {
             }
             at = node.parent;
         }
-    }
-}
-
-/// The outermost object is of one token, the next one of its text: what its members would tell apart belongs together.
-fn counts_tokens(outermost: &mut Node, values: &mut [Value], marks: &mut Vec<Mark>) {
-    let counts = |mark: &Mark| mark.node == OUTERMOST;
-    for value in values.iter_mut().filter(|v| v.marks) {
-        value.marks = !marks.iter().any(|mark| counts(mark) && mark.value == value.was);
-    }
-    marks.retain(|mark| !counts(mark));
-    outermost.marks = 0;
-}
-
-impl Node {
-    fn new(
-        parent: usize,
-        name: Range<usize>,
-        object: bool,
-        next: Option<Range<usize>>,
-        position: usize,
-        streamed: bool,
-    ) -> Self {
-        Self { parent, name, object, next, position, items: 0, marks: 0, streamed }
-    }
-
-    /// The name and position of the next thing in it.
-    fn place(&mut self, key: &Range<usize>) -> (Range<usize>, usize) {
-        let place = if self.object { (key.clone(), 0) } else { (self.name.clone(), self.items) };
-        self.items += 1;
-        place
-    }
-
-    /// Notes a member that tells an item apart; `at` is this one's place.
-    fn mark(&mut self, at: usize, event: &[u8], name: &Range<usize>, value: &Range<usize>) -> Option<Mark> {
-        let tells = matches!(
-            &event[name.clone()],
-            b"index" | b"output_index" | b"content_index" | b"summary_index" | b"item_id"
-        );
-        let noted = self.object && tells && self.marks < MAX_MARKS;
-        self.marks += usize::from(noted);
-        noted.then(|| Mark { node: at, name: name.clone(), value: value.clone() })
-    }
-}
-
-impl Mark {
-    fn of<'t>(&self, event: &'t [u8]) -> (usize, &'t [u8], &'t [u8]) {
-        (self.node, &event[self.name.clone()], &event[self.value.clone()])
-    }
-}
-
-impl Value {
-    fn string(at: Range<usize>, escaped: bool, marks: bool) -> Self {
-        Self { was: at.clone(), was_escaped: escaped, now: at, escaped, kind: Kind::String, marks }
-    }
-
-    fn word(at: Range<usize>, marks: bool) -> Self {
-        Self { was: at.clone(), was_escaped: false, now: at, escaped: false, kind: Kind::Word, marks }
-    }
-
-    /// It is the same in the present event, that much further on.
-    fn stays(&mut self, moved: usize) {
-        self.now = self.was.start.wrapping_add(moved)..self.was.end.wrapping_add(moved);
-        self.escaped = self.was_escaped;
-    }
-
-    /// Whether one of the same kind begins at `start`: it is this one.
-    fn is_found(&mut self, event: &[u8], start: usize) -> bool {
-        let len = match self.kind {
-            Kind::String => {
-                let text = Tokens::string_at(event, start);
-                self.escaped = text.escaped;
-                text.raw.len()
-            }
-            Kind::Word => match Tokens::word_at(event, start) {
-                Some(word) => word.len(),
-                None => return false,
-            },
-        };
-        self.now = start..start + len;
-        true
     }
 }
 
