@@ -1,5 +1,6 @@
 //! Broken lines → whole ones: a text that was cut into lines of one width, a token broken over lines.
 
+use super::folded;
 use memchr::memchr3;
 use std::ops::RangeInclusive;
 
@@ -16,6 +17,8 @@ pub(super) struct Wrapped<'t> {
     block: Block,
     /// Where the line begins that ends next.
     start: usize,
+    /// Where the text ends that was folded last.
+    folded_to: usize,
     out: Vec<u8>,
 }
 
@@ -38,7 +41,7 @@ impl Block {
 
 impl<'t> Wrapped<'t> {
     pub(super) fn new(text: &'t [u8]) -> Self {
-        Self { text, block: Block::new(0, Block::NONE), start: 0, out: Vec::new() }
+        Self { text, block: Block::new(0, Block::NONE), start: 0, folded_to: 0, out: Vec::new() }
     }
 
     /// A line ends at `end`.
@@ -54,7 +57,25 @@ impl<'t> Wrapped<'t> {
         } else {
             self.block = Block::new(self.start, width);
         }
+        if matches!(
+            self.text[self.start..end],
+            [.., b'>'] | [.., b'>', b'-' | b'+' | b'\r'] | [.., b'>', b'-' | b'+', b'\r']
+        ) {
+            self.fold(end);
+        }
         self.start = end + 1;
+    }
+
+    /// The line that ends at `end` may announce a folded text; none is folded twice.
+    #[cold]
+    fn fold(&mut self, end: usize) {
+        if self.start >= self.folded_to
+            && let Some((folded, to)) = folded::below(self.text, self.start..end)
+        {
+            self.out.extend_from_slice(&folded);
+            self.out.push(b'\n');
+            self.folded_to = to;
+        }
     }
 
     fn block_goes_on_or_ends(&mut self, width: usize, end: usize) {
@@ -68,7 +89,7 @@ impl<'t> Wrapped<'t> {
 
     /// The lines of one width are followed by one of another: puts them together if they are a cut text.
     fn end_block(&mut self, width: usize, end: usize) {
-        let Self { text, block, start, out } = self;
+        let Self { text, block, start, out, .. } = self;
         let ends = width > 0 && width < block.width;
         if is_framed(&text[block.start..]) {
             return;
