@@ -8,21 +8,14 @@ use std::ops::Range;
 
 /// What says that a name's value is a secret.
 const SECRET_WORDS: &[&[u8]] = &[b"key", b"token", b"secret", b"auth", b"passw", b"cred", b"bearer"];
-/// The same in the words of other languages, without a first letter that may be a capital.
-const SECRET_WORDS_ELSEWHERE: &[&str] = &[
-    "clave",
-    "llave",
-    "contrase",
-    "clé",
-    "schlüssel",
-    "chave",
-    "senha",
-    "chiave",
-    "segreto",
-    "sleutel",
-    "klucz",
-    "anahtar",
-    "nyckel",
+/// The same in other languages: words that begin so, and what stands anywhere in one. Without a first letter that may be a
+/// capital.
+const WORDS_ELSEWHERE: &[&str] = &[
+    "clave", "llave", "contrase", "clé", "chave", "senha", "chiave", "segreto", "sleutel", "klucz", "anahtar",
+    "nyckel", "khóa",
+];
+const PIECES_ELSEWHERE: &[&str] = &[
+    "chlüssel",
     "люч",
     "окен",
     "екрет",
@@ -33,14 +26,17 @@ const SECRET_WORDS_ELSEWHERE: &[&str] = &[
     "秘钥",
     "令牌",
     "密码",
-    "キー",
-    "鍵",
+    "APIキー",
+    "アクセスキー",
+    "シークレット",
     "トークン",
-    "키",
+    "API 키",
+    "API키",
+    "액세스 키",
+    "비밀 키",
     "토큰",
     "مفتاح",
     "कुंजी",
-    "khóa",
 ];
 /// What ends a name that is about a secret, and has none: its value tells the secret from others, or where it is.
 const ABOUT: &[&[u8]] = &[
@@ -68,57 +64,29 @@ const ABOUT: &[&[u8]] = &[
     b"type",
     b"version",
 ];
-/// What tells a `key` or a `token` that is no secret from one that is.
+/// What tells a `key` or a `token` that is no secret from one that is. A primary key is one of Azure's, a task or a job may
+/// have one.
 const OTHER_SORTS: &[&[u8]] = &[
-    b"blob",
-    b"bucket",
     b"cache",
-    b"checkpoint",
-    b"chunk",
     b"continuation",
     b"correlation",
     b"cursor",
     b"dedup",
     b"deduplication",
-    b"document",
-    b"entity",
-    b"file",
     b"foreign",
-    b"group",
-    b"hash",
     b"idempotency",
     b"idempotent",
-    b"index",
-    b"item",
-    b"job",
-    b"join",
-    b"lock",
     b"lookup",
-    b"message",
     b"next",
-    b"node",
-    b"object",
     b"page",
     b"pagination",
     b"paging",
     b"partition",
-    b"primary",
     b"public",
-    b"record",
-    b"redis",
-    b"resume",
     b"routing",
-    b"row",
-    b"run",
-    b"s3",
     b"shard",
     b"sort",
-    b"storage",
     b"surrogate",
-    b"sync",
-    b"task",
-    b"template",
-    b"trace",
     b"unique",
 ];
 /// How far before a vendor's name words say that its value is a key.
@@ -130,7 +98,11 @@ const NAME_BEFORE: usize = 64;
 pub(super) fn says_secret(context: &[u8]) -> bool {
     let other = |text: &[u8]| starts(text, b"tokens") || (starts(text, b"author") && !starts(text, b"authoriz"));
     (0..context.len()).map(|at| &context[at..]).any(|text| SECRET_WORDS.iter().any(|w| starts(text, w)) && !other(text))
-        || SECRET_WORDS_ELSEWHERE.iter().any(|word| memmem::find(context, word.as_bytes()).is_some())
+        || PIECES_ELSEWHERE.iter().any(|piece| memmem::find(context, piece.as_bytes()).is_some())
+        || WORDS_ELSEWHERE.iter().any(|word| {
+            let begins = |at: usize| !at.checked_sub(1).is_some_and(|n| context[n].is_ascii_alphanumeric());
+            memmem::find_iter(context, word.as_bytes()).any(begins)
+        })
 }
 
 /// Whether the name that ends `context` is of no secret: of something about one, as `API_KEY_ID` and `keyHash`, or of a
@@ -276,7 +248,7 @@ mod tests {
             "\"prompt_cache_key\": \"",
             "cacheKey=",
             "nextPageToken: ",
-            "the primary key ",
+            "the foreign key ",
             "MISTRAL_PUBLIC_KEY=",
         ] {
             assert!(is_other(about.as_bytes()), "{about}");
@@ -293,6 +265,17 @@ mod tests {
             "",
         ] {
             assert!(!is_other(of.as_bytes()), "{of}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_told_in_other_languages_and_no_word_for_another() {
+        for context in ["clave ", "API-Schlüssel: ", "Ключ=", "APIキー「", "密钥：", "La clé : ", "API 키는 "]
+        {
+            assert!(says_secret(context.as_bytes()), "{context}");
+        }
+        for context in ["enclave ", "スキーマ ", "キーワード ", "키워드 ", ""] {
+            assert!(!says_secret(context.as_bytes()), "{context}");
         }
     }
 

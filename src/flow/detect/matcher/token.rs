@@ -157,10 +157,15 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     let (reaches_after, reaches_before) = reached(rule, text, start..end);
     // What has a shape of its own is a key, whatever its name says.
     let is_other = |context: &[u8], v: &Range<usize>| context::is_other(context) && context::is_plain(&text[v.clone()]);
+    // A keyword that ends a value is a word that others use too.
+    let is_everyday = matches!(text[keyword.end - 1], b'"' | b'\n');
     if reaches_after {
         let value = values(rule, text, end..end + NEAR + 1).next();
         let said = |v: &Range<usize>| {
             let context = &text[start..v.start];
+            if is_everyday {
+                return context::names_key(text, v.start);
+            }
             let says = context::says_secret(context)
                 || context::makes_client(context, &text[keyword.clone()])
                 || (keyword == (start..end)
