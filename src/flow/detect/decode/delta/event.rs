@@ -254,8 +254,9 @@ impl Event {
             }
         }
         self.whole = whole && !way.is_empty() && open.len() == 1 && !tokens.stray();
-        if nodes.iter().skip(2).any(|n| n.parent == OUTERMOST && event[n.name.clone()] == b"token"[..]) {
-            counts_tokens(&mut nodes[OUTERMOST], values, marks);
+        let is_of_token = |n: &Node| n.parent == OUTERMOST && n.items > 0 && event[n.name.clone()] == b"token"[..];
+        if !leaves.iter().any(|l| l.streamed) && nodes.iter().skip(2).any(is_of_token) {
+            counts_tokens(event, &mut nodes[OUTERMOST], values, marks);
         }
         marks.sort_unstable_by(|a, b| a.of(event).cmp(&b.of(event)));
         self.streamed = self.leaves.iter().any(|l| l.streamed);

@@ -17,7 +17,7 @@ pub(super) struct Node {
     pub(super) next: Option<Range<usize>>,
     /// Its place in the array around it, or items so far when it is one.
     pub(super) position: usize,
-    items: usize,
+    pub(super) items: usize,
     /// How many of its members tell pieces apart.
     pub(super) marks: usize,
     /// What it holds are pieces, not texts.
@@ -68,12 +68,13 @@ impl Mark {
     }
 }
 
-/// The outermost object is of one token, the next one of its text: what its members would tell apart belongs together.
-pub(super) fn counts_tokens(outermost: &mut Node, values: &mut [Value], marks: &mut Vec<Mark>) {
-    let counts = |mark: &Mark| mark.node == OUTERMOST;
+/// The outermost object is of one token, and its `index` the number of that: it tells none apart.
+pub(super) fn counts_tokens(event: &[u8], outermost: &mut Node, values: &mut [Value], marks: &mut Vec<Mark>) {
+    let counts = |mark: &Mark| mark.node == OUTERMOST && event[mark.name.clone()] == b"index"[..];
     for value in values.iter_mut().filter(|v| v.marks) {
         value.marks = !marks.iter().any(|mark| counts(mark) && mark.value == value.was);
     }
+    let before = marks.len();
     marks.retain(|mark| !counts(mark));
-    outermost.marks = 0;
+    outermost.marks -= before - marks.len();
 }
