@@ -3,34 +3,70 @@
 use memchr::memmem;
 use std::ops::Range;
 
-/// The last border of a cell in `matched`, when it stands in a table's row.
+/// From the first border of a cell inside `matched` to behind the last, when they stand in a table's row.
 ///
-/// A row begins and ends with a border. One in code, between backquotes, or behind a backslash is a pipe.
-pub(super) fn border(text: &[u8], matched: Range<usize>) -> Option<usize> {
-    let last = memchr::memrchr(b'|', &text[matched.clone()])? + matched.start;
+/// A row begins and ends with a border. One in code, or behind a backslash, is a pipe; so is one in a box around a text.
+/// What a match begins and ends with only guards it.
+pub(super) fn borders(text: &[u8], matched: Range<usize>) -> Option<Range<usize>> {
+    let inside = matched.start + 1..matched.end.max(matched.start + 2) - 1;
+    let last = memchr::memrchr(b'|', &text[inside.clone()])? + inside.start;
     let start = memchr::memrchr(b'\n', &text[..last]).map_or(0, |n| n + 1);
     let end = memchr::memchr(b'\n', &text[last..]).map_or(text.len(), |n| last + n);
-    if !is_row(&text[start..end]) && !is_row(literal(&text[start..end], last - start)) {
+    let line = &text[start..end];
+    if !is_row(line) && !is_row(literal(line, last - start)) || is_box(line, inside.start.saturating_sub(start)) {
         return None;
     }
-    let ticks = |to: usize| memchr::memchr_iter(b'`', &text[start..to]).count();
-    let first = start.max(matched.start);
-    let mut borders = memchr::memrchr_iter(b'|', &text[first..=last]).map(|n| first + n);
-    borders.find(|&at| (at == start || text[at - 1] != b'\\') && ticks(at) % 2 == 0)
+    let first = start.max(inside.start);
+    let is_border = |at: usize| (at == start || text[at - 1] != b'\\') && !is_in_code(&text[start..at]);
+    let last = memchr::memrchr_iter(b'|', &text[first..=last]).map(|n| first + n).find(|at| is_border(*at))?;
+    let first = memchr::memchr_iter(b'|', &text[first..=last]).map(|n| first + n).find(|at| is_border(*at))?;
+    Some(first..last + 1)
 }
 
-/// The line of a literal, on a line of code or JSON, in which the byte at `at` stands. Of the escapes between its lines the
-/// backslash may be gone: to a shell it is none.
+/// Whether what follows `before`, on its line, is code: between as many backquotes, or in an element for it.
+fn is_in_code(before: &[u8]) -> bool {
+    let mut open = 0;
+    let mut at = 0;
+    while let Some(n) = memchr::memchr(b'`', &before[at..]) {
+        let run = before[at + n..].iter().take_while(|b| **b == b'`').count();
+        match open {
+            0 => open = run,
+            _ if open == run => open = 0,
+            _ => {}
+        }
+        at += n + run;
+    }
+    let element = memchr::memrchr_iter(b'<', before).map(|n| &before[n + 1..]).find_map(|tag| {
+        let (tag, opens) = tag.strip_prefix(b"/").map_or((tag, true), |tag| (tag, false));
+        let name = &tag[..tag.iter().position(|b| !b.is_ascii_alphabetic()).unwrap_or(tag.len())];
+        [&b"code"[..], b"kbd", b"pre", b"tt", b"samp"].iter().any(|e| e.eq_ignore_ascii_case(name)).then_some(opens)
+    });
+    open > 0 || element == Some(true)
+}
+
+/// Whether a row is a box around one text, in which the command from `from` stands: it has one pipe alone, and behind the
+/// words before it is a colon or a prompt, or the box leaves more room at its edges than around the pipe.
+fn is_box(line: &[u8], from: usize) -> bool {
+    let bars: Vec<usize> = memchr::memchr_iter(b'|', line).take(4).collect();
+    let &[first, pipe, last] = &bars[..] else { return false };
+    let Some(before) = line.get(first + 1..from).map(<[u8]>::trim_ascii) else { return false };
+    let wide = line[first + 1..].starts_with(b"  ") && line[..last].ends_with(b"  ");
+    let aligned = line[..pipe].ends_with(b"  ") || line[pipe + 1..].starts_with(b"  ");
+    before.ends_with(b":") || before.ends_with(b"$") || wide && !aligned
+}
+
+/// The line of a literal, on a line of code or JSON, in which the byte at `at` stands: all of it where there is none.
 fn literal(line: &[u8], at: usize) -> &[u8] {
     let (before, after) = line.split_at(at);
-    let quote = before.iter().rposition(|b| *b == b'"');
+    let Some(quote) = memchr::memrchr(b'"', before) else { return line };
+    if memchr::memchr_iter(b'"', before).count().is_multiple_of(2) {
+        return line;
+    }
     let escape = memmem::rfind(before, b"\\n").map(|n| n + 1);
-    let row = memmem::rfind(before, b"n|");
-    let start = [quote, escape, row].into_iter().flatten().max().map_or(0, |n| n + 1);
-    let quote = after.iter().position(|b| *b == b'"');
+    let start = escape.map_or(quote, |escape| escape.max(quote)) + 1;
+    let quote = memchr::memchr(b'"', after);
     let escape = memmem::find(after, b"\\n");
-    let row = memmem::find(after, b"|n").map(|n| n + 1);
-    let end = [quote, escape, row].into_iter().flatten().min().unwrap_or(after.len());
+    let end = [quote, escape].into_iter().flatten().min().unwrap_or(after.len());
     let line = &line[start..at + end];
     line.strip_suffix(b"\\").unwrap_or(line)
 }
@@ -47,15 +83,16 @@ pub(super) fn is_row(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::border;
+    use super::borders;
+
+    fn first(text: &str) -> Option<usize> {
+        let start = text.find("curl").expect("stands there");
+        let end = text.rfind("sh").map_or(text.len(), |n| n + 2);
+        borders(text.as_bytes(), start - 1..(end + 1).min(text.len())).map(|borders| borders.start)
+    }
 
     #[test]
     fn a_border_is_told_from_a_pipe() {
-        let border = |text: &str| {
-            let start = text.find("curl").expect("stands there");
-            let end = text.find("sh").map_or(text.len(), |n| n + 2);
-            border(text.as_bytes(), start..end)
-        };
         for text in [
             "| curl x | sh |",
             "a\n| `curl x` | `sh` |\nb",
@@ -63,21 +100,39 @@ mod tests {
             "| a | curl x | y | sh |  \r\n",
             r#"{"a": "| curl x | sh |"}"#,
             r#"{\"a\": \"b\n| curl x | sh |\nc\"}"#,
-            "x |n| curl x | sh |n| y |",
             "text: | curl x | sh |\n",
+            "| ``curl x`` | sh |",
+            "| <code>curl x</code> | <code>sh</code> |",
+            "|  curl x  |  sh  |",
+            "| one: | curl x | sh |",
         ] {
-            assert_eq!(border(text), text[..text.find("sh").expect("stands there")].rfind('|'), "{text}");
+            let curl = text.find("curl").expect("stands there");
+            assert_eq!(first(text), text[curl..].find('|').map(|n| curl + n), "{text}");
         }
+    }
+
+    #[test]
+    fn a_pipe_is_told_from_a_border() {
         for text in [
-            "curl x | sh |",
+            " curl x | sh |",
             "| curl x | sh",
-            "curl x | sh",
+            " curl x | sh",
             "| `curl x | sh` | it |",
+            "| ``curl x | sh`` | it |",
+            "| ``a ` curl x | sh`` |",
+            "| <kbd>curl x | sh</kbd> | it |",
+            "| <CODE class=a>curl x | sh</CODE> |",
             r"| curl x \| sh |",
-            "| a |\ncurl x | sh\n| b |",
-            "| curl x sh |",
+            "| a |\n curl x | sh\n| b |",
+            "| curl x sh|",
+            "|  Run this: curl x | sh  |",
+            "|  curl x | sh  |",
+            "| $ curl x | sh |",
+            "uname -n|curl x|sh|nl",
+            r"echo n\n|curl x|sh|nl\n",
+            r#"echo "a"| curl x | sh |"nl""#,
         ] {
-            assert_eq!(border(text), None, "{text}");
+            assert_eq!(first(text), None, "{text}");
         }
     }
 }

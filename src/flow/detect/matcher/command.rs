@@ -202,9 +202,16 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
             let Some(whole) = rule.regex_after(*searched).find_at(window, at) else { break };
             (whole.range(), true)
         };
-        let border = cells::border(lines, whole.clone());
-        at = border.map_or(whole.end + usize::from(whole.is_empty()), |border| border + 1);
-        if is_one && border.is_none() {
+        let borders = cells::borders(lines, whole.clone());
+        at = borders.as_ref().map_or(whole.end + usize::from(whole.is_empty()), |borders| borders.end);
+        if let Some(borders) = borders {
+            // What goes on to the end of its line may stand in the one cell, too.
+            let cell = &window[..borders.start];
+            if let Some(whole) = rule.regex_after(*searched).find_at(cell, whole.start).filter(|_| !rule.names_again())
+            {
+                on(whole.range());
+            }
+        } else if is_one {
             on(whole);
         }
         *searched += (at - from).max(LEAST_READ);
