@@ -206,8 +206,8 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
         at = borders.as_ref().map_or(whole.end + usize::from(whole.is_empty()), |borders| borders.end);
         if let Some(borders) = borders {
             // What goes on to the end of its line may stand in the one cell, too.
-            let cell = &window[..borders.start];
-            if let Some(whole) = rule.regex_after(*searched).find_at(cell, whole.start).filter(|_| !rule.names_again())
+            if !rule.names_again()
+                && let Some(whole) = rule.regex_after(*searched).find_at(&window[..borders.start], whole.start)
             {
                 on(whole.range());
             }

@@ -255,11 +255,11 @@ impl Event {
         }
         self.whole = whole && !way.is_empty() && open.len() == 1 && !tokens.stray();
         let is_of_token = |n: &Node| n.parent == OUTERMOST && n.items > 0 && event[n.name.clone()] == b"token"[..];
-        if !leaves.iter().any(|l| l.streamed) && nodes.iter().skip(2).any(is_of_token) {
+        self.streamed = leaves.iter().any(|l| l.streamed);
+        if !self.streamed && nodes.iter().skip(2).any(is_of_token) {
             counts_tokens(event, &mut nodes[OUTERMOST], values, marks);
         }
         marks.sort_unstable_by(|a, b| a.of(event).cmp(&b.of(event)));
-        self.streamed = self.leaves.iter().any(|l| l.streamed);
         let mut leaves = std::mem::take(&mut self.leaves);
         let mut path = Vec::new();
         for leaf in leaves.iter_mut().filter(|l| l.streamed || !self.streamed) {
