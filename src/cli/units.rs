@@ -14,8 +14,9 @@ const NAME: &str = "hermes-traffic-guardian";
 const HOME: &str = "/var/lib/hermes-traffic-guardian";
 /// Memory beside what the configuration bounds: the program, the rules, the documents, certificates.
 const MEMORY_APART: u64 = 256 << 20;
-/// A connection between two requests, with a little of what is under way.
-const MEMORY_PER_CONNECTION: u64 = 48 << 10;
+/// A connection beside the head it has sent so far. Anyone may send as long a head as is read, with no credential: a system
+/// that ended the monitor over them would be ended by strangers.
+const MEMORY_PER_CONNECTION: u64 = 24 << 10;
 
 /// Print a hardened unit for systemd
 ///
@@ -148,9 +149,11 @@ SystemCallErrorNumber=EPERM
     )
 }
 
-/// What a monitor of this configuration can take with every bound reached, and some room.
+/// What a monitor of this configuration can take with a connection, a head and a queue for everything there may be, and
+/// some room. Bodies that thousands of clients send and no server takes are not in it.
 fn memory_max(config: &Config) -> u64 {
-    let connections = (config.max_connections as u64).saturating_mul(MEMORY_PER_CONNECTION);
+    let each = MEMORY_PER_CONNECTION + config.max_head_bytes as u64;
+    let connections = (config.max_connections as u64).saturating_mul(each);
     let queue = (config.scan_queue_bytes as u64).saturating_mul(2);
     MEMORY_APART.saturating_add(connections).saturating_add(queue)
 }
@@ -167,6 +170,18 @@ fn word(path: &Path) -> Result<String, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_memory_for_the_longest_head_of_every_connection() {
+        // What a connection with a head of 62,000 bytes was seen to take, less that head.
+        let seen = 18 << 10;
+        let mut config = Config::defaults("/h".into(), "/u".into());
+        for head in [64 << 10, 8 << 10] {
+            config.max_head_bytes = head;
+            let strangers = config.max_connections as u64 * (seen + head as u64);
+            assert!(memory_max(&config) > MEMORY_APART + strangers);
+        }
+    }
 
     #[test]
     fn a_path_is_one_word_whatever_is_in_it() {
