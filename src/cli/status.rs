@@ -79,12 +79,10 @@ fn screen(status: &Status) -> Result<(), Trouble> {
     let at = self_test.last_run_at.map_or_else(String::new, |at| format!(" at {at}"));
     row("self-test", format_args!("{}{at}", self_test.result))?;
     row("findings", format_args!("{} and {} further sightings", status.counts.findings, status.counts.folded))?;
-    if status.attested.not_recorded > 0 {
-        row("not recorded", format_args!("{} findings the log had no room for", status.attested.not_recorded))?;
-    }
-    noted(status)?;
     row("", by_name(&status.counts.severity))?;
     row("", by_name(&status.counts.family))?;
+    not_recorded(status.attested.not_recorded)?;
+    noted(status)?;
     coverage(&status.coverage)?;
     bounds(status)?;
     let threads = status.scanners;
@@ -102,6 +100,11 @@ fn screen(status: &Status) -> Result<(), Trouble> {
         row("not passed", format_args!("{} informational responses", status.informational_dropped))?;
     }
     Ok(())
+}
+
+/// Findings that are a number alone: the log had no room for them, or could not be written until the end.
+pub(super) fn not_recorded(findings: u64) -> Result<(), Trouble> {
+    if findings == 0 { Ok(()) } else { row("not recorded", format_args!("{findings} findings that are in no record")) }
 }
 
 /// How many values are looked for, and how many are not: `doctor` has their names.

@@ -1,6 +1,9 @@
 //! What `status` says without a monitor: the last word that was signed, whether it is one, and how long there was none since.
 
-use super::{Trouble, show, status::row};
+use super::{
+    Trouble, show,
+    status::{not_recorded, row},
+};
 use crate::{config, control, home::Home};
 use attest::{Anchor, Folder, Options};
 use posture::{Ended, EventBody, Posture, Timestamp, VerdictResult};
@@ -31,6 +34,8 @@ struct LastWord {
     is_valid: bool,
     /// Whether the operator wants a monitor.
     monitor_enabled: bool,
+    /// Findings that are in no record.
+    not_recorded: u64,
     sequence: u64,
     /// Since it was signed, by the clock of this machine.
     silent_seconds: u64,
@@ -69,6 +74,7 @@ impl Stopped {
         row("", format_args!("{over} {valid_until}"))?;
         row("silent for", humantime::format_duration(Duration::from_secs(last.silent_seconds)))?;
         row("findings", last.findings)?;
+        not_recorded(last.not_recorded)?;
         row(
             "enabled",
             if last.monitor_enabled { "yes: it is meant to run, `start` begins it" } else { "no: it was stopped" },
@@ -89,6 +95,7 @@ impl LastWord {
             generated_at: posture.generated_at,
             is_valid: now <= posture.valid_until,
             monitor_enabled: posture.monitor_enabled,
+            not_recorded: posture.attested.not_recorded,
             sequence: posture.sequence,
             silent_seconds: now.since(posture.generated_at).num_seconds().try_into().unwrap_or(0),
             valid_until: posture.valid_until,

@@ -165,8 +165,9 @@ fn tell(report: &Report, json: bool) -> Result<(), Trouble> {
         show::line(format_args!("  key       {}", posture.key_id))?;
         show::line(format_args!("  monitor   {}, valid until {}", posture.monitor_status, posture.valid_until))?;
         show::line(format_args!("  log       records {} to {}", log.first_seq, log.next_seq.saturating_sub(1)))?;
-        let folded = posture.counts.folded;
-        show::line(format_args!("  findings  {} and {folded} further sightings", posture.counts.findings))?;
+        let (folded, lost) = (posture.counts.folded, posture.attested.not_recorded);
+        let lost = if lost > 0 { format!("; {lost} more are in no record") } else { String::new() };
+        show::line(format_args!("  findings  {} and {folded} further sightings{lost}", posture.counts.findings))?;
     }
     if let Some(accepted) = &report.accepted {
         show::note(format_args!("accepted: {accepted}"));

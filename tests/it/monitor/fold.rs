@@ -1,7 +1,10 @@
 //! What a monitor makes of sightings without end: the same one over and over, and ever others.
 
 use super::*;
-use crate::shapes::made::Draw;
+use crate::{
+    place::{BIN, Said},
+    shapes::made::Draw,
+};
 use attest::Record;
 use posture::{DegradedReason, EventBody, FindingRecord};
 
@@ -75,6 +78,10 @@ fn a_flood_of_keys_overflows_into_numbers_that_are_signed() {
     assert!(last.counts.findings > 50 && not_recorded > 0, "{:?}", last.counts);
     assert_eq!(last.counts.findings + not_recorded, flood as u64, "every key is a line or a number");
     assert_eq!(last.counts.folded, again as u64, "and no fold, but where it was a line before");
+    let mut verify = assert_cmd::Command::new(BIN);
+    verify.env_clear().env("HOME", dir.path()).arg("--home").arg(&config.home);
+    let said = Said::of(verify.args(["verify", "--accept-stopped"]));
+    assert!(said.out.contains(&format!("; {not_recorded} more are in no record")), "{}", said.out);
     let (findings, events) = log(&config);
     let mut prints: Vec<_> = findings.iter().map(|f| f.fingerprint.to_string()).collect();
     prints.sort();
