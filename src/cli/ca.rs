@@ -84,13 +84,16 @@ fn init(config: &Config, json: bool) -> Answer {
 }
 
 fn show(config: &Config, json: bool) -> Answer {
-    let folder = CaFolder::of(&config.home);
-    let ca = match (config.ca.mode, &config.ca.certificate, &config.ca.key) {
-        (Some(CaMode::Operator), Some(certificate), Some(key)) => ca::operator(certificate, key, clock::now())?,
-        _ => folder.look()?,
-    };
-    report(&ca, &folder, json)?;
+    report(&look(config)?, &CaFolder::of(&config.home), json)?;
     Ok(YES)
+}
+
+/// The authority that is configured, read as a start reads it.
+pub(super) fn look(config: &Config) -> Result<Ca, CaError> {
+    match (config.ca.mode, &config.ca.certificate, &config.ca.key) {
+        (Some(CaMode::Operator), Some(certificate), Some(key)) => ca::operator(certificate, key, clock::now()),
+        _ => CaFolder::of(&config.home).look(),
+    }
 }
 
 fn remove(config: &Config, args: &Remove) -> Answer {

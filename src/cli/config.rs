@@ -1,8 +1,9 @@
 //! `config check|show`: is the configuration sound, what holds, and who said so.
 
 use super::place::{Json, Place};
-use super::{Answer, YES, show};
+use super::{Answer, YES, ca, show};
 use crate::config::{FlagValues, Loaded, Origin, SETTINGS};
+use posture::CaMode;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -60,6 +61,10 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
 }
 
 fn check(loaded: &Loaded, json: bool) -> Answer {
+    // An ephemeral authority is made by each start.
+    if loaded.config.inspect_https && loaded.config.ca.mode != Some(CaMode::Ephemeral) {
+        ca::look(&loaded.config)?;
+    }
     let home = loaded.config.home.display().to_string();
     let file = file(loaded);
     if json {

@@ -386,3 +386,20 @@ fn without_a_monitor_status_is_no_and_stop_is_done() {
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(!place.home().exists(), "asking makes nothing");
 }
+
+#[test]
+fn a_check_reads_the_authority_that_a_start_would() {
+    let place = Place::with_config("inspect_https = true\n");
+    let said = place.run(&["config", "check"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(
+        said.err.contains("there is no certificate authority")
+            && said.err.contains("`hermes-traffic-guardian ca init`")
+    );
+    assert_eq!(place.run(&["ca", "init"]).code, 0);
+    assert_eq!(place.run(&["config", "check"]).code, 0);
+    let config = "inspect_https = true\nca = { mode = \"operator\", cert = \"a.pem\", key = \"b.pem\" }\n";
+    let said = Place::with_config(config).run(&["config", "check"]);
+    assert_eq!(said.code, 74, "{}", said.out);
+    assert!(said.err.contains("a.pem: No such file"), "{}", said.err);
+}
