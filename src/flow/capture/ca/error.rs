@@ -102,6 +102,9 @@ impl CaError {
         match self {
             Self::Missing { .. } => "`hermes-traffic-guardian ca init` makes one".into(),
             Self::Exists { .. } => "`ca show` shows it; `ca remove` removes it".into(),
+            Self::Key(KeyError::Io { path, .. }) => {
+                format!("check that {} can be read and written by this user, and that there is room", path.display())
+            }
             Self::Key(_) => "the key must be a regular file of this user with mode 0600".into(),
             Self::NoKey { .. } => "it must be PKCS#8, SEC1 or PKCS#1, without a passphrase".into(),
             Self::NoRoots => "install the system's CA certificates, or name a file with `ca_bundle`".into(),
