@@ -108,13 +108,13 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(
         "max_connections",
         "client connections served at once, or half the files there may be, if fewer",
-        |c, raw| put(&mut c.max_connections, value::size(raw, 1, 1 << 20)),
+        |c, raw| put(&mut c.max_connections, value::count(raw, 1, 1 << 20)),
         |c| number(c.max_connections),
     ),
     Setting::new(
         "max_exchanges",
         "requests under way at once, over all connections",
-        |c, raw| put(&mut c.max_exchanges, value::size(raw, 1, 1 << 20)),
+        |c, raw| put(&mut c.max_exchanges, value::count(raw, 1, 1 << 20)),
         |c| number(c.max_exchanges),
     ),
     Setting::new(
@@ -126,7 +126,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(
         "max_head_fields",
         "header fields of a head; above 100 each head costs more",
-        |c, raw| put(&mut c.max_head_fields, value::size(raw, 16, 1000)),
+        |c, raw| put(&mut c.max_head_fields, value::count(raw, 16, 1000)),
         |c| number(c.max_head_fields),
     ),
     Setting::new(
@@ -212,14 +212,14 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(
         "scan.max_ratio",
         "decoded bytes per encoded byte",
-        |c, raw| put(&mut c.scan.max_ratio, value::size(raw, 1, 10_000)),
+        |c, raw| put(&mut c.scan.max_ratio, value::count(raw, 1, 10_000)),
         |c| number(c.scan.max_ratio),
     )
     .security(),
     Setting::new(
         "scan.max_depth",
         "nested decodings followed",
-        |c, raw| put(&mut c.scan.max_depth, value::size(raw, 1, 16)),
+        |c, raw| put(&mut c.scan.max_depth, value::count(raw, 1, 16)),
         |c| number(c.scan.max_depth),
     )
     .security(),
@@ -240,7 +240,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(
         "fold.open_max",
         "folds open at once",
-        |c, raw| put(&mut c.fold_open_max, value::size(raw, 1, 1 << 20)),
+        |c, raw| put(&mut c.fold_open_max, value::count(raw, 1, 1 << 20)),
         |c| number(c.fold_open_max),
     ),
     Setting::new(

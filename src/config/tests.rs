@@ -69,6 +69,9 @@ fn a_bad_file_is_refused_with_key_and_line() {
         ("max_scan_bytes = 1", "HOME/config.toml line 1, column 1: unknown key"),
         ("[scan]\nmax_scan_bytes = \"1KiB\"", "line 2: scan.max_scan_bytes: expected a size from 64KiB to 64MiB"),
         ("[scan]\nmax_scan_bytes = -1", "line 2: scan.max_scan_bytes: expected a size"),
+        ("max_connections = 0", "line 1: max_connections: expected a number from 1 to 1048576"),
+        ("max_connections = \"1KiB\"", "line 1: max_connections: expected a number"),
+        ("[scan]\nmax_depth = 17", "line 2: scan.max_depth: expected a number from 1 to 16"),
         (
             "[scan]\nmax_scan_bytes = \"9MiB\"\nmax_decoded_bytes = \"1MiB\"",
             "line 3: scan.max_decoded_bytes: must not be below",

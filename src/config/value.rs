@@ -151,6 +151,11 @@ pub(super) fn number(raw: &Raw, low: u64, high: u64) -> Result<u64, Reason> {
         .ok_or_else(|| Reason::new(format!("expected a number from {low} to {high}")))
 }
 
+/// As [`number`], of what is counted in memory: a size in bytes is none.
+pub(super) fn count(raw: &Raw, low: u64, high: u64) -> Result<usize, Reason> {
+    number(raw, low, high).and_then(in_memory)
+}
+
 /// Bytes, `low..=high`: a number of bytes, or one followed by `KiB` or `MiB`.
 pub(super) fn bytes(raw: &Raw, low: u64, high: u64) -> Result<u64, Reason> {
     let value = match raw {
@@ -171,8 +176,11 @@ pub(super) fn bytes(raw: &Raw, low: u64, high: u64) -> Result<u64, Reason> {
 
 /// As [`bytes`], for what is held in memory.
 pub(super) fn size(raw: &Raw, low: u64, high: u64) -> Result<usize, Reason> {
-    bytes(raw, low, high)
-        .and_then(|n| usize::try_from(n).map_err(|_| Reason::new("more than this machine can address")))
+    bytes(raw, low, high).and_then(in_memory)
+}
+
+fn in_memory(n: u64) -> Result<usize, Reason> {
+    usize::try_from(n).map_err(|_| Reason::new("more than this machine can address"))
 }
 
 /// A span of whole seconds, `low..=high` of them, such as `60s`, `5m` or `1h 30m`.
