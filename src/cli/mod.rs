@@ -34,6 +34,7 @@ mod threats;
 mod trouble;
 mod units;
 mod verify;
+mod word;
 
 use crate::process;
 use clap::{CommandFactory, Parser, Subcommand};

@@ -6,7 +6,7 @@
 mod told;
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, progress::Progress, show};
+use super::{Answer, Trouble, progress::Progress, show, word::one_of};
 use crate::flow::{
     detect::{Detector, offline},
     redact::Surroundings,
@@ -37,13 +37,13 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Which way the texts would go, seen from the agent: outbound or inbound
-    #[arg(long, required_unless_present = "jsonl", conflicts_with = "jsonl")]
+    #[arg(long, value_parser = one_of(Direction::ALL), required_unless_present = "jsonl", conflicts_with = "jsonl")]
     direction: Option<Direction>,
     /// Reads lines {"id","direction","text"} with an optional "host", and answers in lines
     #[arg(long)]
     jsonl: bool,
     /// Leaves out what is less severe: info, low, medium, high or critical
-    #[arg(long, value_name = "SEVERITY", default_value = "low")]
+    #[arg(long, value_name = "SEVERITY", value_parser = one_of(Severity::ALL), default_value = "low")]
     min_severity: Severity,
     #[command(flatten)]
     json: Json,

@@ -4,7 +4,7 @@ mod ocsf;
 mod sarif;
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, YES, show};
+use super::{Answer, Trouble, YES, show, word::one_of};
 use crate::{
     clock,
     home::{Home, file},
@@ -37,13 +37,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Since>,
     /// At least this severe: info, low, medium, high or critical
-    #[arg(long)]
+    #[arg(long, value_parser = one_of(Severity::ALL))]
     severity: Option<Severity>,
     /// Of this family, such as `ai_api_key`
-    #[arg(long)]
+    #[arg(long, value_parser = one_of(Family::ALL))]
     family: Option<Family>,
     /// Going this way: outbound or inbound
-    #[arg(long)]
+    #[arg(long, value_parser = one_of(Direction::ALL))]
     direction: Option<Direction>,
     /// The newest so many [default: 100 in a table, else all]
     #[arg(long, value_name = "N")]
@@ -247,7 +247,7 @@ fn show_all(args: &Args, found: &Shelf) -> Result<(), Trouble> {
             unreadable_lines: found.unreadable,
         });
     }
-    if found.kept.is_empty() {
+    if found.kept.is_empty() && found.not_shown == 0 {
         show::note("no findings");
         return Ok(());
     }
@@ -265,7 +265,9 @@ fn show_all(args: &Args, found: &Shelf) -> Result<(), Trouble> {
             again,
         ]);
     }
-    show::line(rows.trim_fmt())?;
+    if !found.kept.is_empty() {
+        show::line(rows.trim_fmt())?;
+    }
     if found.not_shown > 0 {
         show::note(format_args!("{} older ones not shown (--limit)", found.not_shown));
     }

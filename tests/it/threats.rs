@@ -156,6 +156,11 @@ fn filters_leave_out_what_they_say() {
         assert_eq!(place.run(&all).out.lines().count(), seen, "{args:?}");
     }
     assert!(place.run(&["threats", "--limit", "1"]).err.contains("2 older ones not shown"));
+    let none = place.run(&["threats", "--limit", "0"]);
+    assert!(none.err.contains("3 older ones not shown") && !none.err.contains("no findings"), "{}", none.err);
+    let unknown = place.run(&["threats", "--family", "keys"]);
+    assert_eq!(unknown.code, 64);
+    assert!(unknown.err.contains("expected one of ai_api_key, "), "{}", unknown.err);
     for args in [["--since", "yesterday"], ["--severity", "bad"], ["--family", "x"]] {
         assert_eq!(place.run(&["threats", args[0], args[1]]).code, 64, "{args:?}");
     }
