@@ -16,6 +16,11 @@ const MAX_BODY: usize = 8 << 10;
 const MAX_REACH: usize = 16 << 10;
 /// A line of a body is at least this long, and a word of prose is not.
 const MIN_RUN: usize = 20;
+/// A whole line of a body is at least this long, and a body has at most so many.
+const MIN_LINE: usize = 48;
+const MAX_LINES: usize = 128;
+/// Lines before the first of a body: RFC 1421's headers and the line after them.
+const MAX_HEADERS: usize = 4;
 /// Letters and digits of the shortest key there is: Ed25519's 48 bytes in base64.
 const SHORTEST_KEY: usize = 64;
 /// Bits a byte below which a body is written by hand: `xxxx…`. The base64 of any key has more than four.
@@ -34,7 +39,8 @@ pub(super) fn find(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(F
     };
     let end = start + header.end();
     let span = start + header.start()..end;
-    let body = body(&text[end..text.len().min(end + MAX_REACH)]);
+    let after = &text[end..text.len().min(end + MAX_REACH)];
+    let body = Some(body(after)).filter(|b| !b.is_empty()).unwrap_or_else(|| dressed(after));
     if body.is_empty() {
         if is_marker(text, &span) {
             // Its dashes keep it apart from a header that stands for a key: the graver never folds into this.
@@ -55,13 +61,18 @@ fn with_body(rule: &Rule, body: &[u8]) -> Severity {
     if is_stand_in { Severity::Info } else { rule.severity() }
 }
 
-/// Whether the header at `span`, which has no body, is no more than the words: alone between quotes, as code has it that
-/// looks for keys, or with its end so near that no key fits before it.
+/// Whether the header at `span`, which has no body, is no more than the words: alone between quotes or the bounds of a
+/// pattern, as code has it that looks for keys, or with its end so near that no key fits before it.
 fn is_marker(text: &[u8], span: &Range<usize>) -> bool {
     let after = &text[span.end..];
     let close = after.strip_prefix(b"\\").unwrap_or(after).first();
-    let quoted = span.start.checked_sub(1).map(|at| text[at]).filter(|q| matches!(q, b'"' | b'\'' | b'`'));
-    if quoted.is_some() && quoted.as_ref() == close {
+    let closed_by = span.start.checked_sub(1).and_then(|at| match text[at] {
+        quote @ (b'"' | b'\'' | b'`' | b'/') => Some(quote),
+        b'(' => Some(b')'),
+        b'^' => Some(b'$'),
+        _ => None,
+    });
+    if closed_by.is_some() && closed_by.as_ref() == close {
         return true;
     }
     let near = &after[..after.len().min(MAX_EMPTY)];
@@ -77,10 +88,17 @@ fn broken(rule: &Rule, text: &[u8], at: usize, report: &mut dyn FnMut(Found<'_>)
         return;
     }
     let joined = join::unwrapped(window, MAX_BROKEN);
-    let Some(header) = rule.may_match(&joined).then(|| rule.regex().find(&joined)).flatten() else { return };
+    // One that begins behind the words is another, and has words of its own.
+    let header = rule.may_match(&joined).then(|| rule.regex().find(&joined)).flatten();
+    let Some(header) = header.filter(|m| m.start() <= at - start) else { return };
     let body = body(&joined[header.end()..]);
-    let (severity, matched) =
-        if body.is_empty() { (Severity::High, header.as_bytes().to_vec()) } else { (with_body(rule, &body), body) };
+    let (severity, matched) = if !body.is_empty() {
+        (with_body(rule, &body), body)
+    } else if is_marker(&joined, &header.range()) {
+        (Severity::Info, header.as_bytes().to_vec())
+    } else {
+        (Severity::High, header.as_bytes().to_vec())
+    };
     report(Found { severity, span: at..at, matched: Cow::Owned(matched) });
 }
 
@@ -118,6 +136,31 @@ fn body(text: &[u8]) -> Vec<u8> {
     if longest >= MIN_RUN { out } else { Vec::new() }
 }
 
+/// The base64 after a header whose lines each have something beside them: a number, a file's name, a time, a statement.
+fn dressed(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut lines = 0;
+    let mut width = 0;
+    for line in text.split(|b| *b == b'\n').skip(1).take(MAX_LINES) {
+        let of_body = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+        let run = line.split(|b| !of_body(b)).max_by_key(|run| run.len()).unwrap_or_default();
+        if width == 0 && run.len() < MIN_LINE {
+            if lines == MAX_HEADERS {
+                break;
+            }
+        } else if width == 0 || run.len() == width {
+            width = run.len();
+            out.extend_from_slice(run);
+        } else {
+            break;
+        }
+        lines += 1;
+    }
+    let has = |class: fn(&u8) -> bool| out.iter().any(class);
+    let is_body = out.len() >= 2 * width && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    if is_body { out } else { Vec::new() }
+}
+
 /// The length of an encapsulated header (RFC 1421), such as `Proc-Type: 4,ENCRYPTED`, at the start of `rest`.
 fn header_line(rest: &[u8]) -> Option<usize> {
     const NAMES: &[&[u8]] =
@@ -145,6 +188,24 @@ mod tests {
             format!("\"\n + \"{LINE}\" \"{LINE}").replace(" + ", " "),
         ] {
             assert_eq!(body(dressed.as_bytes()), [LINE, LINE].concat().as_bytes(), "{dressed}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_found_with_something_beside_each_line() {
+        const WIDE: &str = "MIIEowIBAAKCAQEAtcOmZDB1DZMIIEowIBAAKCAQEAtcOmZDB1DZMIIEowIBAAKC";
+        for dressed in [
+            format!("\n     2→{WIDE}\n     3→{WIDE}\n     4→AtcO=\n     5→-----END"),
+            format!("\nkey.pem:2:{WIDE}\nkey.pem:3:{WIDE}\nkey.pem:4:-----END"),
+            format!("';\nprint F '{WIDE}';\nprint F '{WIDE}';\nprint F '-----END"),
+            format!("\n10:00:00Z Proc-Type: 4,ENCRYPTED\n10:00:00Z\n10:00:00Z {WIDE}\n10:00:00Z {WIDE}\n"),
+        ] {
+            assert_eq!(super::dressed(dressed.as_bytes()), [WIDE, WIDE].concat().as_bytes(), "{dressed}");
+        }
+        let digest = "d704484fb8b02d950eb67d6bffe650bcd704484fb8b02d950eb67d6bffe650bc";
+        for other in ["", "\n", &format!("\n1: {WIDE}\n"), &format!("\n{digest}  a\n{digest}  b\n"), "\n1: abc\n2: def"]
+        {
+            assert!(super::dressed(other.as_bytes()).is_empty(), "{other}");
         }
     }
 

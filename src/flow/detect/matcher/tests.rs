@@ -336,6 +336,7 @@ fn a_private_keys_body_makes_it_critical() {
         format!("-----BEGIN PRIVATE KEY-----\n{line}{line}\n-----END PRIVATE KEY-----"),
         format!("\"-----BEGIN RSA PRIVATE KEY-----\",\n\"MII{line}\"\n"),
         format!("'-----BEGIN PRIVATE KEY-----'\n'{line}'\n'{line}'\n'-----END PRIVATE KEY-----'"),
+        format!("1→-----BEGIN PRIVATE KEY-----\n2→{line}{line}\n3→{line}{line}\n4→-----END PRIVATE KEY-----"),
     ] {
         assert_eq!(severity(&expand(&body)), Some(Severity::Critical), "{body}");
     }
@@ -346,6 +347,9 @@ fn a_private_keys_body_makes_it_critical() {
         "\\\"-----BEGIN EC PRIVATE KEY-----\\\"",
         "-----BEGIN PRIVATE KEY-----\\nXXXX\\nXXXX\\n-----END PRIVATE KEY-----",
         "-----BEGIN DSA PRIVATE KEY-----<a very long private key string>-----END DSA PRIVATE KEY-----",
+        "pem.replace(/-----BEGIN PRIVATE KEY-----/g, '').replace(/-----END PRIVATE KEY-----/g, '')",
+        "match: '(?msi)(-----BEGIN PGP PRIVATE KEY BLOCK-----).*?-----END'",
+        "tls.crt: |\n  -----BEGIN CERTIFICATE-----\n  ...\n  -----END CERTIFICATE-----\ntls.key: |\n  -----BEGIN PRIVATE KEY-----\n  ...\n  -----END PRIVATE KEY-----\n",
         "-----BEGIN RSA PRIVATE KEY-----\nkey omitted for security reasons\n-----END RSA PRIVATE KEY-----",
     ] {
         assert_eq!(severity(words), Some(Severity::Info), "{words}");
