@@ -140,19 +140,24 @@ pub(super) fn leads_on(between: &[u8]) -> bool {
 }
 
 /// Whether `before` ends in a vendor's own name, which stands at `name`, and a sign that gives it the value that follows:
-/// one that is no digest, or a key by the words before the name. `ключ Mistral: `, `"zhipu": "`.
+/// one that is no digest, or a key by the words before the name. `ключ Mistral: `, `"zhipu": "`, `API key for Mistral is `.
 pub(super) fn is_value_of(before: &[u8], name: Range<usize>, value: &[u8]) -> bool {
     let off = |b: &u8| matches!(b, b' ' | b'\t') || is_quote(*b);
     let sign = trimmed(&before[name.end..], |b| off(&b));
     let sign = &sign[sign.iter().take_while(|b| off(b)).count()..];
-    if !matches!(sign, b":" | b"=" | b"=>" | b":=" | &[0xef, 0xbc, 0x9a]) {
+    if !matches!(sign, b":" | b"=" | b"=>" | b":=" | b"is" | &[0xef, 0xbc, 0x9a]) {
         return false;
     }
     let line = &before[name.start.saturating_sub(WORDS_BEFORE)..name.start];
     let line = &line[line.iter().rposition(|b| matches!(b, b'\n' | b';' | b',')).map_or(0, |at| at + 1)..];
     let has = |class: fn(&u8) -> bool| value.iter().any(class);
     let is_drawn = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
-    is_drawn || !is_plain(value) || (says_secret(line) && !is_other(line))
+    let is_named = || says_secret(line) && !is_other(line);
+    if sign == b"is" {
+        // In a sentence it is one of an API, or none of what other keys are.
+        return is_named() && (is_drawn || line.windows(3).any(|word| word.eq_ignore_ascii_case(b"api")));
+    }
+    is_drawn || !is_plain(value) || is_named()
 }
 
 /// Whether `context` ends in a call that makes a vendor's client of the text that begins there: `Vendor("`,
@@ -188,6 +193,11 @@ pub(super) fn names_key(text: &[u8], at: usize) -> bool {
         return false;
     };
     key_name::ends(trimmed(name, |b| blank(b) || is_quote(b) || b == b']'))
+}
+
+/// Whether a name is a URL's host.
+pub(super) fn is_host(text: &[u8], name: Range<usize>) -> bool {
+    (text[..name.start].ends_with(b"//") || text[..name.start].ends_with(br"/\/")) && text[name].contains(&b'.')
 }
 
 /// Whether what stands between a vendor's name and a value farther off begins something else: a paragraph, or the query of
@@ -328,6 +338,20 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_told_from_a_name_in_prose() {
+        for (before, name, is) in [
+            ("base_url=\"https://", "api.vendor.test", true),
+            (r"https:\/\/", "api.vendor.test", true),
+            ("from ", "vendor.client", false),
+            ("// ", "vendor.client", false),
+            ("//", "vendor", false),
+        ] {
+            let text = [before, name].concat();
+            assert_eq!(is_host(text.as_bytes(), before.len()..text.len()), is, "{text}");
+        }
+    }
+
+    #[test]
     fn a_value_s_name_says_nothing() {
         for (before, is) in
             [("\"value\": \"", true), ("value=", true), ("key_value: ", true), ("devalue: ", false), ("value ", false)]
@@ -345,6 +369,9 @@ mod tests {
             ("\"zhipu\" : \"", 1..6, "d704484fb8b02d950eb67d6bffe650bc.B184sl1i0XSslTAg", true),
             ("clave Mistral: ", 6..13, hex, true),
             ("the key of Mistral is ", 11..18, hex, false),
+            ("The API key for Mistral is ", 16..23, hex, true),
+            ("the key of Mistral is ", 11..18, "ZhrHpe7coruNgr4tNNpnCQCHbMVqeXyh", true),
+            ("Mistral is ", 0..7, "ZhrHpe7coruNgr4tNNpnCQCHbMVqeXyh", false),
             ("the key.\nmistral: ", 9..16, hex, false),
             ("cache key mistral=", 10..17, hex, false),
             ("mistral ", 0..7, "ZhrHpe7coruNgr4tNNpnCQCHbMVqeXyh", false),

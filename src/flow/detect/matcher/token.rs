@@ -18,9 +18,9 @@ const MIN_WORDS: usize = 10;
 /// `_` that one emphasis begins with, at most.
 const MAX_EMPHASIS: usize = 3;
 /// How far a context reaches from its name.
-const NEAR: usize = 20;
+const NEAR: usize = 24;
 /// And how far when the value has a key's name of its own.
-const FAR: usize = 96;
+const FAR: usize = 192;
 const MAX_NAME: usize = 48;
 const MAX_VALUE: usize = 160;
 
@@ -195,8 +195,18 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
                 || context::names_key(text, v.start)
         };
         if let Some(value) = value.filter(said) {
-            judge(rule, text, value, 0, report);
+            return judge(rule, text, value, 0, report);
         }
+    }
+    // The vendor is the one whose host is said behind the key: `api_key="…", base_url="https://api.vendor.test"`.
+    let far = last_run(rule, text, start.saturating_sub(FAR))..start.saturating_sub(NEAR);
+    let said = |v: &Range<usize>| {
+        v.end <= start && context::names_key(text, v.start) && !context::begins_anew(&text[v.end..start])
+    };
+    if context::is_host(text, start..end)
+        && let Some(value) = values(rule, text, far).filter(said).last()
+    {
+        judge(rule, text, value, 0, report);
     }
 }
 
