@@ -9,7 +9,7 @@ mod resolve;
 use super::Found;
 use crate::flow::detect::{normalise::control, rule::Rule};
 use excepted::Excepted;
-use extent::{broken, extent, line_ends, trim};
+use extent::{broken, extent, line_ends, trim, unmarked};
 use refused::Refused;
 use resolve::Path;
 use std::{borrow::Cow, ops::Range};
@@ -21,7 +21,8 @@ pub(super) struct Last {
     /// It was taken apart.
     read: bool,
     path: Path,
-    /// The path with the ends of the lines beside it, when a line breaks in its midst; or with its last wildcard.
+    /// The path with the ends of the lines beside it, when a line breaks in its midst; with its last wildcard, or
+    /// without the marks of what it is written in.
     whole: Option<Path>,
     tried: Vec<usize>,
     refused: Refused,
@@ -123,6 +124,10 @@ impl Last {
         if self.whole.is_none() && token.ends_with(b"?") && token.contains(&b'/') {
             self.whole = Some(resolved(token));
         }
-        self.path.resolve(trim(token));
+        let path = trim(token);
+        if self.whole.is_none() {
+            self.whole = unmarked(path).map(|plain| resolved(&plain));
+        }
+        self.path.resolve(path);
     }
 }

@@ -116,9 +116,43 @@ pub(super) fn trim(mut token: &[u8]) -> &[u8] {
     token
 }
 
+/// The token without the marks of a text it stands in, if it has any: the braces of a command of TeX, Markdown's emphasis
+/// and its escapes.
+pub(super) fn unmarked(token: &[u8]) -> Option<Vec<u8>> {
+    if let Some(inside) = token.strip_suffix(b"}") {
+        let open = inside.iter().rposition(|b| *b == b'{').filter(|at| is_command(&token[..*at]))?;
+        return matches!(inside[open + 1..], [b'/' | b'~' | b'.' | b'$', ..]).then(|| inside[open + 1..].to_vec());
+    }
+    let mut plain = token;
+    if let [b'_', inside @ .., b'_'] = token {
+        plain = inside;
+        while let [b'*', inside @ .., b'*'] | [b'_', inside @ .., b'_'] = plain {
+            plain = inside;
+        }
+    }
+    let escapes = |pair: &[u8]| pair[0] == b'\\' && matches!(pair[1], b'_' | b'~');
+    let is_escaped = plain.windows(2).any(escapes);
+    if !is_escaped {
+        return (plain.len() < token.len()).then(|| plain.to_vec());
+    }
+    let mut rest = plain.iter().copied().peekable();
+    let mut out = Vec::with_capacity(plain.len());
+    while let Some(b) = rest.next() {
+        if b != b'\\' || !matches!(rest.peek(), Some(b'_' | b'~')) {
+            out.push(b);
+        }
+    }
+    Some(out)
+}
+
+/// Whether it is a command of TeX: `\input`.
+fn is_command(text: &[u8]) -> bool {
+    text.strip_prefix(b"\\").is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_alphabetic))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Lanes, REACH, class, extent, of_path, trim};
+    use super::{Lanes, REACH, class, extent, of_path, trim, unmarked};
     use crate::flow::detect::bits::LANES;
 
     #[test]
@@ -151,5 +185,24 @@ mod tests {
             assert_eq!(trim(token.as_bytes()), b"/etc/passwd", "{token}");
         }
         assert_eq!(trim(b"${HOME}/x"), b"${HOME}/x");
+    }
+
+    #[test]
+    fn the_marks_of_a_text_are_no_part_of_a_path() {
+        for (token, plain) in [
+            (r"\input{/etc/passwd}", "/etc/passwd"),
+            (r"\lstinputlisting{~/.ssh/id_rsa}", "~/.ssh/id_rsa"),
+            ("_/etc/shadow_", "/etc/shadow"),
+            ("_**/etc/shadow**_", "/etc/shadow"),
+            (r"\~/.bash\_history", "~/.bash_history"),
+            (r"_\~/.mysql\_history_", "~/.mysql_history"),
+        ] {
+            assert_eq!(unmarked(token.as_bytes()).as_deref(), Some(plain.as_bytes()), "{token}");
+        }
+        for token in
+            ["/etc/passwd", "${HOME}", r"C:\a\{b}", "{/etc/passwd}", r"\input{name}", "_a", "*.env*", r"C:\Users\a"]
+        {
+            assert_eq!(unmarked(token.as_bytes()), None, "{token}");
+        }
     }
 }
