@@ -52,9 +52,32 @@ impl Block {
     }
 }
 
+/// From a byte to the one that is the same in [`comes_again`].
+const APART: usize = 2;
+
+/// Which of the first [`BLOCK`] bytes of `text` from `at` on are the same as the second one behind them.
+#[inline]
+pub(super) fn comes_again(text: &[u8], at: usize) -> u64 {
+    let rest = &text[at..];
+    if let Some(bytes) = rest.first_chunk() {
+        return same(bytes);
+    }
+    let mut bytes = [0; BLOCK + APART];
+    bytes[..rest.len()].copy_from_slice(rest);
+    // Behind the last ones is none.
+    same(&bytes) & ((1 << rest.len().saturating_sub(APART)) - 1)
+}
+
+#[inline]
+fn same(bytes: &[u8; BLOCK + APART]) -> u64 {
+    let (bytes, (again, _)) = (&bytes[..BLOCK], bytes[APART..].as_chunks());
+    let pairs = bytes.as_chunks().0.iter().zip(again);
+    pairs.rev().fold(0, |bits, (one, other)| bits << LANES | Lanes::of(*one).same(Lanes::of(*other)).bits())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, Block};
+    use super::{APART, BLOCK, Block, comes_again};
     use proptest::prelude::*;
 
     proptest::proptest! {
@@ -64,6 +87,15 @@ mod tests {
                 let of_block = text[start..].iter().take(BLOCK).enumerate();
                 let want = of_block.fold(0, |bits, (n, &b)| bits | u64::from(b == 1) << n);
                 prop_assert_eq!(Block::at(&text, start).bits(|b| b.is(1)), want);
+            }
+        }
+
+        #[test]
+        fn a_byte_comes_again_wherever_a_text_ends(text in prop::collection::vec(0..2_u8, 1..200)) {
+            for start in 0..text.len() {
+                let pairs = text[start..].iter().zip(text.iter().skip(start + APART)).take(BLOCK);
+                let want = pairs.enumerate().fold(0, |bits, (n, (one, other))| bits | u64::from(one == other) << n);
+                prop_assert_eq!(comes_again(&text, start), want);
             }
         }
     }

@@ -21,6 +21,12 @@ impl Lanes {
         Self(self.0.simd_eq(u8x16::splat(byte)))
     }
 
+    /// Which are the same as the one of `other` at their place.
+    #[inline]
+    pub(in crate::flow::detect) fn same(self, other: Self) -> Self {
+        Self(self.0.simd_eq(other.0))
+    }
+
     /// Which are `first`, `last`, or between them.
     #[inline]
     pub(in crate::flow::detect) fn within(self, first: u8, last: u8) -> Self {
@@ -60,6 +66,7 @@ mod tests {
             let want = |of: &dyn Fn(u8) -> bool| bytes.iter().rev().fold(0, |bits, b| bits << 1 | u64::from(of(*b)));
             let lanes = Lanes::of(bytes);
             proptest::prop_assert_eq!(lanes.is(a).bits(), want(&|x| x == a));
+            proptest::prop_assert_eq!(lanes.same(Lanes::of([a; LANES])).bits(), want(&|x| x == a));
             proptest::prop_assert_eq!(lanes.within(first, last).bits(), want(&|x| (first..=last).contains(&x)));
             proptest::prop_assert_eq!(lanes.lower_case().is(a).bits(), want(&|x| x | 0x20 == a));
             proptest::prop_assert_eq!(lanes.is(a).or(lanes.is(b)).bits(), want(&|x| x == a || x == b));

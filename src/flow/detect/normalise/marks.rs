@@ -4,7 +4,7 @@
 //! branch a mark costs more than all else.
 
 use super::spaced;
-use crate::flow::detect::bits::{BLOCK, Block, Lanes};
+use crate::flow::detect::bits::{BLOCK, Block, Lanes, comes_again};
 
 /// What a mark may spell, a bit each, as far as the bytes beside it tell.
 pub(super) type Spells = u16;
@@ -141,7 +141,7 @@ pub(super) trait Reader {
     fn mark(&mut self, at: usize, spells: Spells);
     /// A line ends at `at`.
     fn line_end(&mut self, at: usize);
-    /// From `at` on, every other byte is a blank.
+    /// From `at` on, every other byte is the same.
     fn spaced(&mut self, at: usize);
 }
 
@@ -155,7 +155,7 @@ pub(super) fn read(text: &[u8], reader: &mut impl Reader) {
 #[inline]
 fn look(text: &[u8], at: usize, reader: &mut impl Reader) {
     let block = Block::at(text, at);
-    places(spaced::stretches(block.bits(|b| b.is(b' '))), |n| reader.spaced(at + n));
+    places(spaced::stretches(comes_again(text, at)), |n| reader.spaced(at + n));
     places(block.bits(|b| b.is(b'\n')), |n| reader.line_end(at + n));
     places(block.bits(marks), |n| {
         let at = at + n;

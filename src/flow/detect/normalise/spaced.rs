@@ -1,9 +1,9 @@
-//! `c u r l   - s` → `curl -s`: characters set apart by blanks, closed up.
+//! `c u r l   - s` → `curl -s`: characters set apart by one mark, a blank or a line's end as a rule, closed up.
 
-/// The fewest characters set apart by blanks that are closed up.
+/// The fewest characters set apart that are closed up.
 const LEAST: usize = 8;
 
-/// The stretches of a text whose characters stand one by one between blanks, closed up, a line each.
+/// The stretches of a text whose characters stand one by one between marks, closed up, a line each.
 pub(super) struct Spaced<'t> {
     text: &'t [u8],
     /// Where the last stretch that was looked at ends.
@@ -11,13 +11,19 @@ pub(super) struct Spaced<'t> {
     out: Vec<u8>,
 }
 
-/// Of a bit for each byte of a block, set for a blank: one for each eighth place from which on six bytes are every other
-/// one a blank, and not all of them. A stretch of [`LEAST`] characters covers such a place, and the six bytes.
+/// Of a bit for each byte of a block, set where it is the same as the second one behind it: one for each eighth place from
+/// which on six bytes are every other one the same, and not all of them. A stretch of [`LEAST`] characters covers such a
+/// place, and the six bytes.
 #[inline]
-pub(super) fn stretches(blanks: u64) -> u64 {
+pub(super) fn stretches(same: u64) -> u64 {
     const EIGHTHS: u64 = u64::from_le_bytes([1; 8]);
-    let even = blanks & blanks >> 2 & blanks >> 4;
+    let even = same & same >> 2;
     (even ^ even >> 1) & EIGHTHS
+}
+
+/// What may set characters apart. A slash sets folders apart.
+const fn sets_apart(mark: u8) -> bool {
+    matches!(mark, b' ' | b'\t' | b'\n' | b'.' | b',' | b';' | b':' | b'|' | b'-' | b'_' | b'*' | b'+' | b'~' | b'#')
 }
 
 impl<'t> Spaced<'t> {
@@ -25,24 +31,25 @@ impl<'t> Spaced<'t> {
         Self { text, done: 0, out: Vec::new() }
     }
 
-    /// From `at` on six bytes are every other one a blank.
+    /// From `at` on six bytes are every other one the same.
     pub(super) fn stretch(&mut self, at: usize) {
         let Self { text, done, out } = self;
-        if at < *done {
+        if at < *done || at + 4 >= text.len() {
             return;
         }
-        let blank = |at: usize| text.get(at) == Some(&b' ');
-        let first = if [0, 2, 4].iter().all(|n| blank(at + n)) { at + 1 } else { at };
-        // A gap between two words is one blank more.
-        if [0, 2, 4].iter().filter(|n| blank(first + **n)).count() > 1 {
+        let is_mark_first = text[at] == text[at + 2] && text[at] == text[at + 4];
+        let (first, mark) = if is_mark_first { (at + 1, text[at]) } else { (at, text[at + 1]) };
+        // A gap between two words is one mark more.
+        let marks = [0, 2, 4].iter().filter(|n| text.get(first + **n) == Some(&mark)).count();
+        if !sets_apart(mark) || marks > 1 {
             return;
         }
         let mut start = first;
-        while start >= *done + 2 && text[start - 1] == b' ' && text[start - 2] != b'\n' {
+        while start >= *done + 2 && text[start - 1] == mark && text[start - 2] != b'\n' {
             start -= 2;
         }
         let before = out.len();
-        *done = close_up(text, start, out);
+        *done = close_up(text, mark, start, out);
         if out.len() - before < LEAST {
             out.truncate(before);
         } else {
@@ -56,17 +63,18 @@ impl<'t> Spaced<'t> {
     }
 }
 
-/// Appends every second byte of `text` from `start` on, as long as blanks stand between them; answers where that ends.
-fn close_up(text: &[u8], start: usize, out: &mut Vec<u8>) -> usize {
+/// Appends every second byte of `text` from `start` on, as long as `mark` stands between them; answers where that ends.
+fn close_up(text: &[u8], mark: u8, start: usize, out: &mut Vec<u8>) -> usize {
     let mut at = start;
     while let Some(&b) = text.get(at) {
-        // More than one blank for a space is a gap.
-        if b == b' ' && (out.last() == Some(&b' ') || out.last() == Some(&b'\n')) {
+        // More than one blank for a space is a gap, and so is an empty line.
+        let is_gap = b == b' ' && matches!(out.last(), Some(b' ' | b'\n'));
+        if is_gap || b == b'\n' {
             break;
         }
         out.push(b);
         at += 1;
-        if text.get(at) != Some(&b' ') {
+        if text.get(at) != Some(&mark) {
             break;
         }
         at += 1;
@@ -76,7 +84,7 @@ fn close_up(text: &[u8], start: usize, out: &mut Vec<u8>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::flow::detect::normalise::undone;
+    use crate::flow::detect::normalise::{marks::SHORT, undone};
 
     fn closed_up(text: &[u8]) -> Option<Vec<u8>> {
         let [_, closed_up, ..] = undone(text);
@@ -85,15 +93,20 @@ mod tests {
 
     #[test]
     fn characters_set_apart_close_up() {
-        let apart = |text: &str| text.chars().map(String::from).collect::<Vec<_>>().join(" ");
-        for text in ["sk-abcdefgh", "rm -rf --no-preserve-root /", "cat /etc/passwd"] {
-            let line = [text, "\n"].concat();
-            for before in 0..20 {
-                let within = ["-".repeat(before), "\n".into(), apart(text), "\nmore words".into()].concat();
-                let closed = closed_up(within.as_bytes()).unwrap();
-                assert!(closed.ends_with(line.as_bytes()), "{within}");
+        for mark in [" ", "\n", "-", ".", ",", "|", "_"] {
+            let apart = |text: &str| text.chars().map(String::from).collect::<Vec<_>>().join(mark);
+            for text in ["sk-abcdefgh", "rm -rf --no-preserve-root /", "cat /etc/passwd", "sk-0001111aa"] {
+                let line = [text, "\n"].concat();
+                for before in 0..20 {
+                    let within = ["=".repeat(before), "\n\n".into(), apart(text), "\n\nmore words".into()].concat();
+                    let closed = closed_up(within.as_bytes()).unwrap();
+                    assert!(closed.ends_with(line.as_bytes()), "{within}");
+                }
+                // A text so short is only looked at when it has many blanks.
+                if apart(text).len() > SHORT {
+                    assert_eq!(closed_up(apart(text).as_bytes()).unwrap(), line.as_bytes(), "{text}");
+                }
             }
-            assert_eq!(closed_up(apart(text).as_bytes()).unwrap(), line.as_bytes(), "{text}");
         }
     }
 
@@ -105,6 +118,9 @@ mod tests {
             "| a | b | c |",
             "a b c d",
             "x  =  1  +  2",
+            "/a/b/c/d/e/f/g/h/i",
+            "banana banana banana",
+            "}\n\n}\n\n}\n\n}\n",
         ] {
             assert_eq!(closed_up(text.as_bytes()), None, "{text}");
         }
