@@ -22,7 +22,21 @@ pub(super) struct RuleFile {
     pub(super) vendor: Vec<Spanned<Vendor>>,
 }
 
+/// Pieces of regex for `(?&name)` in every embedded file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartFile {
+    pub(super) parts: BTreeMap<String, String>,
+}
+
 impl RuleFile {
+    /// Takes these along with its own.
+    pub(super) fn share(&mut self, parts: &BTreeMap<String, String>) {
+        for (name, part) in parts {
+            self.parts.entry(name.clone()).or_insert_with(|| part.clone());
+        }
+    }
+
     /// `text` with every `(?&name)` replaced by that part, in a group of its own.
     pub(super) fn with_parts(&self, text: &str) -> Result<String, String> {
         const MAX_DEPTH: usize = 8;

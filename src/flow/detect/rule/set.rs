@@ -6,11 +6,11 @@ use super::{
     local,
     read::{Source, Whose, compile, parse},
 };
-use data::{RuleFile, Vendor, VendorFile};
+use data::{PartFile, RuleFile, Vendor, VendorFile};
 use posture::{PatternSet, Sha256Hex};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, LazyLock},
 };
@@ -39,6 +39,7 @@ pub(super) const FILES: &[Source<'static>] = embedded![
     "destructive_remove",
     "ssh_authorized_keys",
 ];
+pub(super) const PARTS: Source<'static> = Source { name: "parts.toml", text: include_str!("../rules/parts.toml") };
 pub(super) const VENDORS: Source<'static> =
     Source { name: "vendors.toml", text: include_str!("../rules/vendors.toml") };
 
@@ -74,12 +75,17 @@ impl RuleSet {
         vendors: Source<'_>,
         whose: &Whose,
     ) -> Result<Self, RuleError> {
+        let parts = match whose {
+            Whose::BuiltIn => parse::<PartFile>(PARTS)?.parts,
+            Whose::Given | Whose::Local(_) => BTreeMap::new(),
+        };
         let vendors: Vec<Vendor> = parse::<VendorFile>(vendors)?.vendor;
         let names: BTreeSet<&str> = vendors.iter().map(|v| v.name.as_str()).collect();
         let mut parsed = Vec::with_capacity(files.len());
         let mut rules: Vec<Rule> = Vec::new();
         for source in files {
-            let file: RuleFile = parse(*source)?;
+            let mut file: RuleFile = parse(*source)?;
+            file.share(&parts);
             for data in &file.rule {
                 let rule = compile(*source, &file, data, &names, whose)?;
                 if rules.iter().any(|r| r.id == rule.id) {

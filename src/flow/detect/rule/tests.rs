@@ -1,6 +1,7 @@
 use super::{
-    read::Whose,
-    set::{FILES, VENDORS, VERSION},
+    data::{PartFile, RuleFile},
+    read::{Whose, parse},
+    set::{FILES, PARTS, VENDORS, VERSION},
     *,
 };
 use crate::flow::detect::{matcher::Matcher, selftest};
@@ -32,6 +33,21 @@ fn a_rule_is_read_with_its_parts() {
         ("ai_api_key.acme", Family::AiApiKey, "[REDACTED ai_api_key.acme]")
     );
     assert!(rule.regex().is_match(b"acme_qwertyui"));
+}
+
+#[test]
+fn a_part_stands_in_one_place_and_every_shared_one_is_wanted() {
+    let shared = parse::<PartFile>(PARTS).unwrap().parts;
+    let files: Vec<RuleFile> = FILES.iter().map(|source| parse(*source).unwrap()).collect();
+    for name in files.iter().flat_map(|file| file.parts.keys()) {
+        assert!(!shared.contains_key(name), "{name}");
+    }
+    for name in shared.keys() {
+        let named = format!("(?&{name})");
+        let of_file = |source: &&Source<'_>| source.text.contains(&named);
+        let of_part = shared.values().any(|part| part.contains(&named));
+        assert!(of_part || FILES.iter().filter(of_file).count() > 1, "{name}");
+    }
 }
 
 #[test]
