@@ -19,6 +19,8 @@ const MIN_RUN: usize = 20;
 /// A whole line of a body is at least this long, and a body has at most so many.
 const MIN_LINE: usize = 48;
 const MAX_LINES: usize = 128;
+/// The longest line of a body with what stands beside it.
+const MAX_DRESSED: usize = 512;
 /// Lines before the first of a body: RFC 1421's headers and the line after them.
 const MAX_HEADERS: usize = 4;
 /// Letters and digits of the shortest key there is: Ed25519's 48 bytes in base64.
@@ -139,22 +141,31 @@ fn body(text: &[u8]) -> Vec<u8> {
 /// The base64 after a header whose lines each have something beside them: a number, a file's name, a time, a statement.
 fn dressed(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut lines = 0;
     let mut width = 0;
-    for line in text.split(|b| *b == b'\n').skip(1).take(MAX_LINES) {
-        let of_body = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-        let run = line.split(|b| !of_body(b)).max_by_key(|run| run.len()).unwrap_or_default();
-        if width == 0 && run.len() < MIN_LINE {
-            if lines == MAX_HEADERS {
-                break;
-            }
-        } else if width == 0 || run.len() == width {
-            width = run.len();
-            out.extend_from_slice(run);
-        } else {
+    let mut rest = text;
+    for n in 0..=MAX_LINES {
+        let near = &rest[..rest.len().min(MAX_DRESSED)];
+        let end = memchr::memchr(b'\n', near);
+        if end.is_none() && near.len() < rest.len() {
             break;
         }
-        lines += 1;
+        let (line, after) = rest.split_at(end.unwrap_or(near.len()));
+        rest = after.get(1..).unwrap_or_default();
+        // The header's own line has none of it.
+        if n == 0 {
+            continue;
+        }
+        let of_body = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+        let run = line.split(|b| !of_body(b)).max_by_key(|run| run.len()).unwrap_or_default();
+        let is_before = width == 0 && run.len() < MIN_LINE;
+        if is_before && n <= MAX_HEADERS {
+            continue;
+        }
+        if is_before || (width > 0 && run.len() != width) {
+            break;
+        }
+        width = run.len();
+        out.extend_from_slice(run);
     }
     let has = |class: fn(&u8) -> bool| out.iter().any(class);
     let is_body = out.len() >= 2 * width && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
