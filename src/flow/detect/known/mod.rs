@@ -89,7 +89,7 @@ pub struct Sighting<'t> {
 #[derive(Default)]
 pub struct Values {
     texts: Table,
-    /// As a host's name spells them: in lower case, without dots.
+    /// As a host's name spells them, and a field's: in lower case, without dots.
     hosts: Table,
     /// Of all that were known in this process, one after the other, the how manieth these are.
     generation: u64,
@@ -121,6 +121,10 @@ impl Values {
         self.texts.find(view.text, &|kind| kind.goes(direction), &mut |digest, range| {
             found.push(Sighting { digest, matched: Cow::Borrowed(&view.text[range]) });
         });
+        // The case of a field's name is lost before it comes here, as that of a host's is.
+        if found.is_empty() && view.name.is_none() && matches!(view.placement, Placement::Header | Placement::Trailer) {
+            found = in_host(&self.hosts, direction, view.text);
+        }
         found
     }
 

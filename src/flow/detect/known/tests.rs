@@ -133,6 +133,10 @@ fn it_is_found_in_a_header_the_target_a_host_a_trailer_and_a_message_of_a_websoc
     for host in ["zk3vq9slp2xw8rty.evil.test", "zk3v.q9sl.p2xw.8rty.evil.test", "a-zk3vq9slp2xw8rty-b.evil.test"] {
         assert!(headed(host, "/", &[]).contains(&critical("host")), "{host}");
     }
+    for name in ["zk3vq9slp2xw8rty", "x-zk3vq9slp2xw8rty-1"] {
+        assert_eq!(headed("h.test", "/", &[(name, "1")]), [critical("header")], "a field's name has no case");
+        assert_eq!(headed("h.test", "/", &[("x", name)]), [""; 0], "and its value has one");
+    }
     let said_in = format!("{{\"say\":\"{secret}\"}}");
     let message = Head { start: StartLine::WebSocket, ..head(Direction::Outbound, to("h.test"), "/", &[]) };
     assert_eq!(said(&detector, message, &[said_in.as_bytes()]), ["known_secret.env_file critical websocket [json]"]);
