@@ -199,13 +199,14 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         }
     }
     // The vendor is the one whose host is said behind the key: `api_key="…", base_url="https://api.vendor.test"`.
+    if !context::is_host(text, start..end) {
+        return;
+    }
     let far = last_run(rule, text, start.saturating_sub(FAR))..start.saturating_sub(NEAR);
     let said = |v: &Range<usize>| {
         v.end <= start && context::names_key(text, v.start) && !context::begins_anew(&text[v.end..start])
     };
-    if context::is_host(text, start..end)
-        && let Some(value) = values(rule, text, far).filter(said).last()
-    {
+    if let Some(value) = values(rule, text, far).filter(said).last() {
         judge(rule, text, value, 0, report);
     }
 }

@@ -34,7 +34,7 @@ impl<'t> Spaced<'t> {
     /// From `at` on six bytes are every other one the same.
     pub(super) fn stretch(&mut self, at: usize) {
         let Self { text, done, out } = self;
-        if at < *done || at + 4 >= text.len() {
+        if at < *done {
             return;
         }
         let is_mark_first = text[at] == text[at + 2] && text[at] == text[at + 4];
