@@ -94,13 +94,7 @@ fn new(config: &Config, json: bool) -> Answer {
     let id = Redactor::new(key.expose()).fingerprint(value.as_bytes());
     let planted = Planted::new(&keys(&key), &value, id, clock::now());
     let path = path_of(&folder, &planted.fingerprint);
-    file::create(&path, file::PRIVATE, &planted.to_bytes()).map_err(|e| {
-        // Half of one would be in the way of all others' listing.
-        if e.kind() != io::ErrorKind::AlreadyExists {
-            let _ = fs::remove_file(&path);
-        }
-        Trouble::file("write", &path, &e)
-    })?;
+    file::create(&path, file::PRIVATE, &planted.to_bytes()).map_err(|e| Trouble::file("write", &path, &e))?;
     let id = &planted.fingerprint;
     if json {
         show::json(&Planting {

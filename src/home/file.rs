@@ -66,11 +66,16 @@ const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 /// Makes a file that must not exist yet.
 ///
 /// # Errors
-/// `AlreadyExists` when anything has the name, a dangling link included; what the system says otherwise.
+/// `AlreadyExists` when anything has the name, a dangling link included; what the system says otherwise, and then no part
+/// of it stays behind.
 pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = create_empty(path, mode)?;
-    append(&mut file, bytes)?;
-    sync(&file)
+    let written = append(&mut file, bytes).and_then(|()| sync(&file));
+    if written.is_err() {
+        // What went wrong first is what is said.
+        let _ = remove(path);
+    }
+    written
 }
 
 fn create_empty(path: &Path, mode: u32) -> io::Result<File> {

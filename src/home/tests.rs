@@ -171,6 +171,20 @@ fn a_file_is_never_made_through_a_link_nor_over_another() {
 }
 
 #[test]
+fn of_a_file_that_cannot_be_written_nothing_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("half");
+    for step in ["write", "sync"].into_iter().zip(1..) {
+        let fault = file::fault::Fault::Fail(step.1);
+        let (made, ..) = file::fault::play(fault, || file::create(&path, file::PRIVATE, b"all of it"));
+        assert_eq!(made.unwrap_err().kind(), io::ErrorKind::StorageFull, "{step:?}");
+        assert!(!path.exists(), "{step:?}");
+    }
+    file::create(&path, file::PRIVATE, b"all of it").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"all of it");
+}
+
+#[test]
 fn a_replaced_file_has_its_final_mode_and_replaces_a_link_itself() {
     let dir = tempfile::tempdir().unwrap();
     let (target, link) = (dir.path().join("target"), dir.path().join("link"));

@@ -405,21 +405,29 @@ fn a_check_reads_the_authority_that_a_start_would() {
 }
 
 #[test]
-fn what_cannot_be_written_says_where_and_leaves_no_half_of_a_canary() {
+fn what_cannot_be_written_says_where_and_leaves_no_half_behind() {
     let place = Place::new();
     let made = place.run(&["run", "--listen", "127.0.0.1:0", "--", "true"]);
     assert_eq!(made.code, 0, "{}", made.err);
-    let without_room = |args: &[&str]| {
+    // Of 512 bytes each: no file may be longer.
+    let with_room = |blocks: u32, args: &[&str]| {
         let mut shell = assert_cmd::Command::new("/bin/sh");
         shell.env_clear().env("HERMES_HOME", place.folder.path().join("hermes")).env("HOME", place.folder.path());
-        Said::of(shell.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"", BIN]).args(args))
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        Said::of(shell.args(["-c", &script, BIN]).args(args))
     };
-    let said = without_room(&["canary", "new"]);
+    let said = with_room(0, &["canary", "new"]);
     assert_eq!((said.code, said.out.as_str()), (74, ""));
     assert!(said.err.contains("could not write ") && said.err.contains("File too large"), "{}", said.err);
     assert_eq!(fs::read_dir(place.home().join("canaries")).unwrap().count(), 0);
     assert_eq!(place.run(&["canary", "list"]).code, 0);
-    let said = without_room(&["ca", "init"]);
-    assert_eq!(said.code, 74);
-    assert!(said.err.contains("that there is room") && !said.err.contains("mode 0600"), "{}", said.err);
+    // Its key, its certificate, its bundle: each longer than the one before.
+    for (blocks, file) in [(0, "ca.key.pem"), (1, "ca.pem"), (2, "bundle.pem")] {
+        let said = with_room(blocks, &["ca", "init"]);
+        assert_eq!(said.code, 74);
+        assert!(said.err.contains(&format!("/{file} ")) || said.err.contains(&format!("/{file}:")), "{}", said.err);
+        assert!(said.err.contains("that there is room") && !said.err.contains("mode 0600"), "{}", said.err);
+        assert_eq!(fs::read_dir(place.home().join("ca")).unwrap().count(), 0, "{file}");
+    }
+    assert_eq!(place.run(&["ca", "init"]).code, 0);
 }

@@ -102,7 +102,7 @@ impl CaError {
         match self {
             Self::Missing { .. } => "`hermes-traffic-guardian ca init` makes one".into(),
             Self::Exists { .. } => "`ca show` shows it; `ca remove` removes it".into(),
-            Self::Key(KeyError::Io { path, .. }) => {
+            Self::Key(KeyError::Io { path, .. }) | Self::Io { path, .. } => {
                 format!("check that {} can be read and written by this user, and that there is room", path.display())
             }
             Self::Key(_) => "the key must be a regular file of this user with mode 0600".into(),
@@ -111,7 +111,6 @@ impl CaError {
             Self::Expired { .. } | Self::NotYet { .. } => {
                 "renew the certificate, and check this machine's clock".into()
             }
-            Self::Io { path, .. } => format!("check that {} can be read and written by this user", path.display()),
             Self::NoCertificate { .. }
             | Self::NotAnAuthority { .. }
             | Self::Mismatch { .. }

@@ -54,7 +54,7 @@ impl CaFolder {
     /// Makes an authority and its files. Nothing is overwritten.
     ///
     /// # Errors
-    /// There is one, or the files cannot be made.
+    /// There is one, or the files cannot be made: then there is none.
     pub fn init(&self, roots: &Roots, now: Timestamp) -> Result<Ca, CaError> {
         let (key_path, certificate) = (self.key(), self.certificate());
         if [&key_path, &certificate].into_iter().any(|path| path.symlink_metadata().is_ok()) {
@@ -65,9 +65,10 @@ impl CaFolder {
         let key_pem = Zeroizing::new(key.serialize_pem());
         let ca = Ca::self_made(CaMode::Generated, key, now, A_YEAR)?;
         keys::file::create_private(&key_path, key_pem.as_bytes())?;
-        file::create(&certificate, file::PUBLIC, ca.certificate_pem().as_bytes())
-            .map_err(CaError::io("write", &certificate))?;
-        self.write_bundle(roots, &ca)?;
+        // Half an authority would stand in the way of a whole one.
+        let made = file::create(&certificate, file::PUBLIC, ca.certificate_pem().as_bytes());
+        made.map_err(CaError::io("write", &certificate)).inspect_err(|_| undo(&[&key_path]))?;
+        self.write_bundle(roots, &ca).inspect_err(|_| undo(&[&key_path, &certificate]))?;
         Ok(ca)
     }
 
@@ -158,6 +159,13 @@ pub fn operator(certificate: &Path, key: &Path, now: Timestamp) -> Result<Ca, Ca
         return Err(CaError::Subject { path: path() });
     }
     Ok(ca)
+}
+
+/// Removes what was just made. Why it is of no use is what is said.
+fn undo(made: &[&Path]) {
+    for path in made {
+        let _ = fs::remove_file(path);
+    }
 }
 
 fn read_pair(mode: CaMode, certificate: &Path, key: &Path) -> Result<Ca, CaError> {
