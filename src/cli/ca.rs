@@ -4,7 +4,7 @@ use super::place::{Json, Place};
 use super::{Answer, Trouble, YES, show};
 use crate::{
     clock,
-    config::Config,
+    config::{Authority, Config},
     flow::capture::ca::{self, Ca, CaError, CaFolder, Roots},
     home::Home,
 };
@@ -88,11 +88,12 @@ fn show(config: &Config, json: bool) -> Answer {
     Ok(YES)
 }
 
-/// The authority that is configured, read as a start reads it.
+/// The authority that is configured, read as a start reads it. Of one that each start makes anew there is none to see:
+/// then it is the one that `ca init` made.
 pub(super) fn look(config: &Config) -> Result<Ca, CaError> {
-    match (config.ca.mode, &config.ca.certificate, &config.ca.key) {
-        (Some(CaMode::Operator), Some(certificate), Some(key)) => ca::operator(certificate, key, clock::now()),
-        _ => CaFolder::of(&config.home).look(),
+    match config.ca.authority(false) {
+        Authority::Operator { certificate, key } => ca::operator(certificate, key, clock::now()),
+        Authority::Generated | Authority::Ephemeral => CaFolder::of(&config.home).look(),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use super::place::{Json, Place};
 use super::{Answer, YES, ca, show};
-use crate::config::{FlagValues, Loaded, Origin, SETTINGS};
-use posture::CaMode;
+use crate::{
+    config::{Authority, Config, FlagValues, Loaded, Origin, SETTINGS},
+    flow::capture::ca::CaError,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +18,7 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Read everything a start would, and start nothing
+    /// Read everything a monitor would, and start none
     Check(Json),
     /// Every value in force and where it came from
     Show(Json),
@@ -29,6 +31,8 @@ struct Checked<'a> {
     home: &'a str,
     file: Option<String>,
     config_sha256: String,
+    /// The verb that a `start` needs first and a `run` does not.
+    start_lacks: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -61,10 +65,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
 }
 
 fn check(loaded: &Loaded, json: bool) -> Answer {
-    // An ephemeral authority is made by each start.
-    if loaded.config.inspect_https && loaded.config.ca.mode != Some(CaMode::Ephemeral) {
-        ca::look(&loaded.config)?;
-    }
+    let start_lacks = start_lacks(&loaded.config)?;
     let home = loaded.config.home.display().to_string();
     let file = file(loaded);
     if json {
@@ -75,12 +76,33 @@ fn check(loaded: &Loaded, json: bool) -> Answer {
             home: &home,
             file,
             config_sha256,
+            start_lacks,
         })?;
     } else {
         let read = file.map_or_else(|| "no file, every default".to_owned(), |f| format!("read {f}"));
         show::line(format_args!("ok: {read}; state folder {home}"))?;
+        if let Some(lacks) = start_lacks {
+            show::note(format_args!(
+                "note: `run` inspects with an authority of its own; `start` needs `{lacks}` first"
+            ));
+        }
     }
     Ok(YES)
+}
+
+/// The verb that a `start` needs first, and a `run` does not: no authority is asked for and none was made, so that the
+/// one takes none and the other makes its own.
+///
+/// # Errors
+/// Neither could inspect with the authority that is asked for.
+fn start_lacks(config: &Config) -> Result<Option<&'static str>, CaError> {
+    if !config.inspect_https || config.ca.authority(false) == Authority::Ephemeral {
+        return Ok(None);
+    }
+    match ca::look(config) {
+        Err(CaError::Missing { .. }) if config.ca.authority(true) == Authority::Ephemeral => Ok(Some("ca init")),
+        looked => looked.map(|_| None),
+    }
 }
 
 fn show_all(loaded: &Loaded, json: bool) -> Answer {

@@ -28,7 +28,13 @@ use crate::flow::{
 };
 use posture::{CaMode, Retention, Sha256Hex};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The prefix of every environment variable that is ours alone (ClawSec's names).
 pub const ENV_PREFIX: &str = "HERMES_TRAFFIC_GUARDIAN_";
@@ -121,6 +127,35 @@ pub struct CaSettings {
     pub certificate: Option<PathBuf>,
     /// The key of that certificate, PEM, 0600, absolute.
     pub key: Option<PathBuf>,
+}
+
+/// The authority that a monitor takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority<'c> {
+    /// One of its own, for as long as it runs.
+    Ephemeral,
+    /// The one that `ca init` made.
+    Generated,
+    /// The operator's.
+    Operator {
+        /// Its certificate.
+        certificate: &'c Path,
+        /// Its key.
+        key: &'c Path,
+    },
+}
+
+impl CaSettings {
+    /// The authority that a monitor takes, of `start` or of `run`.
+    pub fn authority(&self, for_runs: bool) -> Authority<'_> {
+        match (self.mode, &self.certificate, &self.key) {
+            (Some(CaMode::Operator), Some(certificate), Some(key)) => Authority::Operator { certificate, key },
+            (Some(CaMode::Ephemeral), ..) => Authority::Ephemeral,
+            (None, ..) if for_runs => Authority::Ephemeral,
+            // A configuration whose operator's authority lacks a file is none.
+            _ => Authority::Generated,
+        }
+    }
 }
 
 impl Config {

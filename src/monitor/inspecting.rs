@@ -3,7 +3,7 @@
 use super::{desk::Desk, in_force::InForce};
 use crate::{
     clock,
-    config::Config,
+    config::{Authority, Config},
     flow::{
         capture::{
             Inspection,
@@ -47,12 +47,11 @@ impl Inspecting {
         detector: &InForce<Detector>,
     ) -> Result<Self, CaError> {
         let now = clock::now();
-        let unsaid = if for_runs { CaMode::Ephemeral } else { CaMode::Generated };
         let kept = CaFolder::of(home.root());
-        let ca = match (config.ca.mode.unwrap_or(unsaid), &config.ca.certificate, &config.ca.key) {
-            (CaMode::Operator, Some(certificate), Some(key)) => ca::operator(certificate, key, now)?,
-            (CaMode::Ephemeral, ..) => Ca::ephemeral(now)?,
-            _ => kept.open(now)?.0,
+        let ca = match config.ca.authority(for_runs) {
+            Authority::Operator { certificate, key } => ca::operator(certificate, key, now)?,
+            Authority::Ephemeral => Ca::ephemeral(now)?,
+            Authority::Generated => kept.open(now)?.0,
         };
         let roots = Roots::load(config.ca_bundle.as_deref())?;
         remove_left_behind(home);

@@ -388,16 +388,33 @@ fn without_a_monitor_status_is_no_and_stop_is_done() {
 }
 
 #[test]
-fn a_check_reads_the_authority_that_a_start_would() {
+fn a_check_reads_the_authority_that_a_monitor_would() {
+    // Nothing is said of it: `run` makes one of its own, and `start` takes the one that was made.
     let place = Place::with_config("inspect_https = true\n");
     let said = place.run(&["config", "check"]);
-    assert_eq!(said.code, 1, "{}", said.out);
-    assert!(
-        said.err.contains("there is no certificate authority")
-            && said.err.contains("`hermes-traffic-guardian ca init`")
-    );
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(said.err.contains("`start` needs `ca init` first"), "{}", said.err);
+    assert_eq!(place.run(&["config", "check", "--json"]).json()["start_lacks"], "ca init");
+    assert_eq!(place.run(&["start", "--listen", "127.0.0.1:0"]).code, 1);
+    assert_eq!(place.run(&["run", "--listen", "127.0.0.1:0", "--", "true"]).code, 0);
     assert_eq!(place.run(&["ca", "init"]).code, 0);
-    assert_eq!(place.run(&["config", "check"]).code, 0);
+    let said = place.run(&["config", "check"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    assert!(place.run(&["config", "check", "--json"]).json()["start_lacks"].is_null());
+    fs::remove_file(place.home().join("ca/ca.pem")).unwrap();
+    assert_eq!(place.run(&["config", "check"]).code, 74, "one that was made and cannot be read is a fault");
+
+    let place = Place::with_config("inspect_https = true\nca.mode = \"generated\"\n");
+    for args in [&["config", "check"][..], &["run", "--listen", "127.0.0.1:0", "--", "true"]] {
+        let said = place.run(args);
+        assert_eq!(said.code, 1, "{}", said.out);
+        assert!(
+            said.err.contains("there is no certificate authority")
+                && said.err.contains("`hermes-traffic-guardian ca init`"),
+            "{}",
+            said.err
+        );
+    }
     let config = "inspect_https = true\nca = { mode = \"operator\", cert = \"a.pem\", key = \"b.pem\" }\n";
     let said = Place::with_config(config).run(&["config", "check"]);
     assert_eq!(said.code, 74, "{}", said.out);
