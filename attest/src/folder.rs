@@ -58,6 +58,12 @@ impl Serialize for Place {
 #[serde(tag = "code", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FolderError {
+    /// The folder is not there.
+    #[error("{path}: no such folder")]
+    NoFolder {
+        /// The folder.
+        path: Place,
+    },
     /// Nothing was ever exported here.
     #[error("{path}: no export yet")]
     NoExport {
@@ -150,7 +156,7 @@ impl Folder {
     /// it named then. Without a `current` (archives drop links) it is the highest complete generation.
     ///
     /// # Errors
-    /// [`FolderError::Current`], [`FolderError::NoExport`] or [`FolderError::Unreadable`].
+    /// [`FolderError::Current`], [`FolderError::NoFolder`], [`FolderError::NoExport`] or [`FolderError::Unreadable`].
     pub fn current(&self) -> Result<Generation, FolderError> {
         if self.lone {
             return Ok(Generation { posture: self.home.clone(), state: None, number: None, named: true });
@@ -166,9 +172,7 @@ impl Folder {
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let highest = self.generations()?.pop();
-                highest
-                    .map(|n| self.generation(n, false))
-                    .ok_or(FolderError::NoExport { path: self.export.as_path().into() })
+                highest.map(|n| self.generation(n, false)).ok_or_else(|| self.no_export())
             }
             Err(e) => Err(FolderError::io(&path)(e)),
         }
@@ -177,16 +181,24 @@ impl Folder {
     /// The numbers of all complete generations, ascending.
     ///
     /// # Errors
-    /// [`FolderError::NoExport`] or [`FolderError::Unreadable`].
+    /// [`FolderError::NoFolder`], [`FolderError::NoExport`] or [`FolderError::Unreadable`].
     pub fn generations(&self) -> Result<Vec<u64>, FolderError> {
         let names = names(&self.export).map_err(|e| match e {
-            FolderError::Missing { path } => FolderError::NoExport { path },
+            FolderError::Missing { .. } => self.no_export(),
             other => other,
         })?;
         let mut numbers: Vec<_> = names.iter().filter_map(|name| number(name)).collect();
         numbers.retain(|n| self.generation(*n, false).is_complete());
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    /// Why there is no export: what is not there is named.
+    fn no_export(&self) -> FolderError {
+        match fs::metadata(&self.home) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => FolderError::NoFolder { path: self.home.as_path().into() },
+            _ => FolderError::NoExport { path: self.export.as_path().into() },
+        }
     }
 
     pub(crate) fn generation(&self, number: u64, named: bool) -> Generation {

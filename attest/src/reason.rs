@@ -239,9 +239,12 @@ impl Reason {
             Self::Partial
             | Self::UnknownVersion { .. }
             | Self::Anchor { source: KeyError::Io { .. } | KeyError::Kind { .. } | KeyError::Symlink { .. } }
-            | Self::Folder(FolderError::NoExport { .. } | FolderError::Kind { .. } | FolderError::Unreadable { .. }) => {
-                VerdictResult::Unverifiable
-            }
+            | Self::Folder(
+                FolderError::NoFolder { .. }
+                | FolderError::NoExport { .. }
+                | FolderError::Kind { .. }
+                | FolderError::Unreadable { .. },
+            ) => VerdictResult::Unverifiable,
             _ => VerdictResult::NotAuthentic,
         }
     }
@@ -296,6 +299,9 @@ impl Reason {
                 "someone set the folder back, or a backup was restored; if it was you, --accept-restore remembers anew"
             }
             Self::Partial => "give the whole folder, or a copy of it",
+            Self::Folder(FolderError::NoFolder { .. }) => {
+                "look at its name; the first start of a monitor makes its folder"
+            }
             Self::Folder(FolderError::NoExport { .. }) => "start the monitor, or give the folder that holds `export`",
             Self::Folder(FolderError::Current { .. }) => "copy the folder with its links (cp -a), or remove `current`",
             _ => return None,

@@ -92,7 +92,9 @@ fn no_export_is_unverifiable() {
     let report = home.verify();
     expect(&report, 74, "no_export");
     assert_eq!(report.key_id, Some(home.key.public().key_id()));
-    expect(&verify(&Folder::open(Path::new("/no/such/folder")), &home.options()), 74, "no_export");
+    let report = verify(&Folder::open(Path::new("/no/such/folder")), &home.options());
+    expect(&report, 74, "no_folder");
+    assert_eq!(report.reason.unwrap().to_string(), "/no/such/folder: no such folder");
 }
 
 #[test]

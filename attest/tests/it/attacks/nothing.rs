@@ -125,6 +125,6 @@ fn a_path_that_is_no_text_is_reported_all_the_same() {
     let home = Home::new();
     let odd = home.path().join(OsStr::from_bytes(b"h\xffme"));
     let report = verify(&Folder::open(&odd), &home.options());
-    expect(&report, 74, "no_export");
-    assert!(serde_json::to_string(&report).unwrap().contains("me/export"));
+    expect(&report, 74, "no_folder");
+    assert!(serde_json::to_string(&report).unwrap().contains("me\""));
 }
