@@ -61,8 +61,9 @@ struct List {
 #[derive(Serialize)]
 struct Row {
     id: Fingerprint,
-    made_at: Timestamp,
-    /// Whether the monitor can recognise it: it was made under the fingerprint key of now.
+    /// Unless its file cannot be read.
+    made_at: Option<Timestamp>,
+    /// Whether the monitor can recognise it: its file can be read, and it was made under the fingerprint key of now.
     recognised: bool,
     /// Sightings in the log that is retained.
     seen: u64,
@@ -119,16 +120,16 @@ fn list(config: &Config, json: bool) -> Answer {
     if !paths.is_empty() {
         let keys = keys(&fingerprint_key(config)?);
         let found = threats::of_family(home.log_dir(), Family::Canary)?;
-        for path in paths {
-            let planted = read_canary(&path)
-                .map_err(|e| Trouble::io(format!("{}: {e}", path.display())).hint("`canary remove` it"))?;
-            let sightings = found.iter().filter(|(finding, _)| finding.fingerprint == planted.fingerprint);
+        for (id, path) in paths {
+            // One whose file is lost was seen all the same.
+            let planted = read_canary(&path).ok();
+            let sightings = found.iter().filter(|(finding, _)| finding.fingerprint == id);
             canaries.push(Row {
-                recognised: planted.recognised(&keys).is_ok(),
+                recognised: planted.as_ref().is_some_and(|planted| planted.recognised(&keys).is_ok()),
                 seen: sightings.clone().map(|(_, folded)| 1 + folded).sum(),
                 last_seen_at: sightings.map(|(finding, _)| finding.timestamp).max(),
-                id: planted.fingerprint,
-                made_at: planted.made_at,
+                id,
+                made_at: planted.map(|planted| planted.made_at),
             });
         }
         canaries.sort_by_key(|row| row.made_at);
@@ -143,10 +144,14 @@ fn list(config: &Config, json: bool) -> Answer {
     }
     let mut table = show::table(["canary", "made", "seen", "last"]);
     for row in canaries {
-        let seen =
-            if row.recognised { row.seen.to_string() } else { "not any more: another fingerprint key".to_owned() };
-        let last = row.last_seen_at.map_or_else(|| "-".to_owned(), |at| at.to_string());
-        table.add_row([row.id.to_string(), row.made_at.to_string(), seen, last]);
+        let unknown = match row.made_at {
+            None => "; not looked for: its file cannot be read",
+            Some(_) if !row.recognised => "; not looked for: another fingerprint key",
+            Some(_) => "",
+        };
+        let [made, last] =
+            [row.made_at, row.last_seen_at].map(|at| at.map_or_else(|| "-".to_owned(), |at| at.to_string()));
+        table.add_row([row.id.to_string(), made, format!("{}{unknown}", row.seen), last]);
     }
     show::line(table.trim_fmt())?;
     Ok(YES)
@@ -165,11 +170,14 @@ fn remove(config: &Config, id: &str) -> Answer {
     Ok(YES)
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
-    match canary_files(folder) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        files => files.map_err(|e| Trouble::file("read", folder, &e)),
-    }
+/// The planted canaries, by their names.
+fn files(folder: &Path) -> Result<Vec<(Fingerprint, PathBuf)>, Trouble> {
+    let paths = match canary_files(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        paths => paths.map_err(|e| Trouble::file("read", folder, &e))?,
+    };
+    let named = |path: PathBuf| Some((path.file_stem()?.to_str()?.parse().ok()?, path));
+    Ok(paths.into_iter().filter_map(named).collect())
 }
 
 fn path_of(folder: &Path, id: &Fingerprint) -> PathBuf {

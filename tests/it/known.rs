@@ -98,6 +98,17 @@ fn a_canary_is_printed_once_found_without_a_restart_and_looked_for_no_longer_onc
     assert_eq!(rows.iter().map(seen).collect::<Vec<_>>(), [(1, true), (0, true)]);
     assert_eq!(rows[1]["id"], other["id"]);
     let id = rows[0]["id"].as_str().unwrap();
+    let broken = config.home.join("canaries/0123456789abcdef.json");
+    write(&broken, "{");
+    let with_broken = verb(&["canary", "list", "--json"]).json();
+    let rows = with_broken["canaries"].as_array().unwrap();
+    assert_eq!(rows.len(), list["canaries"].as_array().unwrap().len() + 1, "one that cannot be read hides no other");
+    let row = rows.iter().find(|row| row["id"] == "0123456789abcdef").unwrap();
+    assert_eq!((&row["made_at"], &row["recognised"]), (&Value::Null, &Value::Bool(false)));
+    let shown = verb(&["canary", "list"]);
+    assert!(shown.code == 0 && shown.out.contains("its file cannot be read"), "{}{}", shown.out, shown.err);
+    monitor.status_when(|s| s.known.canaries == 2 && s.known.skipped == 1);
+    assert_eq!(verb(&["canary", "remove", "0123456789abcdef"]).code, 0);
     let shown = verb(&["canary", "list"]);
     assert!(shown.out.contains(id) && !shown.out.contains(&canary[..8]), "{}", shown.out);
     assert_eq!(verb(&["canary", "remove", id]).code, 0);
