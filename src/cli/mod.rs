@@ -133,7 +133,7 @@ fn dispatch(Line { place, verb }: Line) -> Answer {
         Verb::Doctor(args) => doctor::run(&args, &place),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => completions::run(&args, Line::command()),
-        Verb::Man(args) => man::run(args, Line::command()),
+        Verb::Man(args) => man::run(&args, Line::command()),
     }
 }
 

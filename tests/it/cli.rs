@@ -243,6 +243,19 @@ fn completions_and_manual_are_of_the_real_command_line() {
     }
     assert!(place.run(&["man"]).out.contains(".TH"));
     assert!(place.run(&["man", "run"]).out.contains("dry\\-run"));
+    let page = place.run(&["man", "keys", "rotate"]);
+    assert!(page.out.contains(".TH hermes-traffic-guardian-keys-rotate"), "{}", page.out);
+    assert!(page.out.contains("Whoever pinned the old public key verifies as before"), "{}", page.out);
+    for (args, says) in [
+        (&["man", "kyes"][..], "no such verb\nhint: `--help` lists them"),
+        (&["man", "keys", "rotat"], "no such verb below `keys`\nhint: `keys --help` lists them"),
+        (&["man", "keys", "rotate", "now"], "there are no verbs below `keys rotate`"),
+        (&["man", "verify", "folder"], "there are no verbs below `verify`"),
+    ] {
+        let said = place.run(args);
+        assert_eq!((said.code, said.out.as_str()), (64, ""), "{args:?}");
+        assert!(said.err.starts_with(&format!("error: {says}")), "{args:?}: {}", said.err);
+    }
     assert!(place.run(&["--version"]).out.starts_with("hermes-traffic-guardian "));
     assert!(place.run(&["--help"]).out.contains("It never blocks"));
 }
