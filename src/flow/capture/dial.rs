@@ -222,10 +222,9 @@ impl tower_service::Service<Uri> for Dial {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dial = self.clone();
         Box::pin(async move {
-            let port = uri.port_u16().or_else(|| default_port(uri.scheme().unwrap_or(&Scheme::HTTP)));
-            let host = uri.host().unwrap_or_default();
-            let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-            let to = Authority { host: host.to_owned(), port: port.ok_or(DialError::Failed)? };
+            // In the one spelling, as a tunnel is dialled: however it is written, loopback goes through nobody.
+            let default = default_port(uri.scheme().unwrap_or(&Scheme::HTTP));
+            let to = uri.authority().and_then(|named| Authority::of(named, default)).ok_or(DialError::Failed)?;
             dial.leg(&to).await.map(TokioIo::new)
         })
     }

@@ -66,10 +66,12 @@ async fn loopback_never_goes_there() {
     let (parent, origin) = (Origin::new().await, Origin::new().await);
     let rig = through(&parent);
     let port = origin.name.rsplit_once(':').unwrap().1;
-    let host = format!("localhost:{port}");
-    let mut client = rig.send(&format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nAUTH\r\n\r\n")).await;
-    let mut upstream = origin.accept().await;
-    assert_eq!(upstream.head().await, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
-    upstream.send(b"HTTP/1.1 204 No Content\r\n\r\n").await;
-    assert!(client.head().await.starts_with("HTTP/1.1 204"));
+    for name in ["localhost", "LocalHost", "localhost.", "127.0.0.1"] {
+        let host = format!("{name}:{port}");
+        let mut client = rig.send(&format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nAUTH\r\n\r\n")).await;
+        let mut upstream = origin.accept().await;
+        assert_eq!(upstream.head().await, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        upstream.send(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert!(client.head().await.starts_with("HTTP/1.1 204"));
+    }
 }

@@ -64,6 +64,19 @@ async fn a_head_keeps_its_case_values_and_order_and_gains_nothing() {
 }
 
 #[tokio::test]
+async fn a_name_with_the_dot_of_the_root_is_the_same_place() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let host = origin.name.replace("127.0.0.1", "localhost.");
+    let mut client = rig.send(&format!("GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\nAUTH\r\n\r\n")).await;
+    let mut upstream = origin.accept().await;
+    assert_eq!(upstream.head().await, format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n"), "as it came");
+    upstream.send(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 204"));
+    let route = &rig.seen(2).await[0].head.route;
+    assert!(route.host == "localhost" && route.names_agree, "{}", route.host);
+}
+
+#[tokio::test]
 async fn every_method_passes_with_and_without_a_body() {
     let (rig, origin) = (Rig::new(), Origin::new().await);
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", "M-SEARCH"] {
