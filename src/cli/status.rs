@@ -9,7 +9,7 @@ use crate::{
     home::Home,
     process::Hardening,
 };
-use posture::{Coverage, NamedCount};
+use posture::{Coverage, DegradedReason, NamedCount, Timestamp};
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
@@ -74,7 +74,7 @@ fn screen(status: &Status) -> Result<(), Trouble> {
         Some(export) => row("last export", format_args!("number {} of {}", export.sequence, export.generated_at))?,
         None => row("last export", "none yet in this run")?,
     }
-    row("next export", format_args!("by {}", status.next_export_at))?;
+    row("next export", next_export(status, clock::now()))?;
     let self_test = &status.self_test;
     let at = self_test.last_run_at.map_or_else(String::new, |at| format!(" at {at}"));
     row("self-test", format_args!("{}{at}", self_test.result))?;
@@ -100,6 +100,33 @@ fn screen(status: &Status) -> Result<(), Trouble> {
         row("not passed", format_args!("{} informational responses", status.informational_dropped))?;
     }
     Ok(())
+}
+
+/// When the next export comes; that it is late, by how long and why, when it should have come.
+fn next_export(status: &Status, now: Timestamp) -> String {
+    // The first one of a run is due at once.
+    let due = status.export.as_ref().map_or(status.since, |export| {
+        let period = status.limits.period_seconds.try_into().unwrap_or(i64::MAX);
+        export.generated_at.plus(chrono::Duration::try_seconds(period).unwrap_or_default())
+    });
+    let (late, at) = (u64::try_from(now.since(due).num_seconds()).unwrap_or(0), status.next_export_at);
+    let hangs = status.degraded_reasons.iter().any(|reason| reason.as_str() == DegradedReason::WriterStalled.as_str());
+    let why = match &status.export_failure {
+        Some(why) => format!(": {}", show::plain(why)),
+        None if hangs => ": what writes the log and the exports hangs".to_owned(),
+        None => String::new(),
+    };
+    // A second is what one may take.
+    let when = if late > 1 {
+        let late = humantime::format_duration(Duration::from_secs(late));
+        let again = if at > now { format!(", tried again by {at}") } else { String::new() };
+        format!("overdue by {late}{again}")
+    } else if why.is_empty() {
+        format!("by {at}")
+    } else {
+        format!("tried again by {at}")
+    };
+    format!("{when}{why}")
 }
 
 /// Findings that are a number alone: the log had no room for them, or could not be written until the end.

@@ -125,6 +125,9 @@ pub struct Status {
     pub degraded_reasons: Vec<Word>,
     /// The last export of this run.
     pub export: Option<Exported>,
+    /// Why the last try to export failed, unless it did not.
+    #[serde(default)]
+    pub export_failure: Option<String>,
     /// Destinations to which a kind of client that does not take our certificate gets a tunnel now.
     pub fallbacks: Vec<String>,
     /// How far its process is closed and bounded.
@@ -148,7 +151,7 @@ pub struct Status {
     pub log: LogStatus,
     /// `running` or `degraded`.
     pub monitor_status: MonitorStatus,
-    /// When the next export is due at the latest.
+    /// When the next export is due at the latest, or tried again. Past, when the monitor hangs.
     pub next_export_at: Timestamp,
     /// The process.
     pub pid: u32,

@@ -69,7 +69,8 @@ pub(super) struct Recorder {
     since: Timestamp,
     self_test: SelfTest,
     self_tests: u64,
-    export_failed: bool,
+    /// Why the last try to export failed.
+    export_failure: Option<String>,
     /// What the last posture said.
     said: BTreeSet<DegradedReason>,
     last_export: Option<Exported>,
@@ -153,7 +154,7 @@ impl Recorder {
             run_id: run_id.clone(),
             since: now,
             self_tests: 0,
-            export_failed: false,
+            export_failure: None,
             said: BTreeSet::new(),
             last_export: None,
             valid_until: None,
@@ -346,6 +347,7 @@ impl Recorder {
             counts: statement.counts,
             coverage: statement.coverage,
             export: self.last_export.clone(),
+            export_failure: self.export_failure.clone(),
             fallbacks: self.meter.fallbacks().iter().map(|f| self.redactor.destination(&f.host, f.port)).collect(),
             hardening: Hardening::of_this_process(),
             https_inspection: self.settings.https_inspection,
@@ -403,7 +405,7 @@ impl Recorder {
         let mut degraded: BTreeSet<_> = self.store.trouble().collect();
         degraded.extend(self.signs.scanner_stalled().then_some(DegradedReason::ScannerStalled));
         degraded.extend(self.signs.recorder_hung().then_some(DegradedReason::WriterStalled));
-        degraded.extend(self.export_failed.then_some(DegradedReason::ExportFailed));
+        degraded.extend(self.export_failure.as_ref().map(|_| DegradedReason::ExportFailed));
         let fell_back = !self.meter.fallbacks().is_empty();
         degraded.extend(fell_back.then_some(DegradedReason::TunnelFallback));
         let failed = self.self_test.result == SelfTestResult::Failed;
@@ -454,7 +456,7 @@ impl Recorder {
                     self.signs.told_that_the_recorder_hung();
                 }
                 self.said = degraded;
-                self.export_failed = false;
+                self.export_failure = None;
                 self.schedule.done(at);
                 if was_silent {
                     self.schedule.urgent(at);
@@ -468,7 +470,7 @@ impl Recorder {
             }
             Err(why) => {
                 tracing::warn!("{why}; trying again");
-                self.export_failed = true;
+                self.export_failure = Some(why.clone());
                 self.schedule.failed(at);
                 Err(why)
             }

@@ -207,6 +207,37 @@ fn a_monitor_that_hangs_is_ended_by_its_process() {
 }
 
 #[test]
+fn an_export_that_does_not_come_is_overdue_and_says_why() {
+    let place = Watched::new();
+    place.run(&["start", "--background", "--export-every", "2s"]);
+    let shown = || {
+        let screen = place.run(&["status"]).out;
+        screen.lines().find_map(|line| Some(line.strip_prefix("next export")?.trim().to_owned())).unwrap()
+    };
+    let until = |is: &dyn Fn(&str) -> bool| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !is(&shown()) {
+            assert!(std::time::Instant::now() < deadline, "{}", shown());
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    until(&|said| said.starts_with("by ") && !said.contains(": "));
+    let (export, away) = (place.0.home().join("export"), place.0.home().join("away"));
+    fs::rename(&export, &away).unwrap();
+    fs::File::create(&export).unwrap();
+    until(&|said| {
+        said.starts_with("overdue by ")
+            && said.contains(", tried again by ")
+            && said.contains(": could not write the export: ")
+    });
+    assert!(place.status()["export_failure"].as_str().unwrap().starts_with("could not write the export: "));
+    fs::remove_file(&export).unwrap();
+    fs::rename(&away, &export).unwrap();
+    until(&|said| said.starts_with("by "));
+    assert!(place.status()["export_failure"].is_null());
+}
+
+#[test]
 fn a_foreground_monitor_says_ready_and_a_signal_ends_it_cleanly() {
     let place = Watched::new();
     let mut child = place.group(&["start"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -397,13 +397,15 @@ fn an_export_that_fails_is_said_tried_again_and_over_when_it_works() {
     let status = recorder.status(rig.now, rig.at);
     assert_eq!(status.monitor_status, MonitorStatus::Degraded);
     assert_eq!(status.degraded_reasons, [DegradedReason::ExportFailed.into()]);
+    assert!(status.export_failure.is_some_and(|why| why.starts_with("could not write the export: ")));
     assert_eq!(recorder.due(), rig.at + Duration::from_secs(1));
     fs::remove_file(&rig.config.export_dir).unwrap();
     fs::rename(&away, &rig.config.export_dir).unwrap();
     rig.pass(1);
     let posture = rig.export(&mut recorder);
     assert_eq!((posture.sequence, posture.monitor_status), (3, MonitorStatus::Running));
-    assert_eq!(recorder.status(rig.now, rig.at).degraded_reasons, []);
+    let status = recorder.status(rig.now, rig.at);
+    assert_eq!((status.degraded_reasons, status.export_failure), (vec![], None));
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
 
