@@ -18,7 +18,7 @@ use std::{
 ///
 /// `host`, or else the text's own `Host` field, stands for the CONNECT authority and the SNI too; without either the
 /// destination is unknown, and nothing is expected there. Verified TLS on port 443 is assumed, unless the request
-/// target is an absolute `http://` URL or one of the names has another port.
+/// target is an absolute URL of another scheme than `https` and `wss`, or one of the names has another port.
 pub fn scan(
     detector: &Arc<Detector>,
     direction: Direction,
@@ -141,17 +141,27 @@ fn route(head: &Head, host: Option<&str>) -> Route {
         _ => None,
     };
     let in_target = absolute.and_then(|(_, authority, _)| std::str::from_utf8(authority).ok());
-    let clear = absolute.is_some_and(|(scheme, ..)| scheme.eq_ignore_ascii_case(b"http"));
-    let protocol = if clear { Protocol::Http } else { Protocol::Https };
+    let scheme = absolute.map(|(scheme, ..)| scheme.to_ascii_lowercase());
+    let protocol = match scheme.as_deref() {
+        None | Some(b"https") => Protocol::Https,
+        Some(b"wss") => Protocol::Wss,
+        Some(b"ws") => Protocol::Ws,
+        Some(_) => Protocol::Http,
+    };
+    let clear = matches!(protocol, Protocol::Http | Protocol::Ws);
     let usual = if clear { 80 } else { 443 };
+    // What is asked for in another protocol goes where nobody can say.
+    let is_web = protocol != Protocol::Http || scheme.is_none_or(|scheme| scheme == b"http");
     let fields = head.fields.iter().filter(|f| f.name.eq_ignore_ascii_case(b"host"));
     let in_fields: Vec<_> = fields.map(|f| std::str::from_utf8(&f.value).unwrap_or_default()).collect();
     let each = || [host, in_target].into_iter().flatten().chain(in_fields.iter().copied());
     let names: Vec<(String, u16)> = each().filter_map(|name| authority(name, usual)).collect();
     let Some((name, port)) = names.first().cloned() else { return Route { protocol, ..nowhere() } };
     // Whoever is named twice by a request goes by one of the fields, and nobody can say by which (RFC 9112, section 3.2).
-    let names_agree =
-        in_fields.len() <= 1 && names.len() == each().count() && names.iter().all(|n| *n == (name.clone(), port));
+    let names_agree = is_web
+        && in_fields.len() <= 1
+        && names.len() == each().count()
+        && names.iter().all(|n| *n == (name.clone(), port));
     Route { protocol, host: name, port, names_agree, verified_tls: !clear && port == 443, ..nowhere() }
 }
 
@@ -228,9 +238,23 @@ mod tests {
         ] {
             assert!(!route_of(text, host).names_agree, "{text}");
         }
-        for text in ["GET http://a.test/ HTTP/1.1", "GET / HTTP/1.1\nHost: a.test:8443", "GET http://a.test:443/"] {
+        for text in [
+            "GET http://a.test/ HTTP/1.1",
+            "GET / HTTP/1.1\nHost: a.test:8443",
+            "GET http://a.test:443/",
+            "GET ws://a.test/",
+            "GET WS://a.test:443/",
+        ] {
             let route = route_of(text, None);
-            assert!(!route.verified_tls, "{text}");
+            assert!(!route.verified_tls && route.names_agree, "{text}");
+        }
+        for text in ["GET HTTPS://a.test/", "GET wss://a.test/"] {
+            let route = route_of(text, None);
+            assert!(route.verified_tls && route.names_agree, "{text}");
+        }
+        for text in ["GET ftp://a.test/x", "GET ftp://a.test:443/x", "GET gopher://a.test/"] {
+            let route = route_of(text, None);
+            assert!(!route.verified_tls && !route.names_agree, "{text}");
         }
     }
 
@@ -257,6 +281,23 @@ mod tests {
             scan(&detector, Direction::Outbound, text.as_bytes(), None, &mut |hit| said.push(hit.expected));
         }
         assert_eq!(said, [true, true]);
+    }
+
+    #[test]
+    fn a_key_on_its_way_to_its_vendor_in_clear_text_or_by_another_protocol_is_a_finding() {
+        let detector = Detector::new(crate::flow::detect::Limits::default(), &[], None);
+        let key = crate::flow::detect::rule::expand("gsk_{{alnum:52}}");
+        let expected = |scheme: &str| {
+            let head = format!("GET {scheme}://api.groq.com/v1/x HTTP/1.1\nHost: api.groq.com\n");
+            let text = format!("{head}Authorization: Bearer {key}\n\n");
+            let mut said = Vec::new();
+            scan(&detector, Direction::Outbound, text.as_bytes(), None, &mut |hit| said.push(hit.expected));
+            said
+        };
+        assert_eq!(["https", "wss", "HTTPS"].map(expected), [[true], [true], [true]].map(Vec::from));
+        for scheme in ["http", "ws", "ftp", "Ws", "sftp"] {
+            assert_eq!(expected(scheme), [false], "{scheme}");
+        }
     }
 
     #[test]
