@@ -5,7 +5,6 @@ use crate::flow::detect::{
     normalise::control::written_colour,
     rule::{Rule, Sighted},
 };
-use memchr::memmem;
 use std::{borrow::Cow, ops::Range};
 
 /// How far before a keyword a command may begin, on its line.
@@ -21,6 +20,8 @@ const LEAST_READ: usize = 256;
 /// Of what is read where nothing matches, one byte in so many counts: a text without a match should not come to the point
 /// where a looser regex has the last word.
 const UNMATCHED: usize = 8;
+/// Names that are looked at in one match: of what was fetched, something else may be run before it.
+const MAX_NAMES: usize = 4;
 /// The longest command or path kept of a match.
 const MAX_MATCHED: usize = 1 << 10;
 
@@ -186,22 +187,12 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
     }
     while at <= window.len() {
         let from = at;
-        let (whole, is_one) = if rule.names_again() {
-            let Some(groups) = rule.regex().captures_at(window, at) else { break };
-            let Some(whole) = groups.get(0) else { break };
-            let same = |again: regex::bytes::Match<'_>| {
-                if let Some(name) = groups.name("name") {
-                    return name.as_bytes() == again.as_bytes();
-                }
-                let file = again.as_bytes().rsplit(|&b| b == b'/').next().unwrap_or_default();
-                !file.is_empty() && memmem::find(&window[whole.start()..again.start()], file).is_some()
-            };
-            let again = groups.name("again").is_some_and(same);
-            (whole.range(), again)
+        let found = if rule.names_again() {
+            named_again(rule, window, at)
         } else {
-            let Some(whole) = rule.regex_after(*searched).find_at(window, at) else { break };
-            (whole.range(), true)
+            rule.regex_after(*searched).find_at(window, at).map(|whole| (whole.range(), true))
         };
+        let Some((whole, is_one)) = found else { break };
         let borders = cells::borders(lines, whole.clone());
         at = borders.as_ref().map_or(whole.end + usize::from(whole.is_empty()), |borders| borders.end);
         if let Some(borders) = borders {
@@ -217,6 +208,41 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
         *searched += (at - from).max(LEAST_READ);
     }
     *searched += window.len().saturating_sub(at) / UNMATCHED;
+}
+
+/// The first match from `at` on, and whether what it names again stands in it before: another name is passed over, a few
+/// times, for one behind it.
+fn named_again(rule: &Rule, window: &[u8], at: usize) -> Option<(Range<usize>, bool)> {
+    let mut text = Cow::Borrowed(window);
+    let mut first = None;
+    for _ in 0..MAX_NAMES {
+        let Some(groups) = rule.regex().captures_at(&text, at) else { break };
+        let (Some(whole), Some(again)) = (groups.get(0), groups.name("again")) else { break };
+        let is_same = match groups.name("name") {
+            Some(name) => name.as_bytes().eq_ignore_ascii_case(again.as_bytes()),
+            None => names(&window[whole.start()..again.start()], again.as_bytes()),
+        };
+        let (whole, again) = (whole.range(), again.range());
+        if is_same {
+            return Some((whole, true));
+        }
+        if first.get_or_insert(whole.clone()).start != whole.start {
+            break;
+        }
+        text.to_mut()[again].fill(0);
+    }
+    first.map(|whole| (whole, false))
+}
+
+/// Whether a file's name, without its folder, or a variable's stands in `text`, in any case and as a word of its own.
+fn names(text: &[u8], again: &[u8]) -> bool {
+    let name = again.rsplit(|b| matches!(b, b'/' | b'\\')).next().unwrap_or_default();
+    let of_word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let begins = |at: usize| !of_word(name.first()) || !of_word(at.checked_sub(1).and_then(|n| text.get(n)));
+    let ends = |at: usize| !of_word(name.last()) || !of_word(text.get(at + name.len()));
+    !name.is_empty()
+        && (0..text.len().saturating_sub(name.len() - 1))
+            .any(|at| text[at..at + name.len()].eq_ignore_ascii_case(name) && begins(at) && ends(at))
 }
 
 /// Reports one command: its blanks made single, what stands around it left out.
