@@ -32,10 +32,18 @@ const KEY_NAMES: &[&[u8]] = &[
     b"api-secret",
 ];
 
+/// Names that may be a key's beside its vendor's.
+const BARE_NAMES: &[&[u8]] = &[b"key", b"token", b"secret"];
+
 /// Whether `name` is a key's own: `apiKey`, `MISTRAL_API_KEY`, `access_token`. A `cacheKey` and a `nextPageToken` are none.
 pub(super) fn ends(name: &[u8]) -> bool {
     let ends = |word: &[u8]| name.len().checked_sub(word.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(word));
     matches!(name.last(), Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T')) && KEY_NAMES.iter().any(|word| ends(word))
+}
+
+/// Whether `name` says no more than that its value is a key, whatever of: `key`, `token`, `secret`.
+pub(super) fn is_bare(name: &[u8]) -> bool {
+    matches!(name.len(), 3..=6) && BARE_NAMES.iter().any(|bare| name.eq_ignore_ascii_case(bare))
 }
 
 #[cfg(test)]
@@ -47,6 +55,16 @@ mod tests {
         }
         for name in ["", "monkey", "cacheKey", "nextPageToken", "publicKey", "idempotencyKey", "api_key_id"] {
             assert!(!super::ends(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bare_name_is_no_other_s_end() {
+        for name in ["key", "Token", "SECRET"] {
+            assert!(super::is_bare(name.as_bytes()), "{name}");
+        }
+        for name in ["", "keys", "my_key", "type"] {
+            assert!(!super::is_bare(name.as_bytes()), "{name}");
         }
     }
 }

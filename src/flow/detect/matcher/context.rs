@@ -145,6 +145,7 @@ pub(super) fn is_value_of(before: &[u8], name: Range<usize>, value: &[u8]) -> bo
     let off = |b: &u8| matches!(b, b' ' | b'\t') || is_quote(*b);
     let sign = trimmed(&before[name.end..], |b| off(&b));
     let sign = &sign[sign.iter().take_while(|b| off(b)).count()..];
+    let sign = sign.strip_prefix(b")").unwrap_or(sign);
     if !matches!(sign, b":" | b"=" | b"=>" | b":=" | b"is" | &[0xef, 0xbc, 0x9a]) {
         return false;
     }
@@ -154,8 +155,9 @@ pub(super) fn is_value_of(before: &[u8], name: Range<usize>, value: &[u8]) -> bo
     let is_drawn = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
     let is_named = || says_secret(line) && !is_other(line);
     if sign == b"is" {
-        // In a sentence it is one of an API, or none of what other keys are.
-        return is_named() && (is_drawn || line.windows(3).any(|word| word.eq_ignore_ascii_case(b"api")));
+        // In a sentence it is somebody's or one of an API, or none of what other keys are.
+        let of_key = |word: &[u8]| [&b"api"[..], b"my ", b"our"].iter().any(|w| word.eq_ignore_ascii_case(w));
+        return is_named() && (is_drawn || line.windows(3).any(of_key));
     }
     is_drawn || !is_plain(value) || is_named()
 }
@@ -193,6 +195,93 @@ pub(super) fn names_key(text: &[u8], at: usize) -> bool {
         return false;
     };
     key_name::ends(trimmed(name, |b| blank(b) || is_quote(b) || b == b']'))
+}
+
+/// Whether a value right behind `between` is a member, called no more than a key, of what a vendor's name, right before
+/// that, is the name of or is named in: `mistral: {"type": "api", "key": "`, `[mistral]` and `token = "` on a line below.
+pub(super) fn is_member(between: &[u8], of: &[u8]) -> bool {
+    let off = |b: u8| matches!(b, b' ' | b'\t') || is_quote(b);
+    let words = trimmed(between, off);
+    let Some(words) = words.strip_suffix(b":").or_else(|| words.strip_suffix(b"=")) else { return false };
+    let words = trimmed(words, off);
+    let name = words.iter().rposition(|b| !b.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
+    let before = trimmed(&words[..name], off);
+    // Names of what it is in may stand before it on its line.
+    let line = &before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..];
+    let begins = matches!(before.last(), Some(b'\n' | b'{' | b','))
+        || line.split(|b| *b == b' ').all(|word| word.ends_with(b":") && !word[..word.len() - 1].contains(&b':'));
+    if !key_name::is_bare(&words[name..]) || !begins {
+        return false;
+    }
+    let head = &between[between.iter().take_while(|b| is_quote(**b)).count()..];
+    let is_head = matches!(head, [b':' | b']', ..] | [b' ', b':' | b'=', ..]);
+    // Or it is the value of a member beside.
+    let is_value = || {
+        let before = trimmed(of, off);
+        matches!(before.last(), Some(b':' | b'='))
+            && matches!(head, [b',' | b'\n' | b'\r', ..] | [b' ', b',' | b'\n', ..])
+    };
+    (is_head || is_value())
+        && !between.contains(&b'}')
+        && ![&b"\n\n"[..], b"\n[", b"\n\r"].iter().any(|end| memmem::find(between, end).is_some())
+}
+
+/// Whether a value right behind `between` is handed to a command as what goes into it, or as an option's: `<<< "`,
+/// `--body `.
+pub(super) fn is_handed(between: &[u8]) -> bool {
+    let words = unquoted(between);
+    let options: [&[u8]; 7] =
+        [b"<<<", b"--value", b"--body", b"--secret-string", b"--secret", b"--from-literal", b"--data"];
+    options.iter().any(|option| words.ends_with(option))
+        && !words.iter().any(|b| matches!(b, b'\n' | b';' | b'|' | b'&'))
+}
+
+/// Whether words follow on the line of a value, as in a log that begins each with a commit.
+pub(super) fn goes_on(behind: &[u8]) -> bool {
+    matches!(behind, [b' ', b, ..] if b.is_ascii_alphanumeric())
+}
+
+/// `text` without the blanks and quotes at its end.
+pub(super) fn unquoted(text: &[u8]) -> &[u8] {
+    trimmed(text, |b| matches!(b, b' ' | b'\t') || is_quote(b))
+}
+
+/// Whether words between a value and a vendor's name, or between both of them, say that the one is a key of the other:
+/// `K is my Vendor key`, `K (Vendor API key)`. `after` is what stands behind the name.
+pub(super) fn is_said_of(between: &[u8], after: &[u8]) -> bool {
+    /// Words that may stand between, and those of which one does.
+    const WORDS: &[&[u8]] =
+        &[b"my", b"our", b"the", b"your", b"a", b"an", b"that", b"this", b"it", b"for", b"to", b"new"];
+    const LINKS: &[&[u8]] =
+        &[b"is", b"as", b"=", b"(", b"-", b"\xe2\x80\x93", b"\xe2\x80\x94", b"<-", b"\xe2\x86\x90", b"are", b"was"];
+    const KINDS: &[&[u8]] = &[b"key", b"token", b"secret", b"keys"];
+    const GO_ON: &[&[u8]] =
+        &[b"and", b"so", b"please", b"now", b"if", b"which", b"but", b"you", b"i", b"for", b"we", b"in"];
+    let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|w| word.eq_ignore_ascii_case(w));
+    let between = between.strip_suffix(b"(").map_or_else(|| between.to_vec(), |before| [before, b" ( "].concat());
+    let mut linked = false;
+    for word in between.split(u8::is_ascii_whitespace) {
+        let word = trimmed(word, |b| is_quote(b) || matches!(b, b',' | b'*' | b'_'));
+        let word = &word[word.iter().take_while(|b| is_quote(**b) || matches!(b, b',' | b'*' | b'_')).count()..];
+        linked |= is(word, LINKS);
+        if !word.is_empty() && !is(word, LINKS) && !is(word, WORDS) {
+            return false;
+        }
+    }
+    let mut words =
+        after.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case(b"s"));
+    let mut kind = words.next().unwrap_or_default();
+    if is(kind, &[b"api", b"access", b"secret", b"ai"]) {
+        kind = words.next().unwrap_or(kind);
+    }
+    if !linked || !is(kind, KINDS) {
+        return false;
+    }
+    let behind = kind.as_ptr().addr() - after.as_ptr().addr() + kind.len();
+    let rest = &after[behind..];
+    let next = words.next().unwrap_or_default();
+    !matches!(rest, [b' ', b, ..] if b.is_ascii_alphanumeric()) && !matches!(rest, [b'_' | b'-' | b'/', ..])
+        || is(next, GO_ON)
 }
 
 /// Whether a name is a URL's host.
@@ -400,6 +489,66 @@ mod tests {
             ("(\"", "exa("),
         ] {
             assert!(!makes_client(context.as_bytes(), vendor.as_bytes()), "{context}");
+        }
+    }
+
+    #[test]
+    fn a_member_called_a_key_belongs_to_the_vendor_above_it_or_beside_it() {
+        for (of, between) in [
+            ("{\"", "\": {\"type\": \"api\", \"key\": \""),
+            ("", ": type: api \nkey: "),
+            ("", ": key: "),
+            ("[", "]\nmodel = \"x\"\nkey = \""),
+            ("  ", ":\n    enabled: true\n    token: "),
+            ("provider: ", " \nsecret: "),
+            ("{\"vendor\": \"", "\", \"token\": \""),
+        ] {
+            assert!(is_member(between.as_bytes(), of.as_bytes()), "{of}V{between}");
+        }
+        for (of, between) in [
+            ("", ": {\"cache\": {\"x\": 1}, \"key\": \""),
+            ("[", "]\nmodel = \"x\"\n[other]\nkey = \""),
+            ("", ":\n  model: x\n\nother:\n  key: "),
+            ("all of it ", " \nkey: "),
+            ("", ": the key: "),
+            ("", " and the key: "),
+            ("", ": cache_key: "),
+        ] {
+            assert!(!is_member(between.as_bytes(), of.as_bytes()), "{of}V{between}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_says_whose_key_a_value_is() {
+        for (between, after) in [
+            (" is my ", " key"),
+            ("` as the ", " API key."),
+            (" (", " API key)"),
+            (" – that is the ", " token, and more"),
+            (" is our ", "'s key for now"),
+        ] {
+            assert!(is_said_of(between.as_bytes(), after.as_bytes()), "{between}V{after}");
+        }
+        for (between, after) in [
+            (" ", " key"),
+            (" Rename ", " key"),
+            (": rotate the ", " API key"),
+            (" is the ", " key rotation"),
+            (" is the ", " model"),
+            (" is my ", " key_id"),
+            (" is a ", ""),
+        ] {
+            assert!(!is_said_of(between.as_bytes(), after.as_bytes()), "{between}V{after}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_handed_to_a_command() {
+        for between in [" --data-file=- <<< \"", " --repo a/b --body '", " --value "] {
+            assert!(is_handed(between.as_bytes()), "{between}");
+        }
+        for between in [" --data-file=- ", "; cat <<< ", " --body-file ", ""] {
+            assert!(!is_handed(between.as_bytes()), "{between}");
         }
     }
 

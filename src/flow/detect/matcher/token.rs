@@ -19,6 +19,8 @@ const MIN_WORDS: usize = 10;
 const MAX_EMPHASIS: usize = 3;
 /// How far a context reaches from its name.
 const NEAR: usize = 24;
+/// And how far before one a value stands that is handed to it through a pipe, with its folder and options.
+const PIPED: usize = 72;
 /// And how far when the value has a key's name of its own.
 const FAR: usize = 192;
 const MAX_NAME: usize = 48;
@@ -156,21 +158,30 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| named(b)).count();
     let (reaches_after, reaches_before) = reached(rule, text, start..end);
     // What has a shape of its own is a key, whatever its name says.
-    let is_other = |context: &[u8], v: &Range<usize>| context::is_other(context) && context::is_plain(&text[v.clone()]);
-    // A keyword that ends a value is a word that others use too.
-    let is_everyday = matches!(text[keyword.end - 1], b'"' | b'\n');
+    let is_other = |context: &[u8], v: &Range<usize>| {
+        context::is_other(context) && context::is_plain(&text[v.clone()]) && !context::is_handed(context)
+    };
+    // A keyword that ends a name or a value is a word that others use too.
+    let is_everyday = matches!(text[keyword.end - 1], b'"' | b'\n' | b':' | b']');
+    let is_member = |v: &Range<usize>| {
+        let vendor =
+            text[keyword.clone()].iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |n| keyword.start + n + 1);
+        let alone = (start == keyword.start || before == Some(b'.')) && !text.get(vendor).is_some_and(named);
+        alone && context::is_member(&text[vendor..v.start], &text[..start])
+    };
     if reaches_after {
         let value = values(rule, text, end..end + NEAR + 1).next();
         let said = |v: &Range<usize>| {
             let context = &text[start..v.start];
             if is_everyday {
-                return context::names_key(text, v.start);
+                return context::names_key(text, v.start) || is_member(v);
             }
             let says = context::says_secret(context)
                 || context::makes_client(context, &text[keyword.clone()])
                 || (keyword == (start..end)
                     && context::is_value_of(&text[..v.start], keyword.clone(), &text[v.clone()]));
-            says && !context::leads_on(&text[keyword.end..v.start]) && !is_other(context, v)
+            let begins_line = || text[..v.start].ends_with(b"\n") && context::goes_on(&text[v.end..]);
+            says && !context::leads_on(&text[keyword.end..v.start]) && !is_other(context, v) && !begins_line()
         };
         if let Some(value) = value.filter(said) {
             return judge(rule, text, value, 0, report);
@@ -182,6 +193,8 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         let between = &text[end..v.start];
         !context::begins_anew(between)
             && (context::names_key(text, v.start)
+                || is_member(v)
+                || (named() && context::is_handed(between))
                 || (context::names_value(text, v.start) && named() && !context::holds_name(between)))
     };
     if let Some(value) = values(rule, text, far).find(said) {
@@ -191,10 +204,22 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         let before = last_run(rule, text, start.saturating_sub(NEAR))..start;
         let value = values(rule, text, before).filter(|v| v.end <= start).last();
         let said = |v: &Range<usize>| {
-            (context::says_secret(&text[start..end]) && !is_other(&text[start..end], v))
+            (context::says_secret(&text[start..end]) && text.get(end) != Some(&b'=') && !is_other(&text[start..end], v))
                 || context::names_key(text, v.start)
+                || context::is_said_of(&text[v.end..start], &text[keyword.end..text.len().min(end + NEAR)])
         };
         if let Some(value) = value.filter(said) {
+            return judge(rule, text, value, 0, report);
+        }
+    }
+    // Handed through a pipe to what keeps it under its name.
+    let line = start.saturating_sub(PIPED)..start;
+    if let Some(pipe) = memchr::memrchr(b'|', &text[line.clone()]).filter(|_| named() && text.get(end) != Some(&b'=')) {
+        let pipe = line.start + pipe;
+        let end = line.start + context::unquoted(&text[line.start..pipe]).len();
+        let is_command = !text[pipe..start].iter().any(|b| matches!(b, b';' | b'&' | b'>' | b'\n'));
+        let value = values(rule, text, last_run(rule, text, end)..end).find(|v| v.end == end && is_command);
+        if let Some(value) = value {
             return judge(rule, text, value, 0, report);
         }
     }

@@ -14,6 +14,10 @@ const PIECE: usize = 128;
 const LONGEST: usize = 64 << 10;
 /// A longer name of an object is no vendor's.
 const LONGEST_VENDOR: usize = 32;
+/// A shorter string is no key without a shape.
+const SHORTEST_KEY: usize = 24;
+/// How far before an object's name its vendor's may stand, in what is around it.
+const MOST_AROUND: usize = 160;
 /// A text put together from pieces is no longer than this.
 const LONGEST_GLUED: usize = 16 << 10;
 /// A longer string is no piece, unless its name says that it is one.
@@ -118,7 +122,8 @@ impl Joins {
         let begins = text.first(beginning(text.bytes()));
         if open.object {
             let key = key.unwrap_or_default();
-            open.keys += usize::from(key_name::ends(key.bytes()));
+            let is_bare = || text.len() >= SHORTEST_KEY && key_name::is_bare(key.bytes());
+            open.keys += usize::from(key_name::ends(key.bytes()) || is_bare());
             line(lines, key, begins);
             let at = lines.len() - begins.len()..lines.len();
             // A blank before the line's end: its last word does not go on in the next member.
@@ -152,10 +157,10 @@ impl Joins {
     pub(super) fn close(&mut self, w: &mut Unwrap<'_>, voice: Voice) {
         let Some(open) = self.open.pop() else { return };
         let joined = &self.lines[open.lines..];
-        // Read with its own name, too, where that may say more than the names in it.
+        // Read with its own name and what stands before it, too, where that may say more than the names in it.
         let whose = open.object && open.keys > 0 && open.name < open.lines;
         if open.strings > 1 || open.short > 0 || whose {
-            let shown = if whose { &self.lines[open.name..] } else { joined };
+            let shown = if whose { &self.lines[self.around(open.name)..] } else { joined };
             for part in shown.chunks(LONGEST) {
                 w.show(part, None, voice);
             }
@@ -189,6 +194,12 @@ impl Joins {
             w.give_back(std::mem::take(&mut self.glued));
             w.give_back(std::mem::take(&mut self.piece.text));
         }
+    }
+
+    /// Where the objects begin that stand around one whose name begins at `name`: those that are near.
+    fn around(&self, name: usize) -> usize {
+        let near = self.open.iter().rev().take_while(|o| o.object && o.name + MOST_AROUND >= name);
+        near.last().map_or(name, |o| o.name)
     }
 
     /// An item was passed over whose array keeps its items apart: what remains is what it would have left.
