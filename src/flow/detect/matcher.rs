@@ -12,6 +12,7 @@ mod looks;
 mod path;
 mod pem;
 mod token;
+mod warned;
 
 pub(in crate::flow) use gates::entropy;
 
@@ -145,13 +146,15 @@ struct Reporter<'p, 'o> {
 impl Reporter<'_, '_> {
     fn report(&mut self, index: usize, rule: &Rule, found: &Found<'_>) {
         let Self { pass, values, found_by, .. } = self;
-        if found.matched.is_empty() || !values.insert(self.hasher.hash_one((index, &found.matched))) {
+        let value = self.hasher.hash_one((index, &found.matched, found.severity));
+        if found.matched.is_empty() || !values.insert(value) {
             return;
         }
         if found_by.len() <= index {
             found_by.resize(index + 1, false);
         }
-        found_by[index] = true;
+        // Another reading may show more of what this one was warned of.
+        found_by[index] |= found.severity == rule.severity();
         let told = values.len() > MAX_TOLD_APART;
         let folded = || told || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none();
         let extra = pass.extra.filter(|&e| e != Encoding::Unicode || folded());

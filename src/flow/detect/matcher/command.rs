@@ -1,10 +1,11 @@
 //! A keyword of a command → the commands on its line, or in the lines around it.
 
-use super::{Found, cells};
+use super::{Found, cells, warned};
 use crate::flow::detect::{
     normalise::control::written_colour,
     rule::{Rule, Sighted},
 };
+use posture::Severity;
 use std::{borrow::Cow, ops::Range};
 
 /// How far before a keyword a command may begin, on its line.
@@ -263,5 +264,7 @@ fn command(rule: &Rule, window: &[u8], offset: usize, range: Range<usize>, repor
         matched.extend_from_slice(word);
     }
     let span = offset + range.start..offset + range.end;
-    report(Found { severity: rule.severity(), span, matched: Cow::Owned(matched) });
+    let is_warned_of = warned::of(&window[..range.start + from], &window[range.start + to.max(from)..]);
+    let severity = if is_warned_of { Severity::Low.min(rule.severity()) } else { rule.severity() };
+    report(Found { severity, span, matched: Cow::Owned(matched) });
 }
