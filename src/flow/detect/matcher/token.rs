@@ -204,7 +204,9 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         let before = last_run(rule, text, start.saturating_sub(NEAR))..start;
         let value = values(rule, text, before).filter(|v| v.end <= start).last();
         let said = |v: &Range<usize>| {
-            (context::says_secret(&text[start..end]) && text.get(end) != Some(&b'=') && !is_other(&text[start..end], v))
+            let name = &text[start..end];
+            let is_named = || text.get(end) != Some(&b'=') && !context::is_host(text, start..end);
+            (context::says_secret(name) && is_named() && !is_other(name, v))
                 || context::names_key(text, v.start)
                 || context::is_said_of(&text[v.end..start], &text[keyword.end..text.len().min(end + NEAR)])
         };
