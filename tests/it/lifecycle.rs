@@ -228,9 +228,9 @@ fn an_export_that_does_not_come_is_overdue_and_says_why() {
     until(&|said| {
         said.starts_with("overdue by ")
             && said.contains(", tried again by ")
-            && said.contains(": could not write the export: ")
+            && said.contains(&format!(": could not write an export into {}: ", export.display()))
     });
-    assert!(place.status()["export_failure"].as_str().unwrap().starts_with("could not write the export: "));
+    assert!(place.status()["export_failure"].as_str().unwrap().starts_with("could not write an export into "));
     fs::remove_file(&export).unwrap();
     fs::rename(&away, &export).unwrap();
     until(&|said| said.starts_with("by "));

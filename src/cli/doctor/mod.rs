@@ -128,7 +128,8 @@ fn at_work(status: &Status) -> Vec<Check> {
     let mut checks = vec![if reasons.is_empty() {
         Check::ok("monitor", format!("it runs on {}, since {}", status.listen, status.since))
     } else {
-        Check::problem("monitor", format!("degraded: {}", reasons.join(", ")), "see `status` and its log")
+        let why = status.export_failure.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+        Check::problem("monitor", format!("degraded: {}{why}", reasons.join(", ")), "see `status` and its log")
     }];
     if status.reload.as_ref().is_some_and(|reload| reload.error.is_some()) {
         let hint = "`config check` says why; what was in force before still is";

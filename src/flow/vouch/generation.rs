@@ -2,7 +2,7 @@
 //!
 //! A reader resolves `current` once and reads inside: four files of one generation, whatever we write meanwhile.
 
-use super::Last;
+use super::{Last, VouchError};
 use crate::home::file;
 use attest::{Document, Keyring, Sealed, canonical, digest, folder::MAX_DOCUMENT_BYTES};
 use keys::{PublicKey, Signature};
@@ -46,6 +46,12 @@ pub(super) struct Exports {
 impl Exports {
     pub(super) fn open(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
+    }
+
+    /// What the system refused to do in this folder.
+    pub(super) fn trouble(&self, action: &'static str) -> impl FnOnce(io::Error) -> VouchError {
+        let folder = self.folder.clone();
+        move |source| VouchError::Io { action, folder, source }
     }
 
     /// The numbers of all generations, incomplete ones too, in order.

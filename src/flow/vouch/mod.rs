@@ -19,7 +19,7 @@ use posture::{
     MonitorStatus, PatternSet, Platform, Posture, Redaction, Retention, Rotation, RunId, Scan, SelfTest, Sha256Hex,
     State, StateCa, Timestamp, VALID_PERIODS, Word,
 };
-use std::{collections::BTreeSet, io};
+use std::{collections::BTreeSet, io, path::PathBuf};
 
 /// A name further above the last complete generation is not one we left incomplete: it would only use up the numbers,
 /// of which there are twelve digits' worth.
@@ -40,9 +40,16 @@ pub enum VouchError {
     /// The key that would sign is not the one that has to.
     #[error(transparent)]
     Succession(#[from] SuccessionError),
-    /// The files could not be written.
-    #[error("could not write the export: {0}")]
-    Io(#[from] io::Error),
+    /// The system refused.
+    #[error("could not {action} {}: {source}", folder.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The folder of the exports.
+        folder: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
 }
 
 /// What holds for a whole run. All of the state but the operator's intent comes from here.
@@ -176,7 +183,7 @@ impl Vouch {
         let exports = Exports::open(home.export_dir());
         let public = key.public();
         let (succession, ring) = Succession::open(home, &public)?;
-        let numbers = exports.numbers()?;
+        let numbers = exports.numbers().map_err(exports.trouble("read"))?;
         let last = numbers.iter().rev().find_map(|number| exports.read(*number, &ring));
         // An incomplete generation may have been seen: its number is never used again.
         let complete = last.as_ref().map_or(0, |last| last.posture.sequence);
@@ -224,12 +231,13 @@ impl Vouch {
         let posture = self.posture(settings, statement, sequence, sealed_state.sha256())?;
         let sealed = attest::seal(&self.key, &posture)?;
         self.next_sequence += 1;
-        self.exports.write(&Generation { number: sequence, state: &sealed_state, posture: &sealed })?;
+        let generation = Generation { number: sequence, state: &sealed_state, posture: &sealed };
+        self.exports.write(&generation).map_err(self.exports.trouble("write an export into"))?;
         // From here on a reader may have seen it, whatever fails: it is what the next one follows on.
         let posture_sha256 = sealed.sha256();
         self.previous_sha256 = Some(posture_sha256.clone());
         self.signed_state = Some((state.clone(), sealed_state));
-        self.exports.lead_to(sequence)?;
+        self.exports.lead_to(sequence).map_err(self.exports.trouble("publish an export in"))?;
         self.published = Some(sealed.bytes().to_vec());
         self.succession.signed(&self.key.public());
         if let Err(error) = self.exports.prune(sequence) {

@@ -184,7 +184,7 @@ fn a_failed_export_leaves_the_last_one_in_place_and_uses_up_its_number() {
     let mut vouch = open(&home).0;
     vouch.publish(&settings(), statement()).unwrap();
     fs::create_dir(home.export_dir().join("000000000002")).unwrap();
-    assert!(matches!(vouch.publish(&settings(), statement()), Err(VouchError::Io(_))));
+    assert!(matches!(vouch.publish(&settings(), statement()), Err(VouchError::Io { .. })));
     assert_eq!(fs::read_link(home.export_dir().join("current")).unwrap().to_str(), Some("000000000001"));
     assert_eq!(vouch.publish(&settings(), statement()).unwrap().posture.sequence, 3);
     fs::remove_dir_all(home.export_dir()).unwrap();

@@ -397,7 +397,7 @@ fn an_export_that_fails_is_said_tried_again_and_over_when_it_works() {
     let status = recorder.status(rig.now, rig.at);
     assert_eq!(status.monitor_status, MonitorStatus::Degraded);
     assert_eq!(status.degraded_reasons, [DegradedReason::ExportFailed.into()]);
-    assert!(status.export_failure.is_some_and(|why| why.starts_with("could not write the export: ")));
+    assert!(status.export_failure.is_some_and(|why| why.starts_with("could not write an export into /")));
     assert_eq!(recorder.due(), rig.at + Duration::from_secs(1));
     fs::remove_file(&rig.config.export_dir).unwrap();
     fs::rename(&away, &rig.config.export_dir).unwrap();
