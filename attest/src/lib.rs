@@ -21,7 +21,8 @@
 //! | `prefix` | why the log begins where it does |
 //! | [`verify`](mod@verify) | the steps of a verification, in their order |
 //! | [`memory`] | what a reader remembers, against what a folder says now |
-//! | [`reason`] | why a verification did not pass, and what a passing one does not prove |
+//! | [`reason`] | why a verification did not pass |
+//! | [`limit`] | what a passing one does not prove |
 //! | [`report`] | the answer, for a person and for a program |
 
 mod ahead;
@@ -30,6 +31,7 @@ pub mod chain;
 pub mod digest;
 pub mod dsse;
 pub mod folder;
+pub mod limit;
 pub mod memory;
 mod prefix;
 pub mod reason;
@@ -41,7 +43,8 @@ pub mod verify;
 pub use chain::{Chain, Framed, Record};
 pub use digest::Document;
 pub use folder::Folder;
-pub use reason::{Limit, Reason};
+pub use limit::Limit;
+pub use reason::Reason;
 pub use report::Report;
 pub use rotation::{Keyring, Rotations};
 pub use seal::{Sealed, seal};

@@ -3,8 +3,9 @@
 use crate::{
     canonical::{self, CanonicalError},
     digest,
+    limit::Limit,
     memory::MemoryError,
-    reason::{Limit, Reason},
+    reason::Reason,
     verify::Verified,
 };
 use keys::KeyId;

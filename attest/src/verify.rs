@@ -14,13 +14,7 @@ mod time;
 pub use options::{Anchor, Baseline, Options};
 pub use time::MAX_AHEAD_SECONDS;
 
-use crate::{
-    chain::FIRST_SEQ,
-    folder::Folder,
-    memory::Seen,
-    reason::{Limit, Reason},
-    report::Report,
-};
+use crate::{chain::FIRST_SEQ, folder::Folder, limit::Limit, memory::Seen, reason::Reason, report::Report};
 use authentic::{Authentic, authenticate};
 use generations::{check_newer, retained};
 use keys::PublicKey;
