@@ -16,6 +16,7 @@
 //! | [`dsse`] | posture → in-toto statement, in a DSSE envelope |
 //! | [`chain`] | record ⇄ line, each bound to the line before |
 //! | [`rotation`] | the statements by which one key gives way to another |
+//! | `keyring` | which key signs which posture, by them |
 //! | [`folder`] | state folder → bytes, read-only and bounded |
 //! | `ahead` | log → its lines, read by every core |
 //! | `prefix` | why the log begins where it does |
@@ -31,6 +32,7 @@ pub mod chain;
 pub mod digest;
 pub mod dsse;
 pub mod folder;
+mod keyring;
 pub mod limit;
 pub mod memory;
 mod prefix;
@@ -43,9 +45,10 @@ pub mod verify;
 pub use chain::{Chain, Framed, Record};
 pub use digest::Document;
 pub use folder::Folder;
+pub use keyring::Keyring;
 pub use limit::Limit;
 pub use reason::Reason;
 pub use report::Report;
-pub use rotation::{Keyring, Rotations};
+pub use rotation::Rotations;
 pub use seal::{Sealed, seal};
 pub use verify::{Anchor, Baseline, Options, Verified, verify};

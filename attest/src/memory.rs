@@ -6,7 +6,7 @@
 use crate::{
     canonical::{self, CanonicalError},
     digest::key_id,
-    rotation::Keyring,
+    keyring::Keyring,
 };
 use keys::KeyId;
 use posture::{MEMORY_SCHEMA, Memory, Platform, Posture, Sha256Hex};

@@ -8,8 +8,9 @@ use crate::{
     canonical::{self, CanonicalError},
     digest::{self, Document, sha256},
     folder::{self, Folder, Generation},
+    keyring::{self, Keyring},
     reason::Reason,
-    rotation::{self, Keyring, RotationError},
+    rotation::RotationError,
 };
 use keys::{PublicKey, Signature};
 use posture::{Memory, Posture, Sha256Hex, State};
@@ -36,7 +37,7 @@ pub(super) fn authenticate(
         document::<Posture>(generation.posture(), &bytes, anchor)?;
         return Err(Reason::Partial);
     };
-    let ring = rotation::keyring(folder, anchor)?;
+    let ring = keyring::of(folder, anchor)?;
     let key = ring.signer(number);
     let posture: Posture = document(generation.posture(), &bytes, key)
         .map_err(|reason| retired(generation.posture(), &bytes, &ring, number).unwrap_or(reason))?;

@@ -4,8 +4,8 @@ use super::authentic::document;
 use crate::{
     digest::sha256,
     folder::{self, Folder},
+    keyring::Keyring,
     reason::Reason,
-    rotation::Keyring,
 };
 use posture::{Posture, Sha256Hex, UnscannedReason};
 use std::collections::BTreeMap;

@@ -4,9 +4,9 @@ use crate::{
     ahead::{self, At, Read},
     chain::{Chain, Entry, FIRST_SEQ, LineError, Record},
     folder::{Folder, Place},
+    keyring::{Keyring, Witness},
     prefix::Prefix,
     reason::Reason,
-    rotation::{Keyring, Witness},
 };
 use posture::{Counts, Posture, Sha256Hex};
 
