@@ -6,14 +6,18 @@
 //! breaks the rules, an extension other than permessage-deflate, an inflated size beyond all measure) everything from
 //! that frame on counts as relayed, frame headers included. The relay itself never depends on any of this.
 
+mod extensions;
+mod inflate;
+
+pub(super) use extensions::Extensions;
+
 use super::{
     listener::Connection,
     message::Head,
     meter::{MessageTicket, OpaqueTicket},
     tap::{Tap, TapMessage},
 };
-use flate2::{Decompress, FlushDecompress, Status};
-use hudsucker::hyper::{HeaderMap, header::SEC_WEBSOCKET_EXTENSIONS};
+use inflate::Inflate;
 use posture::UnscannedReason;
 use std::{io::Cursor, sync::Arc};
 use tungstenite::protocol::frame::{
@@ -25,26 +29,6 @@ use tungstenite::protocol::frame::{
 const HEADER: usize = 14;
 /// The longest payload of a control frame (RFC 6455, section 5.5).
 const CONTROL: u64 = 125;
-/// The most one message may inflate to: a read of 16 KiB can stand for as many MiB, and each costs the relay time.
-const INFLATED: usize = 8 << 20;
-/// What a sender leaves out at the end of each message (RFC 7692, section 7.2.1).
-const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-
-/// What both ends agreed upon beyond RFC 6455.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extensions {
-    /// Nothing.
-    None,
-    /// permessage-deflate (RFC 7692): whether the client, and the server, begins each message anew.
-    Deflate {
-        /// `client_no_context_takeover`.
-        client_anew: bool,
-        /// `server_no_context_takeover`.
-        server_anew: bool,
-    },
-    /// Something nobody here reads.
-    Unknown,
-}
 
 /// What passes one way.
 pub(super) struct Websocket {
@@ -86,39 +70,6 @@ enum Kind {
 struct Lost;
 
 impl Extensions {
-    /// As the response that switches protocols has them (RFC 6455, section 9.1).
-    pub(super) fn agreed(response: &HeaderMap) -> Self {
-        let mut agreed = Self::None;
-        for value in response.get_all(SEC_WEBSOCKET_EXTENSIONS) {
-            let Ok(value) = value.to_str() else { return Self::Unknown };
-            for extension in value.split(',').map(str::trim).filter(|e| !e.is_empty()) {
-                match Self::deflate(extension) {
-                    Some(deflate) if agreed == Self::None => agreed = deflate,
-                    _ => return Self::Unknown,
-                }
-            }
-        }
-        agreed
-    }
-
-    fn deflate(extension: &str) -> Option<Self> {
-        let mut words = extension.split(';').map(str::trim);
-        if !words.next()?.eq_ignore_ascii_case("permessage-deflate") {
-            return None;
-        }
-        let (mut client_anew, mut server_anew) = (false, false);
-        for word in words {
-            match word.split_once('=').map_or(word, |(name, _)| name.trim()).to_ascii_lowercase().as_str() {
-                "client_no_context_takeover" => client_anew = true,
-                "server_no_context_takeover" => server_anew = true,
-                // A smaller window is within the one we keep.
-                "client_max_window_bits" | "server_max_window_bits" => {}
-                _ => return None,
-            }
-        }
-        Some(Self::Deflate { client_anew, server_anew })
-    }
-
     /// The two ways of a WebSocket, from the client and to it, whose messages begin as `heads`.
     pub(super) fn ways(self, connection: &Arc<Connection>, tap: &Tap, heads: [Head; 2]) -> [Websocket; 2] {
         let anew = match self {
@@ -288,125 +239,6 @@ impl Drop for Message {
     fn drop(&mut self) {
         if let Kind::Binary(ticket) = &self.kind {
             ticket.settle(0, Some(UnscannedReason::WebsocketBinary));
-        }
-    }
-}
-
-/// The compression of one way, undone.
-struct Inflate {
-    anew: bool,
-    /// None until something is compressed: most of it is a window of 32 KiB.
-    stream: Option<Box<Decompress>>,
-    /// Of the message that passes.
-    inflated: usize,
-}
-
-impl Inflate {
-    fn new(anew: bool) -> Self {
-        Self { anew, stream: None, inflated: 0 }
-    }
-
-    fn push(&mut self, mut piece: &[u8], show: &mut dyn FnMut(&[u8])) -> Result<(), Lost> {
-        let stream = self.stream.get_or_insert_with(|| Box::new(Decompress::new(false)));
-        let mut space = [0; 8 << 10];
-        loop {
-            let (taken, made) = (stream.total_in(), stream.total_out());
-            let status = stream.decompress(piece, &mut space, FlushDecompress::None).map_err(|_| Lost)?;
-            let taken = usize::try_from(stream.total_in() - taken).map_err(|_| Lost)?;
-            let made = usize::try_from(stream.total_out() - made).map_err(|_| Lost)?;
-            piece = &piece[taken..];
-            self.inflated += made;
-            if self.inflated > INFLATED {
-                return Err(Lost);
-            }
-            if made > 0 {
-                show(&space[..made]);
-            }
-            if status == Status::StreamEnd {
-                // A sender may end the stream with its message (RFC 7692, section 7.2.3.4): the next block begins anew.
-                stream.reset(false);
-            }
-            if piece.is_empty() && (made < space.len() || status == Status::StreamEnd) {
-                return Ok(());
-            }
-            if taken == 0 && made == 0 {
-                return Err(Lost);
-            }
-        }
-    }
-
-    fn end(&mut self, show: &mut dyn FnMut(&[u8])) -> Result<(), Lost> {
-        self.push(&TAIL, show)?;
-        self.inflated = 0;
-        if self.anew
-            && let Some(stream) = &mut self.stream
-        {
-            stream.reset(false);
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn agreed(values: &[&str]) -> Extensions {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(SEC_WEBSOCKET_EXTENSIONS, value.parse().unwrap());
-        }
-        Extensions::agreed(&headers)
-    }
-
-    #[test]
-    fn one_permessage_deflate_is_read_and_nothing_else() {
-        let deflate = |client_anew, server_anew| Extensions::Deflate { client_anew, server_anew };
-        assert_eq!(agreed(&[]), Extensions::None);
-        assert_eq!(agreed(&[""]), Extensions::None);
-        assert_eq!(agreed(&["Permessage-Deflate"]), deflate(false, false));
-        assert_eq!(
-            agreed(&["permessage-deflate; Server_No_Context_Takeover;client_max_window_bits=10"]),
-            deflate(false, true)
-        );
-        assert_eq!(
-            agreed(&["permessage-deflate;client_no_context_takeover; server_max_window_bits = \"9\""]),
-            deflate(true, false)
-        );
-        for unknown in [
-            &["x-other"][..],
-            &["permessage-deflate; x-new"],
-            &["permessage-deflate, permessage-deflate"],
-            &["permessage-deflate", "x-other"],
-            &["permessage-bzip2"],
-            &["; permessage-deflate"],
-            &["permessage-deflate;"],
-        ] {
-            assert_eq!(agreed(unknown), Extensions::Unknown, "{unknown:?}");
-        }
-    }
-
-    #[test]
-    fn a_bomb_stops_at_the_bound() {
-        let mut packer = flate2::Compress::new(flate2::Compression::best(), false);
-        let mut bomb = Vec::with_capacity(64 << 10);
-        packer.compress_vec(&vec![b'a'; INFLATED + 1], &mut bomb, flate2::FlushCompress::Sync).unwrap();
-        assert!(bomb.len() < 16 << 10);
-        let mut shown = 0;
-        assert!(Inflate::new(false).push(&bomb, &mut |piece| shown += piece.len()).is_err());
-        assert!(shown <= INFLATED);
-    }
-
-    #[test]
-    fn a_stream_that_ends_with_its_message_begins_anew_with_the_next() {
-        // RFC 7692, section 7.2.3.4.
-        let hello = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
-        let mut inflate = Inflate::new(false);
-        for _ in 0..3 {
-            let mut shown = Vec::new();
-            let mut show = |piece: &[u8]| shown.extend_from_slice(piece);
-            assert!(inflate.push(&hello, &mut show).is_ok() && inflate.end(&mut show).is_ok());
-            assert_eq!(shown, b"Hello");
         }
     }
 }
