@@ -1,5 +1,8 @@
 use super::*;
-use crate::monitor::{MonitorError, offline_export, offline_stop};
+use crate::{
+    flow::suppress::Suppression,
+    monitor::{MonitorError, offline_export, offline_stop},
+};
 use attest::{Anchor, Folder, Report};
 use posture::{MonitorStatus, Posture, State, VerdictResult};
 use std::{fs, io, path::PathBuf, time::Duration};
