@@ -59,7 +59,7 @@ impl Serialize for Place {
 #[non_exhaustive]
 pub enum FolderError {
     /// The folder is not there.
-    #[error("{path}: no such folder")]
+    #[error("{path}: no such file or folder")]
     NoFolder {
         /// The folder.
         path: Place,

@@ -94,7 +94,7 @@ fn no_export_is_unverifiable() {
     assert_eq!(report.key_id, Some(home.key.public().key_id()));
     let report = verify(&Folder::open(Path::new("/no/such/folder")), &home.options());
     expect(&report, 74, "no_folder");
-    assert_eq!(report.reason.unwrap().to_string(), "/no/such/folder: no such folder");
+    assert_eq!(report.reason.unwrap().to_string(), "/no/such/folder: no such file or folder");
 }
 
 #[test]
