@@ -54,7 +54,12 @@ fn draft(path: &Path, mode: u32, bytes: &[u8]) -> Result<NamedTempFile, KeyError
     let draft =
         tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(parent(path));
     let mut draft = draft.map_err(KeyError::io("create", path))?;
-    draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(KeyError::io("write", path))?;
+    // Of the file itself: an error names no draft that is gone by then.
+    draft
+        .as_file_mut()
+        .write_all(bytes)
+        .and_then(|()| draft.as_file().sync_all())
+        .map_err(KeyError::io("write", path))?;
     Ok(draft)
 }
 

@@ -93,7 +93,8 @@ pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut fresh =
         tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
-    fresh.write_all(bytes)?;
+    // Of the file itself: an error names no draft that is gone by then.
+    fresh.as_file_mut().write_all(bytes)?;
     fresh.as_file().sync_all()?;
     fresh.persist(path).map_err(|e| e.error)?;
     sync_folder(folder)

@@ -456,6 +456,7 @@ fn what_cannot_be_written_says_where_and_leaves_no_half_behind() {
         let said = with_room(blocks, &["ca", "init"]);
         assert_eq!(said.code, 74);
         assert!(said.err.contains(&format!("/{file} ")) || said.err.contains(&format!("/{file}:")), "{}", said.err);
+        assert!(said.err.contains("File too large (os error 27)\n"), "no draft is named: {}", said.err);
         assert!(said.err.contains("that there is room") && !said.err.contains("mode 0600"), "{}", said.err);
         assert_eq!(fs::read_dir(place.home().join("ca")).unwrap().count(), 0, "{file}");
     }
