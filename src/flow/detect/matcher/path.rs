@@ -9,7 +9,7 @@ mod resolve;
 use super::Found;
 use crate::flow::detect::{normalise::control, rule::Rule};
 use excepted::Excepted;
-use extent::{broken, extent, line_ends, trim, unmarked};
+use extent::{broken, extent, in_braces, line_ends, trim, unmarked};
 use refused::Refused;
 use resolve::Path;
 use std::{borrow::Cow, ops::Range};
@@ -123,6 +123,10 @@ impl Last {
         // A question mark may end the sentence, or stand for the last character of a name.
         if self.whole.is_none() && token.ends_with(b"?") && token.contains(&b'/') {
             self.whole = Some(resolved(token));
+        }
+        // Of the words in braces the first one is taken.
+        if self.whole.is_none() && text.get(end) == Some(&b',') {
+            self.whole = in_braces(&text[start..]).map(|first| resolved(&first));
         }
         let path = trim(token);
         if self.whole.is_none() {

@@ -116,6 +116,17 @@ pub(super) fn trim(mut token: &[u8]) -> &[u8] {
     token
 }
 
+/// The path that `text` begins with, with the first of the words that stand between braces in it: `a/{b,c}d` is `a/bd`.
+pub(super) fn in_braces(text: &[u8]) -> Option<Vec<u8>> {
+    let text = &text[..text.len().min(REACH)];
+    let path = text.iter().take_while(|b| of_path(**b)).count();
+    let open = text[..path].iter().rposition(|b| *b == b'{').filter(|at| !text[..*at].ends_with(b"$"))?;
+    let close = path + text[path..].iter().position(|b| *b == b'}')?;
+    let rest = text[close + 1..].iter().take_while(|b| of_path(**b) && **b != b'{').count();
+    let are_words = text[path..close].iter().all(|b| of_path(*b) || *b == b',');
+    are_words.then(|| [&text[..open], &text[open + 1..path], &text[close + 1..][..rest]].concat())
+}
+
 /// The token without the marks of a text it stands in, if it has any: the braces of a command of TeX, Markdown's emphasis
 /// and its escapes.
 pub(super) fn unmarked(token: &[u8]) -> Option<Vec<u8>> {
