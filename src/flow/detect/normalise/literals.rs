@@ -1,10 +1,15 @@
 //! Adjacent string literals → one: `"sk-" + "abc"` is `"sk-abc"`, as source code joins them.
 
+mod calls;
+
 use super::marks::is_blank;
 use crate::flow::detect::patch::Patch;
 
 /// How much is shown on each side of a seam: what a rule reads around a keyword.
 pub(super) const CONTEXT: usize = 1536;
+
+/// The longest name of a variable to which something is appended.
+const LONGEST_NAME: usize = 24;
 
 /// The seams of a text, taken out from left to right.
 pub(super) struct Seams<'t, F: FnMut(&[u8])> {
@@ -21,11 +26,17 @@ impl<'t, F: FnMut(&[u8])> Seams<'t, F> {
 
     /// A quote stands at `at`.
     pub(super) fn quote(&mut self, at: usize) {
-        if at >= self.done
-            && let Some(len) = seam(&self.text[at..])
-        {
+        if at < self.done {
+            return;
+        }
+        // A blank between quotes is a literal where a call follows.
+        let is_called = |len: &usize| self.text[at + len..].starts_with(b".join(");
+        if let Some(len) = seam(&self.text[at..]).filter(|len| !is_called(len)) {
             self.done = at + len;
             self.patch.replace(at, self.done, b"");
+        } else if let Some((whole, literal)) = calls::folded(self.text, self.done, at) {
+            self.done = whole.end;
+            self.patch.replace(whole.start, whole.end, &literal);
         }
     }
 
@@ -68,9 +79,20 @@ fn joiner(text: &[u8]) -> usize {
     match text {
         [b'|', b'|', ..] | [b'.', b'.', ..] | [b'<', b'<', ..] | [b'\\', b'\n', ..] => 2,
         [b'\\', b'\r', b'\n', ..] => 3,
+        [b'.', b'c', b'o', b'n', b'c', b'a', b't', b'(', ..] => b".concat(".len(),
         [b'+' | b'.' | b'~' | b'&', ..] => 1,
-        _ => 0,
+        _ => appended(text),
     }
+}
+
+/// The length of what appends the next literal to a variable, as that of a statement before it: `x += `, `$x .= `.
+fn appended(text: &[u8]) -> usize {
+    let mut rest = text.strip_prefix(b"$").unwrap_or(text);
+    let name = skip(&mut rest, |b| b.is_ascii_alphanumeric() || b == b'_');
+    let blanks = skip(&mut rest, |b| b == b' ');
+    let sign = matches!(rest, [b'+' | b'.', b'=', ..]);
+    let may_be = (1..=LONGEST_NAME).contains(&name.len()) && name[0].is_ascii_alphabetic() && blanks.len() < 2;
+    if sign && may_be { text.len() - rest.len() + 2 } else { 0 }
 }
 
 fn skip<'t>(text: &mut &'t [u8], is: impl Fn(u8) -> bool) -> &'t [u8] {
@@ -93,6 +115,14 @@ mod tests {
             ("k = \"a\" +\n    \"b\"+\"c\"", r#"k = "abc""#),
             (r#"$k = "a" . "b";"#, r#"$k = "ab";"#),
             ("k = `a` + `b`", "k = `ab`"),
+            ("k = 'a'.concat('b', c)", "k = 'ab', c)"),
+            ("k = 'a'\nk += 'b'\nk += 'c'\n", "k = 'abc'\n"),
+            ("k = 'a' \n  $k .= 'b';", "k = 'ab';"),
+            ("run(''.join(['a', \"b\", 'c']))", "run('abc')"),
+            ("run(\" \".join((\n 'a',\n 'b',\n)))", "run(\"a b\")"),
+            ("run('%s -%s' % ('a', 'b'))", "run('a -b')"),
+            ("run('{}{1}'.format('a', 'b'))", "run('ab')"),
+            ("run(\"{1}{0}\" -f 'a','b')", "run(\"ba\")"),
             ("k = (\"a\"\n     \"b\" \r\n\t\"c\")", "k = (\"abc\")"),
         ] {
             assert_eq!(joined(split.as_bytes()).unwrap(), [whole, "\n"].concat().as_bytes());
@@ -112,6 +142,12 @@ mod tests {
             "`a`. `b`",
             "'a'\n'b'",
             "'a'\n\n 'b'",
+            "', '.join(x)",
+            "'a'.join(['a', b])",
+            "'%d' % (1)",
+            "'{}'.format(x)",
+            "'a' -f 'b'",
+            "'a' x = 'b'",
         ] {
             assert_eq!(joined(text.as_bytes()), None, "{text}");
         }
@@ -129,7 +165,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn seams_are_what_the_pattern_says(text in "[\"' \t\n\r\\x0b+.~&|<\\\\fbrux,]{0,24}") {
-            let pattern = r#"^(?-u:["'](?:\s*(?:\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]*(?:\r?\n)?[ \t]+)[fbru]{0,2}["'])"#;
+            let pattern = r#"^(?-u:["'](?:\s*(?:\.concat\(|\$?[a-zA-Z]\w{0,23} ?[+.]=|\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]*(?:\r?\n)?[ \t]+)[fbru]{0,2}["'])"#;
             let pattern = Regex::new(pattern).unwrap();
             for at in memchr::memchr2_iter(b'"', b'\'', text.as_bytes()) {
                 let rest = &text.as_bytes()[at..];
