@@ -17,7 +17,14 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
     let buffer = w.buffer();
     let out = w.deeper(Encoding::Url, |w| {
         let mut patch = Patch::new(text, CONTEXT, buffer, |t: &[u8]| w.text(t, name, voice));
-        found.for_each(|(at, b)| patch.replace(at, at + 3, &[b]));
+        let mut done = 0;
+        found.for_each(|(at, b)| {
+            if at >= done {
+                let (b, len) = overlong(&text[at..], b).unwrap_or((b, 3));
+                done = at + len;
+                patch.replace(at, done, &[b]);
+            }
+        });
         patch.finish()
     });
     w.give_back(out.unwrap_or_default());
@@ -40,7 +47,20 @@ pub(super) fn whole(text: &[u8], plus: bool, mut out: Vec<u8>) -> Option<Vec<u8>
     changed.then_some(out)
 }
 
+/// A character of ASCII in more bytes than it needs, which is no UTF-8 and taken for it by some: `%c0%af` is a slash.
+fn overlong(text: &[u8], lead: u8) -> Option<(u8, usize)> {
+    let more = |at: usize| byte(text.get(at..)?).filter(|b| b & 0xc0 == 0x80).map(|b| b & 0x3f);
+    match lead {
+        0xc0 | 0xc1 => Some((lead << 6 | more(3)?, 6)),
+        0xe0 if matches!(more(3), Some(0 | 1)) => Some((more(3)? << 6 | more(6)?, 9)),
+        _ => None,
+    }
+}
+
 fn byte(text: &[u8]) -> Option<u8> {
+    if text.first() != Some(&b'%') {
+        return None;
+    }
     let [_, high, low, ..] = *text else { return None };
     Some(nibble(high)? << 4 | nibble(low)?)
 }

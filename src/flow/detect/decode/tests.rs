@@ -70,6 +70,8 @@ fn every_encoding_is_undone() {
         (format!("{{\"a\":{thrice}}}"), "json json json"),
         (format!("x {}", escaped(SECRET, |b| format!("%{b:02X}"))), "url"),
         (format!("x {}", escaped(SECRET, |b| format!("%25{b:02x}"))), "url url"),
+        (format!("x {}", SECRET.replace('/', "%c0%af")), "url"),
+        (format!("x {}", SECRET.replace('/', "%E0%80%AF")), "url"),
         (format!("x {}", escaped(SECRET, |b| format!("&#{b};"))), "html"),
         (format!("x {}", escaped(SECRET, |b| format!("&#x{b:x};"))), "html"),
         (format!("x {}", SECRET.replace('|', "&vert;")), "html"),
