@@ -9,7 +9,11 @@
 mod event;
 mod shapes;
 
-use super::{Unwrap, Voice, json, stream::Stream};
+use super::{
+    Unwrap, Voice, json,
+    json::{Token, Tokens},
+    stream::Stream,
+};
 use event::Event;
 use posture::Encoding;
 pub(super) use shapes::Shapes;
@@ -57,6 +61,24 @@ impl Deltas {
     pub(super) fn pieces(&mut self, w: &mut Unwrap<'_>, document: &[u8]) {
         put(w, self.shapes.read(document), document, &mut self.streams, None);
         self.shapes.done();
+    }
+
+    /// One part of a stream whose parts have a kind each: a piece of the text of that kind, or an event.
+    pub(super) fn part(&mut self, w: &mut Unwrap<'_>, kind: u8, data: &[u8]) {
+        let mut tokens = Tokens::new(data);
+        match (tokens.next(), tokens.next()) {
+            (Some(Token::Text(piece)), None) => {
+                let mut plain = w.buffer();
+                if piece.escaped && w.afford(piece.raw.len()) {
+                    json::undo(piece.raw, &mut plain);
+                } else {
+                    plain.extend_from_slice(piece.raw);
+                }
+                self.streams.of(w, u64::from(kind), b"", true).piece(w, &plain);
+                w.give_back(plain);
+            }
+            _ => self.event(w, data),
+        }
     }
 
     /// One event that is no JSON, shown already.

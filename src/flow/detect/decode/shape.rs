@@ -29,13 +29,25 @@ pub(in crate::flow::detect) fn shape(content_type: &[u8], start: &[u8], over: bo
     let typed = |name: &[u8]| content_type.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
     let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
     let other = matches!(text[0], b'{' | b'[' | b'<');
-    let events = fields.iter().any(|f| text.starts_with(f)) || (typed(b"text/event-stream") && !other);
+    let events = fields.iter().any(|f| text.starts_with(f))
+        || numbered(text).is_some()
+        || (typed(b"text/event-stream") && !other);
     let lines = typed(b"application/x-ndjson") || typed(b"application/jsonl") || typed(b"application/x-jsonlines");
     Some(match (events, lines) {
         (true, _) => Shape::Events,
         (_, true) if text[0] == b'{' => Shape::Lines,
         _ => Shape::Whole,
     })
+}
+
+/// The kind and the data of a line of a stream that has one character for each kind of part: `0:"Hel"`, `d:{…}`.
+pub(super) fn numbered(line: &[u8]) -> Option<(u8, &[u8])> {
+    match line {
+        [kind @ (b'0'..=b'9' | b'a'..=b'l'), b':', data @ ..] if matches!(data, [b'"' | b'{' | b'[', ..]) => {
+            Some((*kind, data))
+        }
+        _ => None,
+    }
 }
 
 /// Shows a whole body.

@@ -1,6 +1,6 @@
-//! Server-sent events, or JSON lines → events, as they come (HTML, section 9.2).
+//! Server-sent events, JSON lines or numbered parts → events, as they come (HTML, section 9.2).
 
-use super::{Deltas, Unwrap, Voice, json};
+use super::{Deltas, Unwrap, Voice, json, shape::numbered};
 use crate::flow::detect::Limits;
 use memchr::memchr2;
 
@@ -104,6 +104,8 @@ impl Events {
             self.has_data = true;
         } else if json::likely(line) {
             self.deltas.event(w, line);
+        } else if let Some((kind, data)) = numbered(line) {
+            self.deltas.part(w, kind, data);
         } else if !line.strip_prefix(b"event:").is_some_and(is_plain) {
             w.text(line, None, Voice::Unknown);
         }
