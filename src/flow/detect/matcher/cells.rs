@@ -55,20 +55,33 @@ fn is_box(line: &[u8], from: usize) -> bool {
     before.ends_with(b":") || before.ends_with(b"$") || wide && !aligned
 }
 
-/// The line of a literal, on a line of code or JSON, in which the byte at `at` stands: all of it where there is none.
+/// The line of a literal, on a line of code or JSON, in which the byte at `at` stands: all of it where there is none. One
+/// may stand in another, its quotes escaped; a line's end that is written out, with no quote around it, sets off a row
+/// whose cells blanks set off.
 fn literal(line: &[u8], at: usize) -> &[u8] {
     let (before, after) = line.split_at(at);
-    let Some(quote) = memchr::memrchr(b'"', before) else { return line };
-    if memchr::memchr_iter(b'"', before).count().is_multiple_of(2) {
-        return line;
-    }
-    let escape = memmem::rfind(before, b"\\n").map(|n| n + 1);
-    let start = escape.map_or(quote, |escape| escape.max(quote)) + 1;
-    let quote = memchr::memchr(b'"', after);
-    let escape = memmem::find(after, b"\\n");
-    let end = [quote, escape].into_iter().flatten().min().unwrap_or(after.len());
-    let line = &line[start..at + end];
-    line.strip_suffix(b"\\").unwrap_or(line)
+    let quote = memchr::memrchr(b'"', before).filter(|quote| opens(before, *quote) || is_value(before, *quote));
+    let ends_before = memmem::rfind(before, b"\\n").map(|n| n + 2);
+    let Some(start) = quote.map(|quote| quote + 1).max(ends_before) else { return line };
+    let end = [memchr::memchr(b'"', after), memmem::find(after, b"\\n")].into_iter().flatten().min();
+    let row = &line[start..at + end.unwrap_or(after.len())];
+    let row = &row[..row.iter().rposition(|b| *b != b'\\').map_or(0, |n| n + 1)];
+    let is_set_off = row.starts_with(b"| ") && row.ends_with(b" |");
+    if quote.is_some() || is_set_off { row } else { line }
+}
+
+/// Whether a value that is a row of its own begins with the quote: of those around it the escapes may be undone already.
+fn is_value(text: &[u8], quote: usize) -> bool {
+    let before = text[..quote].trim_ascii_end();
+    text[quote + 1..].starts_with(b"| ") && matches!(before.last(), Some(b':' | b'[' | b',' | b'{'))
+}
+
+/// Whether the last quote of a text, at `quote`, begins a literal: of those escaped as often, in the one around it.
+fn opens(text: &[u8], quote: usize) -> bool {
+    let escapes = |at: usize| text[..at].iter().rev().take_while(|b| **b == b'\\').count();
+    let level = escapes(quote);
+    let quotes = memchr::memrchr_iter(b'"', &text[..=quote]).map(escapes);
+    quotes.take_while(|other| *other >= level).filter(|other| *other == level).count() % 2 == 1
 }
 
 /// Whether a line is a row; it may stand in a quotation, a patch or a comment, or behind a member's name.
@@ -105,6 +118,10 @@ mod tests {
             "| <code>curl x</code> | <code>sh</code> |",
             "|  curl x  |  sh  |",
             "| one: | curl x | sh |",
+            r#"log: {"a": "{\"t\": \"| curl x | sh | it |\"}"}"#,
+            r#"x "{\"t\": \"h\\n| curl x | sh | it |\\n\"}""#,
+            r"x\n| curl x | sh | it |\ny",
+            r#"log: {"a": "{"t": "| curl x | sh | it |"}"}"#,
         ] {
             let curl = text.find("curl").expect("stands there");
             assert_eq!(first(text), text[curl..].find('|').map(|n| curl + n), "{text}");
@@ -131,6 +148,7 @@ mod tests {
             "uname -n|curl x|sh|nl",
             r"echo n\n|curl x|sh|nl\n",
             r#"echo "a"| curl x | sh |"nl""#,
+            r#"{"c": "echo \"a\"| curl x | sh |\"nl\""}"#,
         ] {
             assert_eq!(first(text), None, "{text}");
         }

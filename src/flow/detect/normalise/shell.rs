@@ -290,6 +290,11 @@ fn backslash(rest: &[u8], out: &mut Plain) -> usize {
         Some(b'0'..=b'3') => (number(rest.get(1..4), 8), 4),
         _ => (None, 2),
     };
+    // A line's end that is written out, beside a row of a table.
+    if rest.starts_with(b"\\n| ") || (rest.starts_with(b"\\n") && out.bytes.ends_with(b" |")) {
+        out.push(b'\n');
+        return 2;
+    }
     match (decoded, rest.get(1)) {
         (Some(byte), _) => {
             out.push(byte);

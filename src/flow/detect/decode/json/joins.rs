@@ -148,8 +148,13 @@ impl Joins {
             lines.extend_from_slice(quote);
             begins.append_to(lines);
             lines.extend_from_slice(quote);
-            lines.push(b' ');
+            // A row of a table is a line of its own.
+            let is_row = matches!(begins.bytes(), [b'|', .., b'|']);
+            lines.push(if is_row { b'\n' } else { b' ' });
             text.first(LONGEST_GLUED).append_to(glued);
+            if is_row {
+                glued.push(b'\n');
+            }
         }
     }
 
