@@ -15,6 +15,9 @@ const MAX_WRAPPED: usize = 512;
 const MIN_PIECE: usize = 4;
 /// So many small letters and nothing else are words: of drawn letters and digits, one such piece in five thousand.
 const MIN_WORDS: usize = 10;
+/// The shortest beginning of a token that tells it behind a word that is joined to it, and the longest such word.
+const MIN_LABELLED: usize = 4;
+const MAX_LABEL: usize = 20;
 /// `_` that one emphasis begins with, at most.
 const MAX_EMPHASIS: usize = 3;
 /// How far a context reaches from its name.
@@ -32,7 +35,11 @@ pub(super) fn prefix(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &m
     let (start, fixed) = (keyword.start, if rule.names_secret() { 0 } else { keyword.len() });
     let alphabet = rule.data().alphabet;
     let emphasis = emphasis(text, start);
-    if alphabet.holds(text[start]) && emphasis == 0 && !clear_before(text, start, alphabet) {
+    if alphabet.holds(text[start])
+        && emphasis == 0
+        && !clear_before(text, start, alphabet)
+        && !is_labelled(rule, text, &keyword)
+    {
         return;
     }
     let window = &text[start..text.len().min(start + MAX_TOKEN)];
@@ -65,9 +72,43 @@ fn whole_token(rule: &Rule, window: &[u8], emphasis: usize) -> Option<usize> {
     let (token, after) = window.split_at(least + more);
     // A word that is removed ends so in a difference by words.
     let removed = usize::from(token.len() > least && token.ends_with(b"-") && after.starts_with(b"]"));
-    let len = token.len() - if emphasis > 0 { emphasis } else { removed };
+    // A shape of one length ends before a word that is joined to it: `…_old`.
+    let is_labelled = data.max_len == Some(least) && token.len() > least && is_label(&token[least..]);
+    let len = match emphasis {
+        _ if is_labelled => return Some(least),
+        0 => token.len() - removed,
+        emphasis => token.len() - emphasis,
+    };
     let closed = len >= least && token[len..].iter().all(|b| emphasis == 0 || *b == b'_');
     (closed && len <= data.max_len.unwrap_or(MAX_TOKEN)).then_some(len)
+}
+
+/// Whether what stands right before a token is a word that is joined to it: `user_`, `backup-`. What the token begins with
+/// tells more than a word of everyday that may be the other one's; what joins them is no dash of a sentence, unless it is
+/// known how long the token is.
+fn is_labelled(rule: &Rule, text: &[u8], keyword: &Range<usize>) -> bool {
+    let Some((&joint @ (b'_' | b'-'), before)) = text[..keyword.start].split_last() else { return false };
+    if keyword.len() < MIN_LABELLED
+        || (joint == b'-' && rule.data().max_len != Some(rule.least()))
+        || context::says_secret(&text[keyword.clone()])
+    {
+        return false;
+    }
+    let of_run = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'/' | b'=');
+    let run = before.iter().rev().take(MAX_LABEL + 1).take_while(|b| of_run(b)).count();
+    let word = &before[before.len() - run..];
+    (2..=MAX_LABEL).contains(&run) && is_word(word)
+}
+
+/// Whether it is what is joined to a token behind it.
+fn is_label(behind: &[u8]) -> bool {
+    matches!(behind, [b'_' | b'-', word @ ..] if (2..=MAX_LABEL).contains(&word.len()) && is_word(word))
+}
+
+/// Whether letters of one case are all of it, and not as many as are drawn by chance.
+fn is_word(word: &[u8]) -> bool {
+    let joins = |b: &u8| matches!(b, b'_' | b'-');
+    word.iter().all(|b| b.is_ascii_lowercase() || joins(b)) || word.iter().all(|b| b.is_ascii_uppercase() || joins(b))
 }
 
 /// How many `_` begin an emphasis right before `start`, as Markdown has it.
@@ -264,7 +305,10 @@ fn values<'t>(rule: &'t Rule, text: &'t [u8], starts: Range<usize>) -> impl Iter
             if text[start..].starts_with(b"3D") && text[..start].ends_with(b"=") {
                 start += 2;
             }
-            let end = start + text[start..].iter().take(MAX_VALUE).take_while(|b| alphabet.holds(**b)).count();
+            let mut end = start + text[start..].iter().take(MAX_VALUE).take_while(|b| alphabet.holds(**b)).count();
+            // A dash before another script is no part of it: folded, it looks like one.
+            let is_dash = end > start && text[end - 1] == b'-' && text.get(end).is_some_and(|b| !b.is_ascii());
+            end -= usize::from(is_dash);
             at = end.max(start + 1);
             let value = &text[start..end];
             if rule.may_begin(value) && rule.regex().is_match(value) {

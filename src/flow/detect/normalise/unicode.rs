@@ -44,13 +44,13 @@ pub(crate) fn parted(text: &[u8]) -> Option<Vec<u8>> {
         let end = text[start..].iter().position(u8::is_ascii).map_or(text.len(), |n| start + n);
         folded.clear();
         fold_wide(&text[start..end], &mut folded);
-        if ends_word(&text[..start]) || begins_word(&text[end..]) {
-            let same = folded == text[start..end];
-            let joins =
-                folded.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'/'));
-            if !same && joins {
-                patch.replace(start, end, b" ");
-            }
+        let joins = |b: Option<&u8>| {
+            b.is_none_or(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'/'))
+        };
+        let before = ends_word(&text[..start]) && joins(folded.first());
+        let behind = begins_word(&text[end..]) && joins(folded.last());
+        if (before || behind) && folded != text[start..end] {
+            patch.replace(start, end, b" ");
         }
         at = end;
     }
@@ -237,9 +237,13 @@ mod tests {
 
     #[test]
     fn a_word_is_parted_where_folding_would_go_on_with_it() {
-        for (text, parts) in
-            [("so it is—abc—or", " is abc or\n"), ("—~/.x", " ~/.x\n"), ("/etc/x− y\u{200b}z", "/etc/x \n y z\n")]
-        {
+        for (text, parts) in [
+            ("so it is—abc—or", " is abc or\n"),
+            ("это—abc—не", " abc \n"),
+            ("API-ключ", "API- \n"),
+            ("—~/.x", " ~/.x\n"),
+            ("/etc/x− y\u{200b}z", "/etc/x \n y z\n"),
+        ] {
             assert_eq!(parted(text.as_bytes()).as_deref(), Some(parts.as_bytes()), "{text:?}");
         }
         for text in ["a — b", "naïve", "слово, слово.", "“a”, it’s", "x：y", "这是abc"] {
