@@ -11,6 +11,7 @@ mod gates;
 mod looks;
 mod path;
 mod pem;
+mod table;
 mod token;
 mod warned;
 

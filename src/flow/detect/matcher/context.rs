@@ -236,6 +236,12 @@ pub(super) fn is_handed(between: &[u8]) -> bool {
         && !words.iter().any(|b| matches!(b, b'\n' | b';' | b'|' | b'&'))
 }
 
+/// Whether a name may be a cell of a table: what stands beside it sets it apart.
+pub(super) fn is_cell(text: &[u8], name: &Range<usize>) -> bool {
+    let sets_apart = |b: u8| matches!(b, b' ' | b'|' | b',' | b'\t' | b'\n' | b'\r' | b'"' | b'`');
+    name.start.checked_sub(1).is_none_or(|n| sets_apart(text[n])) && text.get(name.end).is_some_and(|b| sets_apart(*b))
+}
+
 /// Whether words follow on the line of a value, as in a log that begins each with a commit.
 pub(super) fn goes_on(behind: &[u8]) -> bool {
     matches!(behind, [b' ', b, ..] if b.is_ascii_alphanumeric())

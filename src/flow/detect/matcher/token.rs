@@ -1,7 +1,8 @@
 //! Tokens: by what they begin with, by what they hold, or by the name beside them.
 
-use super::{Found, amid, context, gates};
+use super::{Found, amid, context, gates, table};
 use crate::flow::detect::{
+    key_name,
     normalise::{control, join},
     rule::{Alphabet, Class, Rule},
 };
@@ -197,6 +198,8 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     let floor = keyword.start.saturating_sub(MAX_NAME);
     let start = text[floor..keyword.start].iter().rposition(|b| !named(b)).map_or(floor, |n| floor + n + 1);
     let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| named(b)).count();
+    let is_head = judge_column(rule, text, &(start..end), report);
+    let in_table = |v: &Range<usize>| !is_head || memchr::memchr(b'\n', &text[end.min(v.start)..v.start]).is_none();
     let (reaches_after, reaches_before) = reached(rule, text, start..end);
     // What has a shape of its own is a key, whatever its name says.
     let is_other = |context: &[u8], v: &Range<usize>| {
@@ -222,7 +225,11 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
                 || (keyword == (start..end)
                     && context::is_value_of(&text[..v.start], keyword.clone(), &text[v.clone()]));
             let begins_line = || text[..v.start].ends_with(b"\n") && context::goes_on(&text[v.end..]);
-            says && !context::leads_on(&text[keyword.end..v.start]) && !is_other(context, v) && !begins_line()
+            (says || is_below_key(text, v, &text[end..v.start]))
+                && in_table(v)
+                && !context::leads_on(&text[keyword.end..v.start])
+                && !is_other(context, v)
+                && !begins_line()
         };
         if let Some(value) = value.filter(said) {
             return judge(rule, text, value, 0, report);
@@ -233,7 +240,9 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     let said = |v: &Range<usize>| {
         let between = &text[end..v.start];
         !context::begins_anew(between)
+            && in_table(v)
             && (context::names_key(text, v.start)
+                || is_below_key(text, v, between)
                 || is_member(v)
                 || (named() && context::is_handed(between))
                 || (context::names_value(text, v.start) && named() && !context::holds_name(between)))
@@ -249,22 +258,17 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
             let is_named = || text.get(end) != Some(&b'=') && !context::is_host(text, start..end);
             (context::says_secret(name) && is_named() && !is_other(name, v))
                 || context::names_key(text, v.start)
+                || is_below_key(text, v, &text[v.end..start])
                 || context::is_said_of(&text[v.end..start], &text[keyword.end..text.len().min(end + NEAR)])
         };
         if let Some(value) = value.filter(said) {
             return judge(rule, text, value, 0, report);
         }
     }
-    // Handed through a pipe to what keeps it under its name.
-    let line = start.saturating_sub(PIPED)..start;
-    if let Some(pipe) = memchr::memrchr(b'|', &text[line.clone()]).filter(|_| named() && text.get(end) != Some(&b'=')) {
-        let pipe = line.start + pipe;
-        let end = line.start + context::unquoted(&text[line.start..pipe]).len();
-        let is_command = !text[pipe..start].iter().any(|b| matches!(b, b';' | b'&' | b'>' | b'\n'));
-        let value = values(rule, text, last_run(rule, text, end)..end).find(|v| v.end == end && is_command);
-        if let Some(value) = value {
-            return judge(rule, text, value, 0, report);
-        }
+    if named()
+        && let Some(value) = piped(rule, text, start..end)
+    {
+        return judge(rule, text, value, 0, report);
     }
     // The vendor is the one whose host is said behind the key: `api_key="…", base_url="https://api.vendor.test"`.
     if !context::is_host(text, start..end) {
@@ -277,6 +281,40 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     if let Some(value) = values(rule, text, far).filter(said).last() {
         judge(rule, text, value, 0, report);
     }
+}
+
+/// The value that goes through a pipe to what keeps it under its name, as `echo K | tool put NAME`.
+fn piped(rule: &Rule, text: &[u8], name: Range<usize>) -> Option<Range<usize>> {
+    let floor = name.start.saturating_sub(PIPED);
+    let pipe = floor + memchr::memrchr(b'|', &text[floor..name.start])?;
+    let end = floor + context::unquoted(&text[floor..pipe]).len();
+    let is_command = !text[pipe..name.start].iter().any(|b| matches!(b, b';' | b'&' | b'>' | b'\n'));
+    let is_given = text.get(name.end) == Some(&b'=');
+    values(rule, text, last_run(rule, text, end)..end).find(|v| v.end == end && is_command && !is_given)
+}
+
+/// Judges what stands below a name, if that is the head of a table's column: it is the name of what stands in it, and of
+/// nothing that only follows. Answers whether it is.
+fn judge_column(rule: &Rule, text: &[u8], name: &Range<usize>, report: &mut dyn FnMut(Found<'_>)) -> bool {
+    if !context::is_cell(text, name) {
+        return false;
+    }
+    let value = |cell: &Range<usize>| values(rule, text, cell.start..cell.start + 1).find(|v| v == cell);
+    let cells = table::below(text, name, |cell| value(cell).is_some());
+    if context::says_secret(&text[name.clone()]) && !context::is_other(&text[name.clone()]) {
+        cells.iter().filter_map(value).for_each(|value| judge(rule, text, value, 0, report));
+    }
+    !cells.is_empty()
+}
+
+/// Whether a value is a cell beside its vendor's name, below a key's own. `between` is what stands between the two.
+fn is_below_key(text: &[u8], value: &Range<usize>, between: &[u8]) -> bool {
+    let is_key = |head: &[u8]| {
+        key_name::ends(head) || key_name::is_bare(head) || (context::says_secret(head) && !context::is_other(head))
+    };
+    between.iter().any(|b| matches!(b, b'|' | b',' | b'\t'))
+        && !between.contains(&b'\n')
+        && table::head(text, value).is_some_and(is_key)
 }
 
 /// Whether a value can stand within reach behind a name, and before it: so long a one, begun within reach, holds what
