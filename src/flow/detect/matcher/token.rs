@@ -206,10 +206,11 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         context::is_other(context) && context::is_plain(&text[v.clone()]) && !context::is_handed(context)
     };
     // A keyword that ends a name or a value is a word that others use too.
-    let is_everyday = matches!(text[keyword.end - 1], b'"' | b'\n' | b':' | b']');
+    let is_everyday = matches!(text[keyword.end - 1], b'"' | b'\'' | b'\n' | b':' | b']' | b')')
+        || text[keyword.clone()].ends_with(b" is");
+    let word = text[keyword.clone()].split(|b| *b == b' ').next().unwrap_or_default();
+    let vendor = keyword.start + word.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |n| n + 1);
     let is_member = |v: &Range<usize>| {
-        let vendor =
-            text[keyword.clone()].iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |n| keyword.start + n + 1);
         let alone = (start == keyword.start || before == Some(b'.')) && !text.get(vendor).is_some_and(named);
         alone && context::is_member(&text[vendor..v.start], &text[..start])
     };
@@ -218,7 +219,10 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         let said = |v: &Range<usize>| {
             let context = &text[start..v.start];
             if is_everyday {
-                return context::names_key(text, v.start) || is_member(v);
+                return context::names_key(text, v.start)
+                    || is_member(v)
+                    || (keyword.start == start
+                        && context::is_value_of(&text[..v.start], start..vendor, &text[v.clone()]));
             }
             let says = context::says_secret(context)
                 || context::makes_client(context, &text[keyword.clone()])
