@@ -12,18 +12,23 @@
 //! So a scanner with nothing to do looks again by itself, after pauses that grow, and goes to sleep only after the
 //! longest of them: as long as messages come, whoever relays them calls nobody. It is woken early when much waits.
 
+mod budget;
+
+pub use budget::Holding;
+
 use super::{
     message::{Field, Head, Part, StartLine},
     meter::{MessageTicket, Meter},
     probe::Sightings,
 };
+use budget::{Budget, Charge};
 use bytes::Bytes;
 use posture::UnscannedReason;
 use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicU8, AtomicU64, AtomicUsize,
+            AtomicU8, AtomicU64,
             Ordering::{Relaxed, SeqCst},
             fence,
         },
@@ -116,9 +121,6 @@ pub enum Feed {
     /// Where a tunnel is asked to go. It is no message: nothing follows, nothing is settled.
     Name(Head),
 }
-
-/// Bytes a scanner holds on to: they count against the queue's bound.
-pub struct Holding(Charge);
 
 /// A message being relayed. Dropping it ends the message, complete or not.
 pub struct TapMessage {
@@ -301,19 +303,6 @@ impl Intake {
     }
 }
 
-impl Holding {
-    /// The scanner now holds `bytes`. It may hold more than fits: then nothing new fits until it lets go.
-    ///
-    /// `false` when it holds more than before and that is too much, as what is packed small and held unpacked can be.
-    #[must_use]
-    pub fn set(&mut self, bytes: usize) -> bool {
-        let Charge { budget, bytes: before } = &mut self.0;
-        let used = budget.used.fetch_add(bytes, Relaxed).saturating_add(bytes).saturating_sub(*before);
-        budget.used.fetch_sub(*before, Relaxed);
-        bytes <= std::mem::replace(before, bytes) || used <= budget.limit
-    }
-}
-
 impl Head {
     fn weight(&self) -> usize {
         let start = match &self.start {
@@ -326,32 +315,6 @@ impl Head {
 
 fn weight(fields: &[Field]) -> usize {
     fields.iter().map(|f| FIELD + f.name.len() + f.value.len()).sum()
-}
-
-#[derive(Clone)]
-struct Budget {
-    limit: usize,
-    used: Arc<AtomicUsize>,
-}
-
-impl Budget {
-    fn take(&self, bytes: usize) -> Option<Charge> {
-        let fits = |used: usize| used.checked_add(bytes).filter(|total| *total <= self.limit);
-        self.used.fetch_update(Relaxed, Relaxed, fits).ok()?;
-        Some(Charge { budget: self.clone(), bytes })
-    }
-}
-
-/// Room in the queue, given back when dropped.
-struct Charge {
-    budget: Budget,
-    bytes: usize,
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Relaxed);
-    }
 }
 
 #[cfg(test)]
