@@ -235,9 +235,11 @@ fn named_again(rule: &Rule, window: &[u8], at: usize) -> Option<(Range<usize>, b
     first.map(|whole| (whole, false))
 }
 
-/// Whether a file's name, without its folder, or a variable's stands in `text`, in any case and as a word of its own.
+/// Whether a file's name, without its folder and what calls it, or a variable's stands in `text`, in any case and as a
+/// word of its own.
 fn names(text: &[u8], again: &[u8]) -> bool {
-    let name = again.rsplit(|b| matches!(b, b'/' | b'\\')).next().unwrap_or_default();
+    let before = |b: &u8| matches!(b, b'/' | b'\\' | b'&' | b'(' | b'"' | b'\'') || b.is_ascii_whitespace();
+    let name = again.rsplit(before).next().unwrap_or_default();
     let of_word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     let begins = |at: usize| !of_word(name.first()) || !of_word(at.checked_sub(1).and_then(|n| text.get(n)));
     let ends = |at: usize| !of_word(name.last()) || !of_word(text.get(at + name.len()));
