@@ -98,7 +98,8 @@ const NAME_BEFORE: usize = 64;
 pub(super) fn says_secret(context: &[u8]) -> bool {
     let other = |text: &[u8]| starts(text, b"tokens") || (starts(text, b"author") && !starts(text, b"authoriz"));
     (0..context.len()).map(|at| &context[at..]).any(|text| SECRET_WORDS.iter().any(|w| starts(text, w)) && !other(text))
-        || PIECES_ELSEWHERE.iter().any(|piece| memmem::find(context, piece.as_bytes()).is_some())
+        || (!context.is_ascii()
+            && PIECES_ELSEWHERE.iter().any(|piece| memmem::find(context, piece.as_bytes()).is_some()))
         || (0..context.len())
             .filter(|at| !at.checked_sub(1).is_some_and(|n| context[n].is_ascii_alphanumeric()))
             .any(|at| WORDS_ELSEWHERE.iter().any(|word| starts(&context[at..], word.as_bytes())))
@@ -556,6 +557,11 @@ mod tests {
         for between in [" --data-file=- ", "; cat <<< ", " --body-file ", ""] {
             assert!(!is_handed(between.as_bytes()), "{between}");
         }
+    }
+
+    #[test]
+    fn an_ascii_text_holds_no_piece_of_a_word_elsewhere() {
+        assert!(PIECES_ELSEWHERE.iter().all(|piece| !piece.is_ascii()));
     }
 
     #[test]

@@ -248,7 +248,7 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
             && (context::names_key(text, v.start)
                 || is_below_key(text, v, between)
                 || is_member(v)
-                || (named() && context::is_handed(between))
+                || (context::is_handed(between) && named())
                 || (context::names_value(text, v.start) && named() && !context::holds_name(between)))
     };
     if let Some(value) = values(rule, text, far).find(said) {
@@ -269,9 +269,7 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
             return judge(rule, text, value, 0, report);
         }
     }
-    if named()
-        && let Some(value) = piped(rule, text, start..end)
-    {
+    if let Some(value) = piped(rule, text, start..end).filter(|_| named()) {
         return judge(rule, text, value, 0, report);
     }
     // The vendor is the one whose host is said behind the key: `api_key="…", base_url="https://api.vendor.test"`.
@@ -305,7 +303,7 @@ fn judge_column(rule: &Rule, text: &[u8], name: &Range<usize>, report: &mut dyn 
     }
     let value = |cell: &Range<usize>| values(rule, text, cell.start..cell.start + 1).find(|v| v == cell);
     let cells = table::below(text, name, |cell| value(cell).is_some());
-    if context::says_secret(&text[name.clone()]) && !context::is_other(&text[name.clone()]) {
+    if !cells.is_empty() && context::says_secret(&text[name.clone()]) && !context::is_other(&text[name.clone()]) {
         cells.iter().filter_map(value).for_each(|value| judge(rule, text, value, 0, report));
     }
     !cells.is_empty()
