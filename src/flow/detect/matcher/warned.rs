@@ -53,6 +53,8 @@ const WARNINGS: &[&[u8]] = &[
     b"refuses",
     b"shouldn't",
 ];
+/// Those of them that turn another one before it into its opposite.
+const NO: &[&[u8]] = &[b"don't", b"dont", b"never", b"not"];
 /// What makes of a sentence none that warns: what would be, a question, another command that is asked for.
 const ELSE: &[&[u8]] = &[
     b"else",
@@ -100,8 +102,9 @@ fn says_before(before: &[u8]) -> bool {
     }
     let of_word = |b: &u8| b.is_ascii_alphabetic() || *b == b'\'' || !b.is_ascii();
     let mut words = sentence.rsplit(|b| !of_word(b)).map(trimmed).filter(|word| !word.is_empty());
-    let last = words.find(|word| !is(word, BETWEEN));
-    last.is_some_and(|word| is(word, WARNINGS)) && !words.any(|word| is(word, ELSE))
+    let Some(last) = words.find(|word| !is(word, BETWEEN)).filter(|word| is(word, WARNINGS)) else { return false };
+    // "It is dangerous not to run it" asks for it.
+    !words.any(|word| is(word, ELSE) || is(last, NO) && is(word, WARNINGS))
 }
 
 fn says_behind(behind: &[u8]) -> bool {
@@ -148,6 +151,7 @@ mod tests {
             "Warning: don't ever type \"",
             "**Never** use ",
             "- AVOID commands such as `",
+            "Do not use dangerous commands such as `",
             "The agent refuses to run ",
             "It is dangerous to run '",
             "切勿运行 ",
@@ -167,6 +171,8 @@ mod tests {
             "do not run tests; ",
             "never=1 && ",
             "Never stop before you run ",
+            "It is dangerous not to run ",
+            "You cannot not run ",
             "echo never\n",
             "运行 ",
         ] {
