@@ -68,14 +68,9 @@ impl Deltas {
         let mut tokens = Tokens::new(data);
         match (tokens.next(), tokens.next()) {
             (Some(Token::Text(piece)), None) => {
-                let mut plain = w.buffer();
-                if piece.escaped && w.afford(piece.raw.len()) {
-                    json::undo(piece.raw, &mut plain);
-                } else {
-                    plain.extend_from_slice(piece.raw);
-                }
-                self.streams.of(w, u64::from(kind), b"", true).piece(w, &plain);
-                w.give_back(plain);
+                plain(w, piece.raw, piece.escaped, |w, text| {
+                    self.streams.of(w, u64::from(kind), b"", true).piece(w, text);
+                });
             }
             _ => self.event(w, data),
         }
@@ -103,7 +98,8 @@ fn put(w: &mut Unwrap<'_>, read: &Event, event: &[u8], streams: &mut Streams, mu
     let mut place = 0;
     for leaf in read.leaves() {
         let name = read.name(leaf);
-        let mut with = |w: &mut Unwrap<'_>, text: &[u8]| {
+        let text = read.text(leaf, event);
+        plain(w, text.raw, text.escaped, |w, text| {
             ends |= leaf.ends.with(text);
             if leaf.streamed || (!read.is_streamed() && text.len() <= LONGEST_PIECE) {
                 streams.of(w, leaf.key, name, leaf.streamed).piece(w, text);
@@ -113,19 +109,22 @@ fn put(w: &mut Unwrap<'_>, read: &Event, event: &[u8], streams: &mut Streams, mu
             {
                 w.within(Encoding::Json, |w| w.text(text, Some(name), Voice::Unknown));
             }
-        };
-        let text = read.text(leaf, event);
-        if text.escaped && w.afford(text.raw.len()) {
-            let mut plain = w.buffer();
-            json::undo(text.raw, &mut plain);
-            with(w, &plain);
-            w.give_back(plain);
-        } else {
-            with(w, text.raw);
-        }
+        });
     }
     if ends {
         streams.settle(w);
+    }
+}
+
+/// Hands on a string of JSON with its escapes undone, as far as they can be afforded.
+fn plain(w: &mut Unwrap<'_>, raw: &[u8], escaped: bool, on: impl FnOnce(&mut Unwrap<'_>, &[u8])) {
+    if escaped && w.afford(raw.len()) {
+        let mut plain = w.buffer();
+        json::undo(raw, &mut plain);
+        on(w, &plain);
+        w.give_back(plain);
+    } else {
+        on(w, raw);
     }
 }
 
