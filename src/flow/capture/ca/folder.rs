@@ -164,7 +164,7 @@ pub fn operator(certificate: &Path, key: &Path, now: Timestamp) -> Result<Ca, Ca
 /// Removes what was just made. Why it is of no use is what is said.
 fn undo(made: &[&Path]) {
     for path in made {
-        let _ = fs::remove_file(path);
+        let _ = file::remove(path);
     }
 }
 
