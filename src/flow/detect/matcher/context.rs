@@ -157,8 +157,7 @@ pub(super) fn is_value_of(before: &[u8], name: Range<usize>, value: &[u8]) -> bo
     let is_named = || says_secret(line) && !is_other(line);
     if sign == b"is" {
         // In a sentence it is somebody's or one of an API, or none of what other keys are.
-        let of_key = |word: &[u8]| [&b"api"[..], b"my ", b"our"].iter().any(|w| word.eq_ignore_ascii_case(w));
-        return is_named() && (is_drawn || line.windows(3).any(of_key));
+        return is_named() && (is_drawn || line.windows(3).any(|word| is_one_of(word, &[b"api", b"my ", b"our"])));
     }
     is_drawn || !is_plain(value) || is_named()
 }
@@ -264,31 +263,40 @@ pub(super) fn is_said_of(between: &[u8], after: &[u8]) -> bool {
     const KINDS: &[&[u8]] = &[b"key", b"token", b"secret", b"keys"];
     const GO_ON: &[&[u8]] =
         &[b"and", b"so", b"please", b"now", b"if", b"which", b"but", b"you", b"i", b"for", b"we", b"in"];
-    let is = |word: &[u8], words: &[&[u8]]| words.iter().any(|w| word.eq_ignore_ascii_case(w));
-    let between = between.strip_suffix(b"(").map_or_else(|| between.to_vec(), |before| [before, b" ( "].concat());
-    let mut linked = false;
+    // A bracket opens right before the name.
+    let (between, mut linked) = between.strip_suffix(b"(").map_or((between, false), |before| (before, true));
     for word in between.split(u8::is_ascii_whitespace) {
         let word = trimmed(word, |b| is_quote(b) || matches!(b, b',' | b'*' | b'_'));
         let word = &word[word.iter().take_while(|b| is_quote(**b) || matches!(b, b',' | b'*' | b'_')).count()..];
-        linked |= is(word, LINKS);
-        if !word.is_empty() && !is(word, LINKS) && !is(word, WORDS) {
+        let links = is_one_of(word, LINKS);
+        linked |= links;
+        if !word.is_empty() && !links && !is_one_of(word, WORDS) {
             return false;
         }
     }
-    let mut words =
-        after.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case(b"s"));
-    let mut kind = words.next().unwrap_or_default();
-    if is(kind, &[b"api", b"access", b"secret", b"ai"]) {
-        kind = words.next().unwrap_or(kind);
+    let (mut kind, mut rest) = first_word(after);
+    let (next, behind) = first_word(rest);
+    if !next.is_empty() && is_one_of(kind, &[b"api", b"access", b"secret", b"ai"]) {
+        (kind, rest) = (next, behind);
     }
-    if !linked || !is(kind, KINDS) {
+    if !linked || !is_one_of(kind, KINDS) {
         return false;
     }
-    let behind = kind.as_ptr().addr() - after.as_ptr().addr() + kind.len();
-    let rest = &after[behind..];
-    let next = words.next().unwrap_or_default();
     !matches!(rest, [b' ', b, ..] if b.is_ascii_alphanumeric()) && !matches!(rest, [b'_' | b'-' | b'/', ..])
-        || is(next, GO_ON)
+        || is_one_of(first_word(rest).0, GO_ON)
+}
+
+/// The first word of a text, the `s` of a genitive passed over, and what stands behind it.
+fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
+    let start = text.iter().take_while(|b| !b.is_ascii_alphanumeric()).count();
+    let len = text[start..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+    let (word, rest) = text[start..].split_at(len);
+    if word.eq_ignore_ascii_case(b"s") { first_word(rest) } else { (word, rest) }
+}
+
+/// Whether a word is one of these, in any case.
+pub(super) fn is_one_of(word: &[u8], words: &[&[u8]]) -> bool {
+    words.iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
 /// Whether a name is a URL's host.

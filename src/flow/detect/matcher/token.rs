@@ -289,10 +289,12 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
 fn piped(rule: &Rule, text: &[u8], name: Range<usize>) -> Option<Range<usize>> {
     let floor = name.start.saturating_sub(PIPED);
     let pipe = floor + memchr::memrchr(b'|', &text[floor..name.start])?;
-    let end = floor + context::unquoted(&text[floor..pipe]).len();
-    let is_command = !text[pipe..name.start].iter().any(|b| matches!(b, b';' | b'&' | b'>' | b'\n'));
     let is_given = text.get(name.end) == Some(&b'=');
-    values(rule, text, last_run(rule, text, end)..end).find(|v| v.end == end && is_command && !is_given)
+    if is_given || text[pipe..name.start].iter().any(|b| matches!(b, b';' | b'&' | b'>' | b'\n')) {
+        return None;
+    }
+    let end = floor + context::unquoted(&text[floor..pipe]).len();
+    values(rule, text, last_run(rule, text, end)..end).find(|v| v.end == end)
 }
 
 /// Judges what stands below a name, if that is the head of a table's column: it is the name of what stands in it, and of

@@ -1,5 +1,7 @@
 //! The words around a command → whether they warn of it: who writes "never run it" does not ask for it.
 
+use super::context::is_one_of;
+
 /// How far before a command its sentence is looked at, and behind it.
 const BEFORE: usize = 96;
 const BEHIND: usize = 40;
@@ -102,9 +104,11 @@ fn says_before(before: &[u8]) -> bool {
     }
     let of_word = |b: &u8| b.is_ascii_alphabetic() || *b == b'\'' || !b.is_ascii();
     let mut words = sentence.rsplit(|b| !of_word(b)).map(trimmed).filter(|word| !word.is_empty());
-    let Some(last) = words.find(|word| !is(word, BETWEEN)).filter(|word| is(word, WARNINGS)) else { return false };
+    let Some(last) = words.find(|word| !is_one_of(word, BETWEEN)).filter(|word| is_one_of(word, WARNINGS)) else {
+        return false;
+    };
     // "It is dangerous not to run it" asks for it.
-    !words.any(|word| is(word, ELSE) || is(last, NO) && is(word, WARNINGS))
+    !words.any(|word| is_one_of(word, ELSE) || is_one_of(last, NO) && is_one_of(word, WARNINGS))
 }
 
 fn says_behind(behind: &[u8]) -> bool {
@@ -112,8 +116,8 @@ fn says_behind(behind: &[u8]) -> bool {
     let marks = behind.iter().take_while(|b| is_mark(**b)).count();
     marks > 0
         && behind.get(marks).is_some_and(u8::is_ascii_alphabetic)
-        && words.next().is_some_and(|word| is(word, &[b"is", b"are"]))
-        && words.next().is_some_and(|word| is(word, SAID))
+        && words.next().is_some_and(|word| is_one_of(word, &[b"is", b"are"]))
+        && words.next().is_some_and(|word| is_one_of(word, SAID))
 }
 
 /// Whether the last word of a sentence in Chinese warns.
@@ -132,10 +136,6 @@ const fn is_mark(b: u8) -> bool {
 fn trimmed(text: &[u8]) -> &[u8] {
     let end = text.iter().rposition(|b| !is_mark(*b)).map_or(0, |at| at + 1);
     &text[text[..end].iter().take_while(|b| is_mark(**b)).count()..end]
-}
-
-fn is(word: &[u8], words: &[&[u8]]) -> bool {
-    words.iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
 #[cfg(test)]
