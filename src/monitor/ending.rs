@@ -104,7 +104,7 @@ async fn keep(home: &Home, lock: &mut Lock, running: &Running) -> Infallible {
         sleep(Duration::from_secs(1)).await;
         let kept = lock.keep(home).is_ok();
         if kept && home.running().as_ref() != Some(running) && running.write(home).is_ok() {
-            tracing::warn!("run/ was removed, and made again");
+            tracing::warn!("run/ was gone or could not be read, and is made again");
         }
     }
 }

@@ -235,7 +235,16 @@ stop_monitor
 # Out of file descriptors: connections wait or are refused, then all is well.
 fresh
 start_monitor --export-every 1h
-prlimit --pid "$monitor" --nofile=80:80 # after it counted what it has files for
+cpu() { awk '{print $14 + $15}' "/proc/$monitor/stat"; }
+# at_rest: it took no processor time to speak of for half a second.
+at_rest() {
+    local before
+    before=$(cpu)
+    sleep 0.5
+    [[ $(($(cpu) - before)) -lt 5 ]]
+}
+check "started, it comes to rest" until_true 20 at_rest # until then it readies its rules
+prlimit --pid "$monitor" --nofile=80:80                 # after it counted what it has files for
 exec {hold}< <(python3 -c '
 import socket, sys, time
 host, port = sys.argv[1].rsplit(":", 1)
@@ -249,7 +258,6 @@ print(len(held), flush=True)
 time.sleep(3)' "$listen")
 read -r -u "$hold" held
 at_least "silent connections held open" 64 "$held"
-cpu() { awk '{print $14 + $15}' "/proc/$monitor/stat"; }
 before=$(cpu)
 sleep 1
 check "out of descriptors it does not spin" test $(($(cpu) - before)) -lt 60
