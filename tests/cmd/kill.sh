@@ -48,8 +48,12 @@ for name in sorted(glob.glob(sys.argv[1] + "/findings*.jsonl")):
             record = json.loads(line)
             if "fingerprint" in record:
                 seen.add(record["fingerprint"])
-print("\n".join(sorted(seen)))
+for fingerprint in sorted(seen):
+    print(fingerprint)
 PY
+seen() { python3 "$work/seen.py" "$home"; }
+# one_more: a finding came that was not in the log when this round began.
+one_more() { [[ $(seen | wc -l) -gt $found ]]; }
 
 start_origin
 start_monitor --export-every 1s
@@ -70,8 +74,10 @@ for round in $(seq "$rounds"); do
         sleep 0.05
     done) &
     asker=$!
+    # Every other time as early as it comes: before there is anything to lose, or any rule is ready.
+    [[ $((round % 2)) == 0 ]] || until_true 20 one_more || bad "round $round: no finding within 20 s"
     sleep "0.$((RANDOM % 6 + 1))"
-    python3 "$work/seen.py" "$home" >"$work/acknowledged"
+    seen >"$work/acknowledged"
     disown "$load" "$asker"
     # In the middle of whatever it does.
     signal_monitor KILL
@@ -82,7 +88,7 @@ for round in $(seq "$rounds"); do
     sort -u "$work/before" "$work/acknowledged" >"$work/expected"
     start_monitor --export-every 1s
     htg verify >"$work/verify.out" 2>&1 || { unverified=$((unverified + 1)); printable 5 "$work/verify.out" >&2; }
-    python3 "$work/seen.py" "$home" >"$work/before"
+    seen >"$work/before"
     missing=$(comm -23 "$work/expected" "$work/before" | wc -l)
     [[ $missing == 0 ]] || { lost=$((lost + missing)); echo "  round $round: $missing lost" >&2; }
     found=$(wc -l <"$work/before")
@@ -91,7 +97,7 @@ kill -TERM "$reader"
 wait "$reader" || bad "the reader: $(tail -n1 "$work/reader.out")"
 equal "rounds after which verify did not say 0" 0 "$unverified"
 equal "findings lost" 0 "$lost"
-at_least "findings in the log" "$rounds" "$found"
+at_least "findings in the log" $(((rounds + 1) / 2)) "$found"
 at_least "times a reader saw a whole pair" "$rounds" "$(tail -n1 "$work/reader.out")"
 at_least "gaps recorded" "$rounds" "$(cat "$home"/findings*.jsonl | grep -c '"gap"')"
 stop_monitor
