@@ -335,12 +335,17 @@ fn reached(rule: &Rule, text: &[u8], name: Range<usize>) -> (bool, bool) {
 
 /// The whole runs of the rule's alphabet that begin in `starts` and that its regex takes.
 fn values<'t>(rule: &'t Rule, text: &'t [u8], starts: Range<usize>) -> impl Iterator<Item = Range<usize>> + 't {
-    let alphabet = rule.data().alphabet;
-    let (mut at, last) = (starts.start, starts.end.min(text.len()));
+    let (alphabet, least) = (rule.data().alphabet, rule.least().max(1));
+    let (mut at, cap) = (starts.start, starts.end.min(text.len()));
     std::iter::from_fn(move || {
-        while at < last {
-            let mut start = at + text[at..last].iter().take_while(|b| !opens(**b, alphabet)).count();
-            if start == last {
+        while at < cap {
+            // Most runs are words, and no value: what is none of the alphabet is looked for where the shortest would end.
+            if let Some(n) = text.get(at..at + least)?.iter().rposition(|b| !alphabet.holds(*b)) {
+                at += n + 1;
+                continue;
+            }
+            let mut start = at + text[at..cap].iter().take_while(|b| **b == b'=').count();
+            if start == cap {
                 return None;
             }
             // As a mail quotes an equals sign.
@@ -376,7 +381,7 @@ fn next_run(rule: &Rule, text: &[u8], at: usize) -> usize {
     at + rest.iter().take(MAX_VALUE).take_while(|b| alphabet.holds(**b)).count()
 }
 
-/// A byte of the alphabet that may begin a value: `=` is base64 only at its end.
+/// A byte of the alphabet that may begin a token: `=` is base64 only at its end.
 const fn opens(byte: u8, alphabet: Alphabet) -> bool {
     alphabet.holds(byte) && byte != b'='
 }
@@ -415,10 +420,34 @@ fn clear_before(text: &[u8], start: usize, alphabet: Alphabet) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NEAR, last_run, reached, values};
+    use super::{MAX_VALUE, NEAR, last_run, reached, values};
     use crate::flow::detect::rule::{Find, RuleSet};
 
     proptest::proptest! {
+        #[test]
+        fn every_whole_run_that_fits_is_a_value(
+            pieces in proptest::collection::vec("[0-9a-f]{1,3}|[0-9a-f]{31,33}|[0-9a-zA-Z]{24,40}|[ =.:_-]{1,9}", 0..8),
+            from in 0_usize..200, reach in 0_usize..99,
+        ) {
+            let text = pieces.concat().into_bytes();
+            let from = from % (text.len() + 1);
+            let rules = RuleSet::embedded();
+            for rule in rules.rules().iter().filter(|rule| rule.find() == Find::Near) {
+                let of = |at: usize| rule.data().alphabet.holds(text[at]);
+                let begins = |at: &usize| of(*at) && text[*at] != b'=';
+                let run = |at: usize| (at..text.len()).take(MAX_VALUE).take_while(|n| of(*n)).count();
+                let (mut at, mut want) = (from, Vec::new());
+                while let Some(start) = (at..text.len().min(from + reach)).find(begins) {
+                    at = start + run(start);
+                    if rule.regex().is_match(&text[start..at]) {
+                        want.push(start..at);
+                    }
+                }
+                let found: Vec<_> = values(rule, &text, from..from + reach).collect();
+                proptest::prop_assert_eq!(found, want, "{}", rule.id());
+            }
+        }
+
         #[test]
         fn where_a_value_stands_within_reach_it_is_looked_for(
             pieces in proptest::collection::vec("[0-9a-f]{1,3}|[0-9a-f]{31,33}|[0-9a-f]{40}|[ =.:-]{1,20}", 0..8),
