@@ -157,7 +157,7 @@ impl Rule {
     /// The regex whose long gaps have no end; `None` when it has none of those.
     fn loose(&self) -> Option<&Regex> {
         let loosened = || {
-            let pattern = Pattern::new(loose::loosened(self.regex.text())?, MAX_COMPILED_BYTES);
+            let pattern = Pattern::sieve(loose::loosened(self.regex.text())?, MAX_COMPILED_BYTES);
             pattern.check().is_ok().then_some(pattern)
         };
         self.loose.get_or_init(loosened).as_ref().map(Pattern::regex)

@@ -9,12 +9,16 @@ use std::sync::{Arc, OnceLock};
 /// What the automaton of one regex may keep of what it has seen, for each way of reading and each thread. One that would
 /// need more begins anew.
 const MAX_AUTOMATON_BYTES: usize = 256 << 10;
+/// The same of one that is tried on any text before another: there are few, and to begin anew again and again costs them
+/// four times as long.
+const MAX_SIEVE_BYTES: usize = 1 << 20;
 
 /// One regex of a rule. A clone shares what it compiled to, if it did, and remembers nothing of what was searched.
 #[derive(Clone)]
 pub(super) struct Pattern {
     text: Arc<str>,
     most_bytes: usize,
+    automaton_bytes: usize,
     compiled: OnceLock<Compiled>,
 }
 
@@ -34,7 +38,12 @@ pub(super) struct Groups {
 impl Pattern {
     /// A regex over bytes that compiles to no more than `most_bytes`.
     pub(super) fn new(text: String, most_bytes: usize) -> Self {
-        Self { text: text.into(), most_bytes, compiled: OnceLock::new() }
+        Self { text: text.into(), most_bytes, automaton_bytes: MAX_AUTOMATON_BYTES, compiled: OnceLock::new() }
+    }
+
+    /// One that says of any text whether it is worth the exact regex.
+    pub(super) fn sieve(text: String, most_bytes: usize) -> Self {
+        Self { automaton_bytes: MAX_SIEVE_BYTES, ..Self::new(text, most_bytes) }
     }
 
     /// Compiles it now.
@@ -72,7 +81,7 @@ impl Pattern {
         let regex = RegexBuilder::new(&self.text)
             .unicode(false)
             .size_limit(self.most_bytes)
-            .dfa_size_limit(MAX_AUTOMATON_BYTES)
+            .dfa_size_limit(self.automaton_bytes)
             .build()?;
         let has = |group| regex.capture_names().flatten().any(|name| name == group);
         let groups = Groups { secret: has("secret"), again: has("again") };
