@@ -47,9 +47,15 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
             wait_for_end(&home, running.as_ref(), args.timeout)?;
             report(pid, response.ended, response.export)
         }
-        Err(ControlError::NoMonitor | ControlError::Silent) => match running {
-            Some(running) => by_signal(&config, &home, &running, args.timeout)?,
-            None => report(None, None, monitor::offline_stop(&config, clock::now())?),
+        Err(error @ (ControlError::NoMonitor | ControlError::Silent | ControlError::Ending)) => match home.running() {
+            Some(running) if !matches!(error, ControlError::Ending) => {
+                by_signal(&config, &home, &running, args.timeout)?
+            }
+            // It ends by itself, or has by now.
+            _ => {
+                wait_for_end(&home, running.as_ref(), args.timeout)?;
+                report(pid, None, monitor::offline_stop(&config, clock::now())?)
+            }
         },
         Err(e) => return Err(e.into()),
     };

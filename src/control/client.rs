@@ -1,6 +1,6 @@
 //! The asking side: a verb, on behalf of the operator.
 
-use super::{Request, Response, Status, address::Address};
+use super::{ENDING, Request, Response, Status, address::Address};
 use crate::home::Home;
 use std::{
     io::{self, Read, Write},
@@ -10,6 +10,9 @@ use std::{
 
 /// No answer comes near it.
 const MAX_RESPONSE_BYTES: usize = 1 << 20;
+/// A monitor that is ending gets this long until it is gone: what is asked of it can be done without it.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,9 @@ pub enum ControlError {
     /// It listens and does not answer.
     #[error("the monitor did not answer in time")]
     Silent,
+    /// It is on its way out, and does nothing else.
+    #[error("the monitor is ending, and has not ended yet")]
+    Ending,
     /// It said why it did not do it.
     #[error("the monitor answered: {0}")]
     Refused(String),
@@ -37,6 +43,7 @@ impl ControlError {
         match self {
             Self::NoMonitor => "`hermes-traffic-guardian start` starts one",
             Self::Silent => "`hermes-traffic-guardian stop` ends a monitor that hangs",
+            Self::Ending => "what passes when it ends gets its time: try again in a moment",
             Self::Refused(_) => "`hermes-traffic-guardian status` shows how it is",
             Self::Malformed => "was the program updated while a monitor ran? stop it and start it again",
             Self::Io(_) => "check that the state folder belongs to this user",
@@ -54,12 +61,19 @@ impl From<io::Error> for ControlError {
     }
 }
 
-/// Asks the monitor of `home`, and waits for the answer at most this long.
+/// Asks the monitor of `home`, and waits for the answer at most this long. One that is ending is no monitor any more as
+/// soon as it is gone, which is waited for a moment.
 ///
 /// # Errors
 /// [`ControlError::Refused`] for an answer that is not `ok`; [`ControlError`] says what else can go wrong.
 pub fn ask(home: &Home, request: &Request, timeout: Duration) -> Result<Response, ControlError> {
-    ask_on(&mut connect(home)?, *request, timeout)
+    let deadline = Instant::now() + GONE_WITHIN;
+    loop {
+        match connect(home).and_then(|mut connection| ask_on(&mut connection, *request, timeout)) {
+            Err(ControlError::Ending) if Instant::now() < deadline => std::thread::sleep(LOOK_EVERY),
+            answer => return answer,
+        }
+    }
 }
 
 /// How the monitor of `home` is.
@@ -106,7 +120,10 @@ pub(super) fn ask_on(
     if response.ok {
         Ok(response)
     } else {
-        Err(ControlError::Refused(response.error.unwrap_or_else(|| "no".to_owned())))
+        Err(match response.error.as_deref() {
+            Some(ENDING) => ControlError::Ending,
+            why => ControlError::Refused(why.unwrap_or("no").to_owned()),
+        })
     }
 }
 

@@ -53,6 +53,7 @@ pub fn peer(bytes: &[u8]) {
         (Ok(meant), Err(ControlError::Refused(why))) => {
             assert!(!meant.ok && why == meant.error.unwrap_or_else(|| "no".to_owned()));
         }
+        (Ok(meant), Err(ControlError::Ending)) => assert!(!meant.ok && meant.error.is_some()),
         // Of more than one line, a piece that ends with one may be the answer.
         (Err(_), Ok(_) | Err(ControlError::Refused(_))) => assert!(bytes.len() > 4096),
         (Err(_), Err(error)) => assert!(matches!(error, ControlError::Malformed), "{error}"),

@@ -18,6 +18,8 @@ use std::net::SocketAddr;
 
 /// `schema_version` of [`Status`].
 pub const STATUS_SCHEMA: &str = "clawsec-traffic-status/v1";
+/// What a monitor answers to everything once it is on its way out.
+const ENDING: &str = "the monitor is ending";
 
 /// What a running monitor can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The answering side: checks who asks, reads one bounded line, and lets the monitor answer.
 
-use super::{Request, Response, address::Address};
+use super::{ENDING, Request, Response, address::Address};
 use crate::home::Home;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::{
@@ -35,7 +35,7 @@ pub(crate) struct Asked {
 pub(crate) struct Ears {
     /// Requests, but for leases.
     pub(crate) asked: mpsc::Sender<Asked>,
-    /// Leases held.
+    /// Leases held. Once nobody looks at them, the monitor is ending.
     pub(crate) leases: watch::Sender<Leases>,
     /// Requests being answered.
     pub(crate) answering: TaskTracker,
@@ -126,7 +126,7 @@ pub(super) async fn answer(mut client: UnixStream, ears: &Ears) -> io::Result<()
     };
     if request == Request::Lease {
         let Some(_held) = Held::new(ears.leases.clone()) else {
-            return say(&mut client, &Response::failed("the monitor is ending")).await;
+            return say(&mut client, &Response::failed(ENDING)).await;
         };
         say(&mut client, &Response::done()).await?;
         // Until the other side lets go: whatever else it sends means nothing.
@@ -134,10 +134,18 @@ pub(super) async fn answer(mut client: UnixStream, ears: &Ears) -> io::Result<()
         return Ok(());
     }
     let _answering = ears.answering.token();
+    let ending = || ears.leases.is_closed();
     let (reply, response) = oneshot::channel();
-    let asked = ears.asked.send(Asked { request, reply }).await;
-    let response = if asked.is_ok() { response.await.ok() } else { None };
-    say(&mut client, &response.unwrap_or_else(|| Response::failed("the monitor is ending"))).await
+    let asked = !ending() && ears.asked.send(Asked { request, reply }).await.is_ok();
+    let response = if asked { response.await.ok() } else { None };
+    // A stage that has ended neither does anything nor says how things are. How the end itself went, `stop` is told.
+    let holds = |response: &Response| match request {
+        Request::Stop => true,
+        Request::Status => !ending(),
+        _ => response.ok || !ending(),
+    };
+    let response = response.filter(holds);
+    say(&mut client, &response.unwrap_or_else(|| Response::failed(ENDING))).await
 }
 
 /// The leases on this monitor. Whoever watches may see only the newest value, so that there was one is kept.

@@ -7,6 +7,7 @@
 //!
 //! Nothing downstream can make anything upstream wait, and no panic, full disk or hanging scanner ends the proxy.
 
+mod alone;
 mod desk;
 mod ending;
 mod identity;
@@ -195,7 +196,7 @@ pub fn run_with(
     panics::tell_place_only();
     let config = prepared(config);
     let home = Home::open(&config)?;
-    let lock = home.lock()?;
+    let lock = alone::lock(&home)?;
     let keys = identity::open(&home)?;
     let (vouch, last) = Vouch::open(&home, keys.signing_key)?;
     let run_id = RunId::from_bytes(&random()?);

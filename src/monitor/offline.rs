@@ -2,7 +2,7 @@
 //! with the truth about the last run.
 
 use super::{
-    MonitorError, identity,
+    MonitorError, alone, identity,
     recorder::{bounds, rotated, signed},
 };
 use crate::{
@@ -102,7 +102,7 @@ impl Offline {
             return Ok(None);
         }
         let home = Home::open(config)?;
-        let lock = home.lock()?;
+        let lock = alone::lock(&home)?;
         let keys = identity::open(&home)?;
         let (mut vouch, last) = Vouch::open(&home, keys.signing_key)?;
         let Some(last) = last else { return Ok(None) };

@@ -141,6 +141,22 @@ fn commands_that_begin_together_lean_on_one_monitor() {
 }
 
 #[test]
+fn what_comes_right_behind_a_run_finds_the_state_folder_free() {
+    let place = Watched::new();
+    for verb in [&["start", "--background"][..], &["export"], &["keys", "rotate"], &["stop"]] {
+        for _ in 0..3 {
+            assert_eq!(place.run(&["run", "--", "/bin/true"]).code, 0);
+            let said = place.run(verb);
+            assert_eq!(said.code, 0, "{verb:?}: {}", said.err);
+            assert_eq!(place.run(&["stop"]).code, 0);
+        }
+    }
+    assert_eq!(place.run(&["run", "--", "/bin/true"]).code, 0);
+    let status = place.run(&["status"]);
+    assert_eq!((status.code, status.out.contains("run_finished")), (1, true), "{}", status.out);
+}
+
+#[test]
 fn a_start_that_only_writes_the_anchor_again_is_no_first_start() {
     let place = Watched::new();
     assert!(place.run(&["start", "--background"]).err.contains("first start"));
