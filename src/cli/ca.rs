@@ -6,7 +6,7 @@ use crate::{
     clock,
     config::{Authority, Config},
     flow::capture::ca::{self, Ca, CaError, CaFolder, Roots},
-    home::Home,
+    home::{self, Home},
 };
 use posture::CaMode;
 use serde::Serialize;
@@ -98,8 +98,12 @@ pub(super) fn look(config: &Config) -> Result<Ca, CaError> {
 }
 
 fn remove(config: &Config, args: &Remove) -> Answer {
-    let home = Home::open(config)?;
+    let home = Home::of(config);
     let folder = CaFolder::of(home.root());
+    // Nothing is made where there is nothing to remove.
+    if folder.is_there() {
+        home::safe(home.root())?;
+    }
     if home.running().is_some_and(|running| running.inspection.is_some_and(|i| i.bundle == folder.bundle())) {
         return Err(Trouble::no("a monitor inspects with this authority").hint("`stop` it first"));
     }

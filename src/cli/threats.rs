@@ -116,6 +116,9 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     } else {
         stream(home.log_dir(), &filter, args.format, args.limit)?
     };
+    if tail.is_none() {
+        show::note(format_args!("there is no log in {} yet", home.log_dir().display()));
+    }
     if args.follow {
         follow(home.log_dir(), tail, &filter, args.format)?;
     }

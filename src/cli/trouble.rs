@@ -144,7 +144,8 @@ impl From<MonitorError> for Trouble {
         let hint = error.hint();
         match error {
             MonitorError::Home(error) => error.into(),
-            MonitorError::NothingYet
+            MonitorError::NothingYet { .. }
+            | MonitorError::NoHome { .. }
             | MonitorError::NotRotated(_)
             | MonitorError::Recover(RecoverError::Nothing)
             | MonitorError::Ca(CaError::Missing { .. }) => Self::no(chain(&error)).hint(hint),

@@ -58,6 +58,7 @@ use signs::Signs;
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -122,8 +123,17 @@ pub enum MonitorError {
     #[error(transparent)]
     Recover(#[from] RecoverError),
     /// Nothing was ever signed in this state folder.
-    #[error("there is no export yet")]
-    NothingYet,
+    #[error("there is no export in {} yet", home.display())]
+    NothingYet {
+        /// The state folder.
+        home: PathBuf,
+    },
+    /// There is no state folder of this name.
+    #[error("there is no folder {}", home.display())]
+    NoHome {
+        /// As configured.
+        home: PathBuf,
+    },
     /// Another key could not be put in the place of the signing key.
     #[error("the signing key stays as it was: {0}")]
     NotRotated(String),
@@ -161,7 +171,8 @@ impl MonitorError {
             Self::Recover(RecoverError::Nothing) => "`hermes-traffic-guardian verify` tells what it proves".into(),
             Self::Recover(RecoverError::Io(_)) => "check the folder of the log and the disk, then try again".into(),
             Self::NotRotated(_) => "`hermes-traffic-guardian status` shows how the monitor and its log are".into(),
-            Self::NothingYet => {
+            Self::NoHome { .. } => "look at its name; the first `hermes-traffic-guardian start` makes it".into(),
+            Self::NothingYet { .. } => {
                 "`hermes-traffic-guardian start` makes one; where exports are lost, it goes on from the log, and says what is missing".into()
             }
             Self::Io { .. } => "check the limits of this user and the disk".into(),

@@ -21,10 +21,10 @@ use std::{collections::BTreeSet, time::Instant};
 /// Exports without a monitor: the state as it was signed last, and a posture that says how the last run ended.
 ///
 /// # Errors
-/// [`MonitorError::NothingYet`] when nothing was ever signed here; a [`crate::home::HomeError::Held`] when a monitor
-/// runs after all.
+/// [`MonitorError::NothingYet`] when nothing was ever signed here, [`MonitorError::NoHome`] when there is no such folder;
+/// a [`crate::home::HomeError::Held`] when a monitor runs after all.
 pub fn offline_export(config: &Config, now: Timestamp) -> Result<Exported, MonitorError> {
-    sign_again(config, now, |enabled| enabled)?.ok_or(MonitorError::NothingYet)
+    sign_again(config, now, |enabled| enabled)?.ok_or_else(|| nothing(config))
 }
 
 /// As [`offline_export`]; the posture as an in-toto statement in a DSSE envelope.
@@ -32,7 +32,7 @@ pub fn offline_export(config: &Config, now: Timestamp) -> Result<Exported, Monit
 /// # Errors
 /// As [`offline_export`].
 pub fn offline_envelope(config: &Config, now: Timestamp) -> Result<String, MonitorError> {
-    let mut this = Offline::open(config, now)?.ok_or(MonitorError::NothingYet)?;
+    let mut this = Offline::open(config, now)?.ok_or_else(|| nothing(config))?;
     this.sign(|enabled| enabled)?;
     Ok(this.vouch.envelope()?)
 }
@@ -41,7 +41,7 @@ pub fn offline_envelope(config: &Config, now: Timestamp) -> Result<String, Monit
 /// nothing was ever signed here: there is nothing to take back.
 ///
 /// # Errors
-/// As [`offline_export`], but for `NothingYet`.
+/// As [`offline_export`], but for `NothingYet` and `NoHome`.
 pub fn offline_stop(config: &Config, now: Timestamp) -> Result<Option<Exported>, MonitorError> {
     sign_again(config, now, |_| false)
 }
@@ -51,7 +51,7 @@ pub fn offline_stop(config: &Config, now: Timestamp) -> Result<Option<Exported>,
 /// # Errors
 /// [`MonitorError::Recover`] when there is nothing to recover or files are in the way; otherwise as [`offline_export`].
 pub fn offline_recover(config: &Config, now: Timestamp) -> Result<(Recovered, Exported), MonitorError> {
-    let mut this = Offline::open(config, now)?.ok_or(MonitorError::NothingYet)?;
+    let mut this = Offline::open(config, now)?.ok_or_else(|| nothing(config))?;
     if !this.store.is_lost() {
         return Err(RecoverError::Nothing.into());
     }
@@ -70,11 +70,17 @@ pub fn offline_recover(config: &Config, now: Timestamp) -> Result<(Recovered, Ex
 /// # Errors
 /// As [`offline_export`], or [`MonitorError::NotRotated`]: the old key signs on.
 pub fn offline_rotate(config: &Config, now: Timestamp) -> Result<Rotated, MonitorError> {
-    let mut this = Offline::open(config, now)?.ok_or(MonitorError::NothingYet)?;
+    let mut this = Offline::open(config, now)?.ok_or_else(|| nothing(config))?;
     let event = this.vouch.stage_key().map_err(|e| MonitorError::NotRotated(e.to_string()))?;
     let statement = this.succeed(event).inspect_err(|_| this.vouch.discard_key())?;
     let unsigned = this.sign(|enabled| enabled).err().map(|e| e.to_string());
     Ok(rotated(&statement, unsigned))
+}
+
+/// Why there is no last word.
+fn nothing(config: &Config) -> MonitorError {
+    let home = config.home.clone();
+    if home.exists() { MonitorError::NothingYet { home } } else { MonitorError::NoHome { home } }
 }
 
 fn sign_again(
@@ -98,7 +104,8 @@ struct Offline {
 impl Offline {
     /// `None` when nothing was ever signed here.
     fn open(config: &Config, now: Timestamp) -> Result<Option<Self>, MonitorError> {
-        if !Home::of(config).public_key().exists() {
+        // Nothing is made in a folder that is not ours yet.
+        if !config.export_dir.exists() || !Home::of(config).public_key().exists() {
             return Ok(None);
         }
         let home = Home::open(config)?;

@@ -401,6 +401,53 @@ fn without_a_monitor_status_is_no_and_stop_is_done() {
 }
 
 #[test]
+fn where_nothing_is_nothing_is_made_and_that_is_said() {
+    let verbs = [
+        (1, &["export"][..]),
+        (1, &["export", "--format", "dsse"]),
+        (1, &["recover"]),
+        (1, &["keys", "rotate"]),
+        (74, &["keys", "show"]),
+        (1, &["ca", "show"]),
+        (1, &["ca", "remove"]),
+        (1, &["ca", "remove", "--bundle"]),
+        (74, &["canary", "new"]),
+        (0, &["canary", "list"]),
+        (1, &["status"]),
+        (0, &["stop"]),
+        (0, &["threats"]),
+        (74, &["verify"]),
+        (74, &["env"]),
+        (0, &["run", "--dry-run"]),
+        (0, &["config", "check"]),
+        (1, &["guardian-policy"]),
+    ];
+    // No folder, an empty one, one of another program, and one that holds no more than a key of that name.
+    for files in [None, Some(&[][..]), Some(&["theirs/data"]), Some(&["signing.pub.pem"])] {
+        let place = Place::new();
+        if let Some(files) = files {
+            fs::create_dir_all(place.home()).unwrap();
+            for name in files {
+                place.file(name, "x", 0o600);
+            }
+        }
+        let there = || {
+            let found = std::process::Command::new("find").arg(place.folder.path()).output().unwrap();
+            String::from_utf8(found.stdout).unwrap()
+        };
+        let before = there();
+        for (code, verb) in verbs {
+            let said = place.run(verb);
+            assert_eq!(said.code, code, "{verb:?} {files:?}: {}", said.err);
+            assert_eq!(there(), before, "{verb:?}");
+            if matches!(verb[0], "export" | "recover" | "threats") || verb == ["keys", "rotate"] {
+                assert!(said.err.contains(place.home().to_str().unwrap()), "{verb:?} names it: {}", said.err);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_check_reads_the_authority_that_a_monitor_would() {
     // Nothing is said of it: `run` makes one of its own, and `start` takes the one that was made.
     let place = Place::with_config("inspect_https = true\n");

@@ -214,7 +214,7 @@ fn a_stop_without_a_monitor_takes_the_intent_back_and_leaves_the_end_as_it_was()
     let rig = Rig::new();
     assert_eq!(offline_stop(&rig.config, rig.now).unwrap(), None);
     assert!(!rig.config.home.exists(), "nothing is made where nothing was");
-    assert!(matches!(offline_export(&rig.config, rig.now), Err(MonitorError::NothingYet)));
+    assert!(matches!(offline_export(&rig.config, rig.now), Err(MonitorError::NoHome { .. })));
     let mut recorder = rig.begin();
     recorder.end(Ended::Signal, rig.now, rig.at).unwrap();
     drop(recorder);

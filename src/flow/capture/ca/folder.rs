@@ -36,6 +36,11 @@ impl CaFolder {
         Self { folder: home.join("ca") }
     }
 
+    /// Whether there is anything of this name, be it what it may.
+    pub fn is_there(&self) -> bool {
+        self.folder.symlink_metadata().is_ok()
+    }
+
     /// The authority's certificate.
     pub fn certificate(&self) -> PathBuf {
         self.folder.join("ca.pem")

@@ -162,7 +162,7 @@ fn without_a_monitor_it_is_done_all_the_same_and_the_end_stays_as_it_was() {
 #[test]
 fn a_log_that_is_whole_is_nothing_to_recover() {
     let rig = Rig::new();
-    assert!(matches!(offline_recover(&rig.config, rig.now), Err(MonitorError::NothingYet)));
+    assert!(matches!(offline_recover(&rig.config, rig.now), Err(MonitorError::NoHome { .. })));
     let mut recorder = rig.begin();
     rig.export(&mut recorder);
     let before = fs::read(rig.log()).unwrap();

@@ -72,7 +72,7 @@ fn a_key_rotated_twice_under_a_monitor_is_walked_to_from_the_first() {
 #[test]
 fn without_a_monitor_the_key_rotates_all_the_same() {
     let mut rig = Rig::new();
-    assert!(matches!(offline_rotate(&rig.config, rig.now), Err(MonitorError::NothingYet)));
+    assert!(matches!(offline_rotate(&rig.config, rig.now), Err(MonitorError::NoHome { .. })));
     let mut recorder = rig.begin();
     rig.export(&mut recorder);
     recorder.end(Ended::OperatorStop, rig.now, rig.at).unwrap();
