@@ -3,9 +3,9 @@
 use crate::{KeyError, PublicKey};
 use rustix::fs::OFlags;
 use std::{
-    fs::{File, Metadata, OpenOptions, Permissions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 use tempfile::NamedTempFile;
@@ -51,10 +51,10 @@ fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeyError> {
 
 // Under its name a key is whole or not there: half a one, left by a process that was killed, would be refused for good.
 fn draft(path: &Path, mode: u32, bytes: &[u8]) -> Result<NamedTempFile, KeyError> {
-    let draft =
-        tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(parent(path));
+    // An error names no draft: it is gone by then, or never was.
+    let new = |draft: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(draft);
+    let draft = tempfile::Builder::new().prefix(".new-").make_in(parent(path), new);
     let mut draft = draft.map_err(KeyError::io("create", path))?;
-    // Of the file itself: an error names no draft that is gone by then.
     draft
         .as_file_mut()
         .write_all(bytes)

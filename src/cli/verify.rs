@@ -55,13 +55,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let answer = verify(args, place);
-    if args.write_verdict {
-        let written = write_verdict(place, answer.as_ref().ok());
-        // What went wrong first is what is said.
-        answer.as_ref().map_or(Ok(()), |_| written)?;
-    }
+    let written = if args.write_verdict { write_verdict(place, answer.as_ref().ok()) } else { Ok(()) };
+    // What went wrong first is what is said first.
     let report = answer?;
-    trouble::whoever_listens(tell(&report, args.json.json), report.exit_code())
+    let code = trouble::whoever_listens(tell(&report, args.json.json), report.exit_code())?;
+    written.map(|()| code)
 }
 
 fn verify(args: &Args, place: &Place) -> Result<Report, Trouble> {

@@ -20,9 +20,9 @@ mod fault {
 
 use fault::step;
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -91,9 +91,9 @@ fn create_empty(path: &Path, mode: u32) -> io::Result<File> {
 /// What the system says; the old file is then as it was.
 pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut fresh =
-        tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
-    // Of the file itself: an error names no draft that is gone by then.
+    // An error names no draft: it is gone by then, or never was.
+    let draft = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut fresh = tempfile::Builder::new().prefix(".new-").make_in(folder, draft)?;
     fresh.as_file_mut().write_all(bytes)?;
     fresh.as_file().sync_all()?;
     fresh.persist(path).map_err(|e| e.error)?;

@@ -364,6 +364,19 @@ fn what_cannot_be_verified_is_said_so_and_written_down() {
 }
 
 #[test]
+fn a_verdict_that_cannot_be_written_takes_nothing_from_the_answer() {
+    let place = Place::new();
+    let said = place.run(&["verify", "--write-verdict"]);
+    assert_eq!((said.code, said.out), (74, place.run(&["verify"]).out));
+    let verdict = place.home().join("verdict.json");
+    let expected = format!("error: could not write {}: No such file or directory (os error 2)\n", verdict.display());
+    assert!(said.err.ends_with(&expected), "{}", said.err);
+    let said = place.run(&["verify", "--write-verdict", "--json"]);
+    assert_eq!(said.json()["reason"]["code"], "no_folder", "{}", said.out);
+    assert!(!place.home().exists());
+}
+
+#[test]
 fn a_verdict_nobody_can_read_is_replaced() {
     let place = Place::new();
     fs::create_dir_all(place.home()).unwrap();
