@@ -3,6 +3,7 @@
 //! What a text says around a finding is shown to a person alone, once all of the text was looked through and everything any
 //! rule finds in it was taken out.
 
+mod line;
 mod told;
 
 use super::place::{Json, Place};
@@ -11,10 +12,9 @@ use crate::flow::{
     detect::{Detector, offline},
     redact::Surroundings,
 };
+use line::Line;
 use posture::{Direction, Severity};
-use serde::Deserialize;
 use std::{
-    borrow::Cow,
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -39,7 +39,7 @@ pub(super) struct Args {
     /// Which way the texts would go, seen from the agent: outbound or inbound
     #[arg(long, value_parser = one_of(Direction::ALL), required_unless_present = "jsonl", conflicts_with = "jsonl")]
     direction: Option<Direction>,
-    /// Reads lines {"id","direction","text"} with an optional "host", and answers in lines
+    /// Reads lines {"id","direction","text"} with an optional "host", and answers in lines; other fields are left aside
     #[arg(long)]
     jsonl: bool,
     /// Leaves out what is less severe: info, low, medium, high or critical
@@ -47,19 +47,6 @@ pub(super) struct Args {
     min_severity: Severity,
     #[command(flatten)]
     json: Json,
-}
-
-/// One line of `--jsonl`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    direction: Direction,
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-    #[serde(borrow, default)]
-    host: Option<Cow<'a, str>>,
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
@@ -152,16 +139,22 @@ impl Scan {
             if text.is_empty() {
                 continue;
             }
-            let Ok(line) = serde_json::from_slice::<Line<'_>>(text) else {
-                self.bad_lines += 1;
-                // The parser's own words would repeat the text.
-                let expected = r#"expected {"id","direction","text"} and perhaps "host", all text"#;
-                show::trouble(&Trouble::usage(format!("{} line {number}: {expected}", shown(path).display())));
-                continue;
+            let line = match Line::read(text) {
+                Ok(line) => line,
+                Err(why) => {
+                    self.bad_line(&Trouble::usage(format!("{} line {number}: {why}", shown(path).display())));
+                    continue;
+                }
             };
             self.one(&line.id, line.direction, line.text.as_bytes(), line.host.as_deref())?;
         }
         Ok(())
+    }
+
+    fn bad_line(&mut self, trouble: &Trouble) {
+        self.progress.clear();
+        show::trouble(trouble);
+        self.bad_lines += 1;
     }
 
     fn one(&mut self, id: &str, direction: Direction, text: &[u8], host: Option<&str>) -> Result<(), Trouble> {

@@ -161,20 +161,38 @@ fn lines_are_answered_with_exactly_the_fields_promised() {
 fn a_line_that_makes_no_sense_is_named_and_the_others_are_answered() {
     let place = Place::new();
     let bad = [
-        "not json",
-        "{}",
-        "{\"id\":1,\"direction\":\"outbound\",\"text\":\"x\"}",
-        "{\"id\":\"x\",\"direction\":\"up\",\"text\":\"hunter22\"}",
-        "{\"id\":\"x\",\"direction\":\"outbound\",\"text\":\"x\",\"hots\":\"hunter22\"}",
+        ("not json hunter22", "it is not JSON, from column 2 on"),
+        ("[\"hunter22\"]", "it is no object: {\"id\",\"direction\",\"text\"} is expected"),
+        ("{\"ID\":\"x\"}", "\"id\" is missing"),
+        ("{\"id\":\"x\",\"direction\":\"outbound\"}", "\"text\" is missing"),
+        ("{\"id\":1,\"direction\":\"outbound\",\"text\":\"x\"}", "\"id\" is not text"),
+        ("{\"id\":\"x\",\"direction\":\"outbound\",\"text\":\"x\",\"host\":[]}", "\"host\" is not text"),
+        (
+            "{\"id\":\"x\",\"direction\":\"hunter22\",\"text\":\"x\"}",
+            "\"direction\" is neither \"outbound\" nor \"inbound\"",
+        ),
+        ("{\"id\":\"x\",\"direction\":\"inbound\",\"text\":\"a\",\"text\":\"b\"}", "it has a field twice"),
     ];
-    for bad in bad {
+    for (bad, why) in bad {
         let input = format!("{}{bad}\n\n{}", line("a", "outbound", &key()), line("b", "outbound", &key()));
         let said = scan(&place, &["--jsonl"], &input);
         assert_eq!(said.code, 64, "{bad}");
         assert_eq!(said.out.lines().count(), 2, "{bad}: nothing is lost");
-        assert!(said.err.starts_with("error: stdin line 2: expected"), "{}", said.err);
+        assert!(said.err.starts_with(&format!("error: stdin line 2: {why}\n")), "{}", said.err);
         assert!(!said.err.contains("hunter22"));
     }
+}
+
+#[test]
+fn what_else_a_line_says_is_left_aside() {
+    let said = scan(
+        &Place::new(),
+        &["--jsonl"],
+        &serde_json::json!({"label": 1, "family": ["x"], "id": "a", "direction": "outbound", "host": null, "text": key()})
+            .to_string(),
+    );
+    assert_eq!((said.code, said.json()["id"].as_str(), said.err.as_str()), (1, Some("a"), ""));
+    assert!(!said.out.contains("label"));
 }
 
 #[test]
