@@ -96,16 +96,22 @@ fn new(config: &Config, json: bool) -> Answer {
     let planted = Planted::new(&keys(&key), &value, id, clock::now());
     let path = path_of(&folder, &planted.fingerprint);
     file::create(&path, file::PRIVATE, &planted.to_bytes()).map_err(|e| Trouble::file("write", &path, &e))?;
-    let id = &planted.fingerprint;
-    if json {
-        show::json(&Planting {
-            schema_version: "clawsec-traffic-canary-new/v1",
-            canary: &value,
-            id,
-            made_at: planted.made_at,
-        })?;
+    let (id, made_at) = (&planted.fingerprint, planted.made_at);
+    let shown = if json {
+        let schema_version = "clawsec-traffic-canary-new/v1";
+        show::json(&Planting { schema_version, canary: &value, id, made_at })
     } else {
-        show::line(value.as_str())?;
+        show::line(value.as_str())
+    };
+    if let Err(trouble) = shown {
+        // Nobody has seen it, and nobody can any more.
+        fs::remove_file(&path).map_err(|e| Trouble::file("remove", &path, &e))?;
+        return Err(match trouble {
+            Trouble::Closed => Trouble::io("nobody took the canary: it is not planted"),
+            said @ Trouble::Said { .. } => said.hint("the canary could not be shown, and is not planted"),
+        });
+    }
+    if !json {
         show::note(format_args!(
             "this is canary {id}; it is not shown again. A running monitor knows it within seconds"
         ));

@@ -281,6 +281,31 @@ fn a_reader_that_leaves_is_no_error_and_a_full_disk_is() {
 }
 
 #[test]
+fn a_canary_nobody_could_see_is_not_planted() {
+    let (place, _) = with_token();
+    place.file("keys/fingerprint.key", &format!("{}\n", "ab".repeat(32)), 0o600);
+    let into = |out: std::process::Stdio, args: &[&str]| {
+        let mut command = std::process::Command::new(BIN);
+        command.env_clear().env("HERMES_HOME", place.folder.path().join("hermes")).env("HOME", place.folder.path());
+        command.args(["canary", "new"]).args(args).stdout(out).stderr(std::process::Stdio::piped());
+        command.spawn().unwrap().wait_with_output().unwrap()
+    };
+    let planted = || fs::read_dir(place.home().join("canaries")).unwrap().count();
+    for args in [&[][..], &["--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        for out in [writer.into(), full.into()] {
+            let output = into(out, args);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), planted()), (Some(74), 0), "{said}");
+            assert!(said.contains("not planted") && !said.contains("not shown again"), "{said}");
+        }
+    }
+    assert_eq!((place.run(&["canary", "new"]).code, planted()), (0, 1));
+}
+
+#[test]
 fn an_answer_is_the_same_when_nobody_reads_it() {
     let place = Place::new();
     fs::create_dir_all(place.home()).unwrap();
