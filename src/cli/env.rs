@@ -1,7 +1,7 @@
 //! `env`: the environment contract, for the operator to place.
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, YES, show};
+use super::{Answer, Trouble, YES, show, units};
 use crate::{
     config::Config,
     flow::capture::ca::CaFolder,
@@ -154,11 +154,11 @@ fn dotenv(value: &str) -> String {
 /// Writes the values to a file of ours and returns the drop-in that points to it.
 fn systemd(home: &Home, set: &[Pair<'_>]) -> Result<String, Trouble> {
     let path: PathBuf = home.root().join("proxy.env");
+    // systemd reads `%` as a specifier; a path with blanks needs no quotes here.
+    let shown = units::one_line(&path)?.replace('%', "%%");
     home::file::replace(&path, home::file::PRIVATE, lines(Format::Systemd, set)?.as_bytes())
         .map_err(|e| Trouble::file("write", &path, &e))?;
     show::note(format_args!("wrote {} (0600); run this again after a new credential or port", path.display()));
-    // systemd reads `%` as a specifier; a path with blanks needs no quotes here.
-    let shown = path.display().to_string().replace('%', "%%");
     Ok(format!(
         "# Drop-in for the agent's unit: systemctl edit UNIT\n[Service]\nEnvironmentFile={shown}\nUnsetEnvironment={}\n",
         UNSET.join(" ")

@@ -1,7 +1,7 @@
 //! `guardian-policy`: what hermes-attestation-guardian should watch.
 
 use super::place::{Json, Place};
-use super::{Answer, Trouble, YES, show};
+use super::{Answer, Trouble, YES, show, units};
 use crate::{home::Home, platform::guardian::Policy};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ struct Report {
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
     let home = Home::of(&place.config()?);
+    // The policy is JSON: a path that is no text would not be found again.
+    units::one_line(home.root())?;
     let policy = Policy::of(&home);
     let missing: Vec<_> =
         policy.unreadable().iter().map(|(path, why)| format!("\n  {}: {why}", path.display())).collect();

@@ -158,11 +158,15 @@ fn memory_max(config: &Config) -> u64 {
     MEMORY_APART.saturating_add(connections).saturating_add(queue)
 }
 
+/// A path as text, for who reads it back from there.
+pub(super) fn one_line(path: &Path) -> Result<&str, Trouble> {
+    let text = path.to_str().filter(|text| !text.chars().any(char::is_control));
+    text.ok_or_else(|| Trouble::io(format!("{} cannot be written in one line of text", path.display())))
+}
+
 /// A path as a word of a unit (systemd.syntax(7)): quoted where it has to be, `%` being a specifier and `$` a variable.
 fn word(path: &Path) -> Result<String, Trouble> {
-    let text = path.to_str().filter(|text| !text.chars().any(char::is_control));
-    let text = text.ok_or_else(|| Trouble::io(format!("{} cannot be written in one line", path.display())))?;
-    let escaped = text.replace('%', "%%").replace('$', "$$");
+    let escaped = one_line(path)?.replace('%', "%%").replace('$', "$$");
     let plain = escaped.chars().all(|c| c.is_alphanumeric() || "/._-+@:%$".contains(c));
     Ok(if plain { escaped } else { format!("\"{}\"", escaped.replace('\\', "\\\\").replace('"', "\\\"")) })
 }

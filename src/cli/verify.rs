@@ -152,8 +152,10 @@ fn tell(report: &Report, json: bool) -> Result<(), Trouble> {
     }
     let result = report.result;
     if let Some(reason) = &report.reason {
+        // Whoever made the folder gave its files their names.
+        let (hint, reason) = (reason.hint(), show::plain(&reason.to_string()));
         show::line(format_args!("{}: {reason}", show::paint(result.as_str(), "31")))?;
-        if let Some(hint) = reason.hint() {
+        if let Some(hint) = hint {
             show::note(format_args!("hint: {hint}"));
         }
     } else if let Some(posture) = &report.posture {

@@ -306,6 +306,28 @@ fn a_canary_nobody_could_see_is_not_planted() {
 }
 
 #[test]
+fn a_name_that_is_no_text_is_not_written_down_as_another() {
+    use std::os::unix::ffi::OsStrExt;
+    let (place, _) = with_token();
+    let home = place.folder.path().join(std::ffi::OsStr::from_bytes(b"h\xff"));
+    fs::rename(place.home(), &home).unwrap();
+    for verb in [&["env", "--format", "systemd"][..], &["guardian-policy"], &["units", "user"]] {
+        let said = Said::of(place.command().arg("--home").arg(&home).args(verb));
+        assert_eq!((said.code, said.out.as_str()), (74, ""), "{verb:?}");
+        assert!(said.err.contains("cannot be written in one line of text"), "{verb:?}: {}", said.err);
+    }
+    assert!(!home.join("proxy.env").exists());
+}
+
+#[test]
+fn a_name_in_a_folder_of_others_moves_no_cursor() {
+    let place = Place::new();
+    let said = place.run(&["verify", "/nonexistent/\u{1b}[2Jx"]);
+    assert_eq!(said.code, 74);
+    assert!(!said.out.contains('\u{1b}') && !said.err.contains('\u{1b}'), "{}", said.out);
+}
+
+#[test]
 fn an_answer_is_the_same_when_nobody_reads_it() {
     let place = Place::new();
     fs::create_dir_all(place.home()).unwrap();
