@@ -21,25 +21,35 @@ const MAX_GROWTH: usize = 4;
 const MAX_BRACES: usize = 32;
 
 /// The variables a text uses, and what it has assigned to them so far.
-#[derive(Default)]
-struct Variables(HashMap<Vec<u8>, Option<Vec<u8>>>);
+struct Variables {
+    values: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    /// The bytes that end a name.
+    ends: [bool; 256],
+}
 
 impl Variables {
     /// Those that `text` uses somewhere: of what nobody uses no value is kept.
     fn used_in(text: &[u8]) -> Self {
-        let mut used = HashMap::new();
+        let mut used = Self { values: HashMap::new(), ends: [false; 256] };
         for at in memchr::memchr_iter(b'$', text) {
-            if used.len() < MAX_VARIABLES
+            if used.values.len() < MAX_VARIABLES
                 && let Some(name) = name_of(&text[at + 1..])
+                && let Some(last) = name.last()
             {
-                used.insert(name, None);
+                used.ends[usize::from(*last)] = true;
+                used.values.insert(name, None);
             }
         }
-        Self(used)
+        used
+    }
+
+    /// Whether a name may end with what stands before this.
+    fn may_end(&self, before: &[u8]) -> bool {
+        before.last().is_some_and(|last| self.ends[usize::from(*last)])
     }
 
     fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        self.0.get(name)?.as_deref()
+        self.values.get(name)?.as_deref()
     }
 }
 
@@ -94,7 +104,8 @@ pub(super) struct Shell<'t> {
     text: &'t [u8],
     /// Its lines before that were looked at.
     done: usize,
-    variables: Variables,
+    /// Looked for when the first line is rewritten.
+    variables: Option<Variables>,
     joined: Vec<u8>,
     out: Plain,
 }
@@ -104,7 +115,7 @@ impl<'t> Shell<'t> {
         Self {
             text,
             done: 0,
-            variables: Variables::used_in(text),
+            variables: None,
             joined: Vec::new(),
             out: Plain::new(text.len() * MAX_GROWTH + MAX_VALUE),
         }
@@ -115,15 +126,14 @@ impl<'t> Shell<'t> {
         if at < self.done {
             return;
         }
-        let Self { text, done, variables, .. } = self;
+        let Self { text, done, .. } = *self;
         let spelt = spells & CERTAIN != 0
             || (spells & IN_WORD != 0 && breaks_word(text[at - 1], &text[at + 1..]))
             || (spells & OPENS != 0 && quotes_word(&text[at..]));
         if !spelt && spells & CONTINUES == 0 {
             return;
         }
-        let start = memchr::memrchr(b'\n', &text[*done..at]).map_or(*done, |n| *done + n + 1);
-        assignments(&text[*done..start], variables);
+        let start = memchr::memrchr(b'\n', &text[done..at]).map_or(done, |n| done + n + 1);
         self.done = self.line(start, spelt);
     }
 
@@ -136,7 +146,9 @@ impl<'t> Shell<'t> {
     /// Rewrites the line that begins at `start`, with those it is continued on, if it is or if it spells something; answers
     /// where it ends.
     fn line(&mut self, start: usize, spelt: bool) -> usize {
-        let Self { text, variables, joined, out, .. } = self;
+        let Self { text, done, variables, joined, out } = self;
+        let variables = variables.get_or_insert_with(|| Variables::used_in(text));
+        assignments(&text[*done..start], variables);
         joined.clear();
         let mut was_joined = false;
         let mut rest = &text[start..];
@@ -218,10 +230,13 @@ fn simple(text: &[u8]) -> bool {
 
 /// Notes every `name=value` of the lines that gives a used variable its value.
 fn assignments(lines: &[u8], variables: &mut Variables) {
-    if variables.0.is_empty() {
+    if variables.values.is_empty() {
         return;
     }
     for at in memchr::memchr_iter(b'=', lines) {
+        if !variables.may_end(&lines[..at]) {
+            continue;
+        }
         let name_start =
             lines[..at].iter().rposition(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).map_or(0, |n| n + 1);
         let name = &lines[name_start..at];
@@ -230,7 +245,7 @@ fn assignments(lines: &[u8], variables: &mut Variables) {
                 lines[name_start - 1],
                 b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`' | b'>'
             );
-        if !clear || !variables.0.contains_key(name) {
+        if !clear || !variables.values.contains_key(name) {
             continue;
         }
         // One byte more than a value may have, its quotes aside.
@@ -247,7 +262,7 @@ fn assignments(lines: &[u8], variables: &mut Variables) {
         }
         let mut plain = Plain::new(MAX_VALUE);
         rewrite(value, variables, 1, &mut plain);
-        variables.0.insert(name.to_vec(), Some(plain.bytes));
+        variables.values.insert(name.to_vec(), Some(plain.bytes));
     }
 }
 
