@@ -157,7 +157,10 @@ impl Reporter<'_, '_> {
         // Another reading may show more of what this one was warned of.
         found_by[index] |= found.severity == rule.severity();
         let told = values.len() > MAX_TOLD_APART;
-        let folded = || told || memmem::find(pass.raw, &pass.text[found.span.clone()]).is_none();
+        // As written it stands where it was found, or little farther on.
+        let written = |raw: &[u8]| memmem::find(raw, &pass.text[found.span.clone()]).is_some();
+        let near = || pass.raw.get(found.span.start..).is_some_and(written);
+        let folded = || told || !(near() || written(pass.raw));
         let extra = pass.extra.filter(|&e| e != Encoding::Unicode || folded());
         let span = (self.first && pass.extra.is_none()).then(|| found.span.clone());
         (self.on)(Match { rule, matched: &found.matched, extra, severity: found.severity, span });
