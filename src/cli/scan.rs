@@ -74,7 +74,8 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     drop(progress);
     let code = told.end(done)?;
     if bad_lines > 0 {
-        return Err(Trouble::usage(format!("{bad_lines} lines were not scanned")));
+        let lines = if bad_lines == 1 { "line was" } else { "lines were" };
+        return Err(Trouble::usage(format!("{bad_lines} {lines} not scanned")));
     }
     Ok(code)
 }
@@ -135,6 +136,8 @@ impl Scan {
                     break;
                 }
             }
+            // Some editors and shells put the mark of UTF-8 before a file.
+            let line: &[u8] = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line) } else { &line };
             let text = line.trim_ascii();
             if text.is_empty() {
                 continue;

@@ -196,6 +196,14 @@ fn what_else_a_line_says_is_left_aside() {
 }
 
 #[test]
+fn a_file_may_begin_with_the_mark_of_its_encoding() {
+    let input = format!("\u{feff}{}\u{feff}{}", line("a", "outbound", &key()), line("b", "outbound", &key()));
+    let said = scan(&Place::new(), &["--jsonl"], &input);
+    assert_eq!((said.code, said.json()["id"].as_str()), (64, Some("a")), "{}", said.err);
+    assert!(said.err.ends_with("error: 1 line was not scanned\n"), "{}", said.err);
+}
+
+#[test]
 fn a_head_is_recognised_and_its_host_counts() {
     let place = Place::new();
     let request =
