@@ -542,6 +542,27 @@ fn a_check_reads_the_authority_that_a_monitor_would() {
 }
 
 #[test]
+fn what_is_in_the_way_is_named() {
+    let place = Place::with_config("listen = \"127.0.0.1:0\"\n");
+    for name in ["run/control.sock", "run/monitor.json"] {
+        let path = place.home().join(name);
+        fs::create_dir_all(&path).unwrap();
+        for folder in ["", "run"] {
+            fs::set_permissions(place.home().join(folder), fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let said = place.run(&["start"]);
+        assert_eq!(said.code, 74, "{}", said.err);
+        assert!(said.err.contains(&format!("could not make {}: Is a directory", path.display())), "{}", said.err);
+        assert!(said.err.contains(&format!("hint: check that {} can be", path.display())), "{}", said.err);
+        fs::remove_dir(&path).unwrap();
+    }
+    place.file("ca", "", 0o600);
+    let said = place.run(&["ca", "init"]);
+    let expected = format!("the folder {} is not safe to use: it is not a folder", place.home().join("ca").display());
+    assert!(said.code == 74 && said.err.contains(&expected), "{}", said.err);
+}
+
+#[test]
 fn what_cannot_be_written_says_where_and_leaves_no_half_behind() {
     let place = Place::new();
     let made = place.run(&["run", "--listen", "127.0.0.1:0", "--", "true"]);

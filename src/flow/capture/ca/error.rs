@@ -1,5 +1,6 @@
 //! Why there is no authority to inspect with.
 
+use crate::home::HomeError;
 use keys::KeyError;
 use posture::Timestamp;
 use std::{io, path::PathBuf};
@@ -19,6 +20,9 @@ pub enum CaError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Its folder is not one that is ours alone.
+    #[error(transparent)]
+    Folder(#[from] HomeError),
     /// The key file is not safe, not there, or not a file.
     #[error("the authority's key cannot be used")]
     Key(#[from] KeyError),
@@ -101,6 +105,7 @@ impl CaError {
     pub fn hint(&self) -> String {
         match self {
             Self::Missing { .. } => "`hermes-traffic-guardian ca init` makes one".into(),
+            Self::Folder(error) => error.hint(),
             Self::Exists { .. } => "`ca show` shows it; `ca remove` removes it".into(),
             Self::Key(KeyError::Io { path, .. }) | Self::Io { path, .. } => {
                 format!("check that {} can be read and written by this user, and that there is room", path.display())

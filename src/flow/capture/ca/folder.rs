@@ -139,11 +139,7 @@ impl CaFolder {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(CaError::io("make the folder", &self.folder))?,
         }
-        crate::home::ours(&self.folder).map_err(|_| CaError::Io {
-            action: "use the folder",
-            path: self.folder.clone(),
-            source: io::ErrorKind::PermissionDenied.into(),
-        })
+        Ok(crate::home::ours(&self.folder)?)
     }
 }
 
