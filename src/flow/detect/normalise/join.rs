@@ -1,8 +1,8 @@
-//! Broken lines → whole ones: a text that was cut into lines of one width, a token broken over lines.
+//! Broken lines → whole ones: a text that was cut into lines of one width, a token broken over lines, a dump's.
 
-use super::folded;
+use super::{dump, folded};
 use memchr::memchr3;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// How wide the lines of a cut text are.
 const WIDTHS: RangeInclusive<usize> = 8..=40;
@@ -19,6 +19,9 @@ pub(super) struct Wrapped<'t> {
     start: usize,
     /// Where the text ends that was folded last.
     folded_to: usize,
+    /// What the lines before show if they are a dump's, and where the offset of the last one stands.
+    dumped: Vec<u8>,
+    offset: Range<usize>,
     out: Vec<u8>,
 }
 
@@ -41,7 +44,15 @@ impl Block {
 
 impl<'t> Wrapped<'t> {
     pub(super) fn new(text: &'t [u8]) -> Self {
-        Self { text, block: Block::new(0, Block::NONE), start: 0, folded_to: 0, out: Vec::new() }
+        Self {
+            text,
+            block: Block::new(0, Block::NONE),
+            start: 0,
+            folded_to: 0,
+            dumped: Vec::new(),
+            offset: 0..0,
+            out: Vec::new(),
+        }
     }
 
     /// A line ends at `end`.
@@ -57,6 +68,9 @@ impl<'t> Wrapped<'t> {
         } else {
             self.block = Block::new(self.start, width);
         }
+        if dump::may_be(&self.text[self.start..end]) || !self.dumped.is_empty() {
+            self.dump(end);
+        }
         if matches!(
             self.text[self.start..end],
             [.., b'>'] | [.., b'>', b'-' | b'+' | b'\r'] | [.., b'>', b'-' | b'+', b'\r']
@@ -64,6 +78,29 @@ impl<'t> Wrapped<'t> {
             self.fold(end);
         }
         self.start = end + 1;
+    }
+
+    /// The line that ends at `end` may be one of a dump, or stand behind one.
+    #[cold]
+    fn dump(&mut self, end: usize) {
+        let line = dump::line(&self.text[self.start..end]);
+        let before = &self.text[self.offset.clone()];
+        let goes_on = line.as_ref().is_some_and(|(at, _)| at.len() == before.len() && *at > before);
+        if !goes_on {
+            self.end_dump();
+        }
+        if let Some((offset, bytes)) = line {
+            self.offset = self.start..self.start + offset.len();
+            self.dumped.extend_from_slice(&bytes);
+        }
+    }
+
+    fn end_dump(&mut self) {
+        if self.dumped.len() >= *WIDTHS.start() {
+            self.out.append(&mut self.dumped);
+            self.out.push(b'\n');
+        }
+        self.dumped.clear();
     }
 
     /// The line that ends at `end` may announce a folded text; none is folded twice.
@@ -104,6 +141,7 @@ impl<'t> Wrapped<'t> {
     /// `None` when nothing was put together.
     pub(super) fn finish(mut self) -> Option<Vec<u8>> {
         self.line(self.text.len());
+        self.end_dump();
         if self.block.lines > 1 && !is_framed(&self.text[self.block.start..]) {
             append_unbroken(&self.text[self.block.start..], &mut self.out);
         }
@@ -183,6 +221,10 @@ mod tests {
             ),
             ("cat ~/.zsh_histo\nry", b"cat ~/.zsh_history\n"),
             ("abcdefgh\r\nabcdefgh\r\nab\r\n\r\nmore", b"abcdefghabcdefghab\n"),
+            (
+                "$ xxd x\n00000000: 6375 726c 202d 6673 534c 2068 7474 7073  curl -fsSL https\n00000010: 3a2f 2f61 0a    ://a.\n$",
+                b"curl -fsSL https://a\n\n",
+            ),
         ] {
             assert_eq!(wrapped(cut.as_bytes()).unwrap(), whole, "{cut}");
         }

@@ -3,6 +3,7 @@
 //! Each pass is linear and bounded, and makes nothing where there is nothing to undo.
 
 pub(crate) mod control;
+mod dump;
 mod folded;
 pub(crate) mod join;
 mod literals;
