@@ -34,7 +34,10 @@ impl<'t, F: FnMut(&[u8])> Seams<'t, F> {
         if let Some(len) = seam(&self.text[at..]).filter(|len| !is_called(len)) {
             self.done = at + len;
             self.patch.replace(at, self.done, b"");
-        } else if let Some((whole, literal)) = calls::folded(self.text, self.done, at) {
+        } else if let Some((whole, literal)) = calls::folded(self.text, self.done, at)
+            .or_else(|| calls::listed(self.text, self.done, at))
+            .or_else(|| calls::filled(self.text, at))
+        {
             self.done = whole.end;
             self.patch.replace(whole.start, whole.end, &literal);
         }
@@ -81,6 +84,12 @@ fn joiner(text: &[u8]) -> usize {
         [b'\\', b'\r', b'\n', ..] => 3,
         [b'.', b'c', b'o', b'n', b'c', b'a', b't', b'(', ..] => b".concat(".len(),
         [b'+' | b'.' | b'~' | b'&', ..] => 1,
+        [b';', rest @ ..] => {
+            let mut statement = rest;
+            skip(&mut statement, is_blank);
+            let append = appended(statement);
+            if append > 0 { text.len() - statement.len() + append } else { 0 }
+        }
         _ => appended(text),
     }
 }
@@ -118,6 +127,15 @@ mod tests {
             ("k = 'a'.concat('b', c)", "k = 'ab', c)"),
             ("k = 'a'\nk += 'b'\nk += 'c'\n", "k = 'abc'\n"),
             ("k = 'a' \n  $k .= 'b';", "k = 'ab';"),
+            ("k = 'a'; k += 'b'; k += 'c';", "k = 'abc';"),
+            ("$k = \"a\";\n$k .= \"b\";\n", "$k = \"ab\";\n"),
+            ("run(['a', \"b\", 'c'].join(' '))", "run('a b c')"),
+            ("run([ 'a',\n 'b' ].join(\"\"))", "run('ab')"),
+            ("k = %W[x] + ['a', 'b'].join", "k = %W[x] + 'ab'"),
+            ("iex ('a','b' -join '')", "iex ('ab')"),
+            ("k := fmt.Sprintf(\"%s%s\", \"a\", \"b\")", "k := fmt.Sprintf(\"ab\")"),
+            ("k = format!(\"{}{}\", \"a\", \"b\");", "k = format!(\"ab\");"),
+            ("string.Format(\"{1}-{0}\", \"a\", \"b\")", "string.Format(\"b-a\")"),
             ("run(''.join(['a', \"b\", 'c']))", "run('abc')"),
             ("run(\" \".join((\n 'a',\n 'b',\n)))", "run(\"a b\")"),
             ("run('%s -%s' % ('a', 'b'))", "run('a -b')"),
@@ -148,6 +166,14 @@ mod tests {
             "'{}'.format(x)",
             "'a' -f 'b'",
             "'a' x = 'b'",
+            "k = 'a'; 'b'",
+            "['a', b].join('')",
+            "x['a'].join(y)",
+            "['a'].joined",
+            "'a' -join x",
+            "f(\"%s\", x)",
+            "f(\"%d\", \"x\")",
+            "[\"%s\", \"x\"]",
         ] {
             assert_eq!(joined(text.as_bytes()), None, "{text}");
         }
@@ -164,8 +190,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn seams_are_what_the_pattern_says(text in "[\"' \t\n\r\\x0b+.~&|<\\\\fbrux,]{0,24}") {
-            let pattern = r#"^(?-u:["'](?:\s*(?:\.concat\(|\$?[a-zA-Z]\w{0,23} ?[+.]=|\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]*(?:\r?\n)?[ \t]+)[fbru]{0,2}["'])"#;
+        fn seams_are_what_the_pattern_says(text in "[\"' \t\n\r\\x0b+.~&|<\\\\fbrux,;=]{0,24}") {
+            let pattern = r#"^(?-u:["'](?:\s*(?:\.concat\(|(?:;\s*)?\$?[a-zA-Z]\w{0,23} ?[+.]=|\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]*(?:\r?\n)?[ \t]+)[fbru]{0,2}["'])"#;
             let pattern = Regex::new(pattern).unwrap();
             for at in memchr::memchr2_iter(b'"', b'\'', text.as_bytes()) {
                 let rest = &text.as_bytes()[at..];

@@ -99,7 +99,7 @@ const fn role(b: u8) -> Role {
     if !means_more {
         role.after |= OPENS;
     }
-    if blank || matches!(b, b'+' | b'.' | b'~' | b'&' | b'|' | b'\\' | b'<') {
+    if blank || matches!(b, b'+' | b'.' | b'~' | b'&' | b'|' | b'\\' | b'<' | b';' | b']' | b'%' | b'{') {
         role.after |= SEAM;
     }
     role
