@@ -91,6 +91,8 @@ const OTHER_SORTS: &[&[u8]] = &[
 ];
 /// How far before a vendor's name words say that its value is a key.
 const WORDS_BEFORE: usize = 24;
+/// How far before it the columns are named that a row has.
+const FAR_BEFORE: usize = 192;
 /// How far before a value its name is looked for, with what stands between.
 const NAME_BEFORE: usize = 64;
 
@@ -133,6 +135,12 @@ pub(super) fn is_plain(value: &[u8]) -> bool {
     value.iter().all(|b| b.is_ascii_alphanumeric() || (uuid && *b == b'-'))
 }
 
+/// Whether a value has letters of both cases and digits, as no digest has.
+pub(super) fn is_drawn(value: &[u8]) -> bool {
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit)
+}
+
 /// Whether what stands between a name and a value is the path of a URL: the name is part of its host, the value names
 /// something there.
 pub(super) fn leads_on(between: &[u8]) -> bool {
@@ -152,14 +160,42 @@ pub(super) fn is_value_of(before: &[u8], name: Range<usize>, value: &[u8]) -> bo
     }
     let line = &before[name.start.saturating_sub(WORDS_BEFORE)..name.start];
     let line = &line[line.iter().rposition(|b| matches!(b, b'\n' | b';' | b',')).map_or(0, |at| at + 1)..];
-    let has = |class: fn(&u8) -> bool| value.iter().any(class);
-    let is_drawn = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
+    let is_drawn = is_drawn(value);
     let is_named = || says_secret(line) && !is_other(line);
     if sign == b"is" {
         // In a sentence it is somebody's or one of an API, or none of what other keys are.
         return is_named() && (is_drawn || line.windows(3).any(|word| is_one_of(word, &[b"api", b"my ", b"our"])));
     }
     is_drawn || !is_plain(value) || is_named()
+}
+
+/// Whether a value is what a row has in the column of a key, right behind its vendor: `(name, api_key) VALUES ('vendor', '`.
+/// `between` stands between the two, `before` before the vendor.
+pub(super) fn is_inserted(before: &[u8], between: &[u8]) -> bool {
+    let beside = |b: &u8| matches!(b, b' ' | b',') || is_quote(*b);
+    if memchr::memchr(b',', between).is_none() || !between.iter().all(beside) {
+        return false;
+    }
+    let before = &before[before.len().saturating_sub(FAR_BEFORE)..];
+    let Some(at) = before
+        .windows(7)
+        .rposition(|word| word[..6].eq_ignore_ascii_case(b"values") && !word[6].is_ascii_alphanumeric())
+    else {
+        return false;
+    };
+    let columns = trimmed(&before[..at], |b| b.is_ascii_whitespace() || b == b')');
+    let columns = &columns[memchr::memrchr(b'(', columns).map_or(0, |at| at + 1)..];
+    columns.split(|b| *b == b',').any(|name| {
+        let name = trimmed(name, |b| b == b' ' || is_quote(b));
+        says_secret(name) && !is_other(name)
+    })
+}
+
+/// Whether what stands before a vendor's name on its line says that a key of its is kept: `llm keys set `, `pass insert `.
+pub(super) fn keeps_key(before: &[u8]) -> bool {
+    let line = &before[before.len().saturating_sub(WORDS_BEFORE)..];
+    let line = &line[line.iter().rposition(|b| matches!(b, b'\n' | b';' | b'|' | b'&')).map_or(0, |at| at + 1)..];
+    says_secret(line) && !is_other(line) || memmem::find(line, b"pass insert").is_some()
 }
 
 /// Whether `context` ends in a call that makes a vendor's client of the text that begins there: `Vendor("`,
@@ -199,7 +235,8 @@ pub(super) fn names_key(text: &[u8], at: usize) -> bool {
 
 /// Whether a value right behind `between` is a member, called no more than a key, of what a vendor's name, right before
 /// that, is the name of or is named in: `mistral: {"type": "api", "key": "`, `[mistral]` and `token = "` on a line below.
-pub(super) fn is_member(between: &[u8], of: &[u8]) -> bool {
+/// So is one called no more than a value, if it can be no digest and its vendor's name is all of a value before.
+pub(super) fn is_member(between: &[u8], of: &[u8], drawn: bool) -> bool {
     let off = |b: u8| matches!(b, b' ' | b'\t') || is_quote(b);
     let words = trimmed(between, off);
     let Some(words) = words.strip_suffix(b":").or_else(|| words.strip_suffix(b"=")) else { return false };
@@ -210,7 +247,8 @@ pub(super) fn is_member(between: &[u8], of: &[u8]) -> bool {
     let line = &before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..];
     let begins = matches!(before.last(), Some(b'\n' | b'{' | b','))
         || line.split(|b| *b == b' ').all(|word| word.ends_with(b":") && !word[..word.len() - 1].contains(&b':'));
-    if !key_name::is_bare(&words[name..]) || !begins {
+    let is_bare = key_name::is_bare(&words[name..]);
+    if !(is_bare || (drawn && words[name..].eq_ignore_ascii_case(b"value"))) || !begins {
         return false;
     }
     let head = &between[between.iter().take_while(|b| is_quote(**b)).count()..];
@@ -221,7 +259,7 @@ pub(super) fn is_member(between: &[u8], of: &[u8]) -> bool {
         matches!(before.last(), Some(b':' | b'='))
             && matches!(head, [b',' | b'\n' | b'\r', ..] | [b' ', b',' | b'\n', ..])
     };
-    (is_head || is_value())
+    ((is_bare && is_head) || is_value())
         && !between.contains(&b'}')
         && ![&b"\n\n"[..], b"\n[", b"\n\r"].iter().any(|end| memmem::find(between, end).is_some())
 }
@@ -382,6 +420,21 @@ mod tests {
     }
 
     #[test]
+    fn a_row_and_a_command_say_whose_key_they_keep() {
+        let columns = b"INSERT INTO keys (provider, api_key) VALUES ('";
+        assert!(is_inserted(columns, b"', '"));
+        assert!(!is_inserted(b"INSERT INTO models (provider, sha) VALUES ('", b"', '"));
+        assert!(!is_inserted(columns, b" sha "));
+        assert!(!is_inserted(b"", b"', '"));
+        for before in ["llm keys set ", "$ pass insert -e ai/", "vault token put "] {
+            assert!(keeps_key(before.as_bytes()), "{before}");
+        }
+        for before in ["llm models default ", "the keys are here;\nset ", ""] {
+            assert!(!keeps_key(before.as_bytes()), "{before}");
+        }
+    }
+
+    #[test]
     fn a_secret_is_told_in_other_languages_and_no_word_for_another() {
         for context in
             ["clave ", "Clave de ", "API-Schlüssel: ", "Ключ=", "APIキー「", "密钥：", "La clé : ", "API 키는 "]
@@ -518,7 +571,7 @@ mod tests {
             ("provider: ", " \nsecret: "),
             ("{\"vendor\": \"", "\", \"token\": \""),
         ] {
-            assert!(is_member(between.as_bytes(), of.as_bytes()), "{of}V{between}");
+            assert!(is_member(between.as_bytes(), of.as_bytes(), false), "{of}V{between}");
         }
         for (of, between) in [
             ("", ": {\"cache\": {\"x\": 1}, \"key\": \""),
@@ -529,7 +582,7 @@ mod tests {
             ("", " and the key: "),
             ("", ": cache_key: "),
         ] {
-            assert!(!is_member(between.as_bytes(), of.as_bytes()), "{of}V{between}");
+            assert!(!is_member(between.as_bytes(), of.as_bytes(), false), "{of}V{between}");
         }
     }
 

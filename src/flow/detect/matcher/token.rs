@@ -212,7 +212,7 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
     let vendor = keyword.start + word.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |n| n + 1);
     let is_member = |v: &Range<usize>| {
         let alone = (start == keyword.start || before == Some(b'.')) && !text.get(vendor).is_some_and(named);
-        alone && context::is_member(&text[vendor..v.start], &text[..start])
+        alone && context::is_member(&text[vendor..v.start], &text[..start], context::is_drawn(&text[v.clone()]))
     };
     if reaches_after {
         let value = values(rule, text, end..end + NEAR + 1).next();
@@ -229,7 +229,14 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
                 || (keyword == (start..end)
                     && context::is_value_of(&text[..v.start], keyword.clone(), &text[v.clone()]));
             let begins_line = || text[..v.start].ends_with(b"\n") && context::goes_on(&text[v.end..]);
-            (says || is_below_key(text, v, &text[end..v.start]))
+            let between = &text[end..v.start];
+            let handed = || context::is_handed(between) && context::keeps_key(&text[..start]);
+            let is_member = || context::is_drawn(&text[v.clone()]) && is_member(v);
+            (says
+                || is_below_key(text, v, between)
+                || handed()
+                || is_member()
+                || context::is_inserted(&text[..start], between))
                 && in_table(v)
                 && !context::leads_on(&text[keyword.end..v.start])
                 && !is_other(context, v)
