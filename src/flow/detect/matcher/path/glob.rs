@@ -2,7 +2,8 @@
 
 /// Whether a path with wildcards can mean `target`, part by part from the end.
 ///
-/// A part says at least two characters of its own and does not begin with `*`: `*/*` means everything and nothing.
+/// A part says at least two characters of its own and does not begin with `*`: `*/*` means everything and nothing. The
+/// first one of a path from the root may be a letter and what stands for more, where another says enough: `/e*/pass??`.
 pub(super) fn stands_for(path: &[u8], target: &str) -> bool {
     let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
     let wanted: Vec<&[u8]> = target.as_bytes().split(|b| *b == b'/').collect();
@@ -13,9 +14,17 @@ pub(super) fn stands_for(path: &[u8], target: &str) -> bool {
             in_set = (in_set || **b == b'[') && **b != b']';
             !in_set && (b.is_ascii_alphanumeric() || **b == b'.')
         });
-        plain.count() >= 2 && part[0] != b'*'
+        plain.count()
     };
-    parts[skip..].iter().zip(&wanted).all(|(p, w)| said(p) && glob(p, w))
+    let from_root = |n: usize, part: &[u8]| {
+        n == 0
+            && skip == 0
+            && path[0] == b'/'
+            && part[0].is_ascii_alphabetic()
+            && parts[1..].iter().any(|other| said(other) >= 4)
+    };
+    let says = |n: usize, part: &[u8]| (said(part) >= 2 && part[0] != b'*') || from_root(n, part);
+    parts[skip..].iter().zip(&wanted).enumerate().all(|(n, (p, w))| says(n, p) && glob(p, w))
 }
 
 /// `*`, `?` and `[…]` of a shell, over one part of a path.
@@ -79,6 +88,11 @@ mod tests {
             assert!(!glob(pattern.as_bytes(), text.as_bytes()), "{pattern}");
         }
         assert!(stands_for(b"/etc/sh*dow", "etc/shadow"));
+        assert!(stands_for(b"/e?c/p?sswd", "etc/passwd"));
+        assert!(stands_for(b"/e*/pass??", "etc/passwd"));
+        assert!(!stands_for(b"/e*/p*", "etc/passwd"));
+        assert!(!stands_for(b"/x/e*/pass??", "etc/passwd"));
+        assert!(!stands_for(b".*/config", ".aws/config"));
         assert!(!stands_for(b"/etc/*", "etc/shadow"));
         assert!(!stands_for(b"*/*", "etc/shadow"));
         assert!(!stands_for(b"[a-z]*/[a-z]*", "etc/shadow"));
