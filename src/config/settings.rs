@@ -225,7 +225,7 @@ pub static SETTINGS: &[Setting] = &[
     .security(),
     Setting::new(
         "scan.queue_bytes",
-        "bytes waiting for the scanners, in all",
+        "bytes waiting for the scanners or held by them, in all",
         |c, raw| put(&mut c.scan_queue_bytes, value::size(raw, MIB, 1024 * MIB)),
         |c| bytes(c.scan_queue_bytes),
     )

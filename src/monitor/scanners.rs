@@ -36,6 +36,8 @@ pub(super) struct Bench {
 /// What falls to one thread at a time: a queue, and the messages that have begun in it.
 pub(super) struct Shard {
     number: usize,
+    /// See [`Intake::share`].
+    share: usize,
     intake: Mutex<Intake>,
     desk: Mutex<ShardDesk>,
     bench: Bench,
@@ -46,6 +48,8 @@ struct ShardDesk {
     /// Which thread's turn it is. Only its own work comes back here.
     turn: u64,
     open: HashMap<MessageId, Box<Work>>,
+    /// Bytes held of those that are open.
+    held: usize,
     /// Of the message that is being looked at.
     ticket: Option<Arc<MessageTicket>>,
 }
@@ -55,11 +59,26 @@ struct Work {
     scanner: Scanner,
     ticket: Arc<MessageTicket>,
     holding: Holding,
+    /// See [`Fed::sightings`].
+    sightings: Option<Arc<Sightings>>,
+}
+
+impl ShardDesk {
+    fn take(&mut self, message: MessageId) -> Option<Box<Work>> {
+        let work = self.open.remove(&message)?;
+        self.held -= work.holding.bytes();
+        Some(work)
+    }
+
+    fn put(&mut self, message: MessageId, work: Box<Work>) {
+        self.held += work.holding.bytes();
+        self.open.insert(message, work);
+    }
 }
 
 impl Shard {
     pub(super) fn new(number: usize, intake: Intake, bench: Bench) -> Arc<Self> {
-        Arc::new(Self { number, intake: Mutex::new(intake), desk: Mutex::default(), bench })
+        Arc::new(Self { number, share: intake.share(), intake: Mutex::new(intake), desk: Mutex::default(), bench })
     }
 
     /// Starts the thread that scans what falls here. It ends when the queue does, or once it has been replaced.
@@ -103,13 +122,13 @@ impl Shard {
         while let Some((fed, holding)) = self.next() {
             let message = fed.message;
             let work = self.begin(turn, &fed);
-            let step = catch_unwind(AssertUnwindSafe(|| self.bench.step(work, holding, fed)));
-            if step.is_err() {
-                // Its ticket went with it; parts that still come find nothing.
-                tracing::error!("a scanner panicked; the message counts as scanner_error");
-            }
-            if !self.end(turn, message, step.unwrap_or(None)) {
+            if !self.end(turn, message, unharmed(|| self.bench.step(work, holding, fed))) {
                 return;
+            }
+            while let Some((message, work)) = self.excess() {
+                if !self.end(turn, message, unharmed(|| self.bench.cut(*work))) {
+                    return;
+                }
             }
         }
     }
@@ -124,13 +143,26 @@ impl Shard {
     fn begin(&self, turn: u64, fed: &Fed) -> Option<Box<Work>> {
         let mut desk = self.desk();
         debug_assert_eq!(desk.turn, turn);
-        let work = desk.open.remove(&fed.message);
+        let work = desk.take(fed.message);
         desk.ticket = match &fed.feed {
             Feed::Begin(_, ticket) => Some(Arc::clone(ticket)),
             _ => work.as_ref().map(|work| Arc::clone(&work.ticket)),
         };
         self.bench.signs.scanner(self.number).begins();
         work
+    }
+
+    /// Lays out the message of which the most is held, if of those that are open more is held than may be.
+    fn excess(&self) -> Option<(MessageId, Box<Work>)> {
+        let mut desk = self.desk();
+        if desk.held <= self.share || desk.open.len() < 2 {
+            return None;
+        }
+        let (&message, _) = desk.open.iter().max_by_key(|(_, work)| work.holding.bytes())?;
+        let work = desk.take(message)?;
+        desk.ticket = Some(Arc::clone(&work.ticket));
+        self.bench.signs.scanner(self.number).begins();
+        Some((message, work))
     }
 
     /// Puts away what goes on; `false` when it is another's turn by now.
@@ -141,7 +173,9 @@ impl Shard {
             return false;
         }
         desk.ticket = None;
-        desk.open.extend(work.map(|work| (message, work)));
+        if let Some(work) = work {
+            desk.put(message, work);
+        }
         self.bench.signs.scanner(self.number).done();
         true
     }
@@ -150,6 +184,15 @@ impl Shard {
     fn desk(&self) -> MutexGuard<'_, ShardDesk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What work leaves of a message: nothing when it panics.
+fn unharmed(work: impl FnOnce() -> Option<Box<Work>>) -> Option<Box<Work>> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        // Its ticket went with it; parts that still come find nothing.
+        tracing::error!("a scanner panicked; the message counts as scanner_error");
+        None
+    })
 }
 
 /// Tells when a thread is no more, and its shard has no other.
@@ -178,7 +221,7 @@ impl Bench {
                 }
                 let scanner = Scanner::new(self.detector.now(), head, &mut on);
                 let _ = holding.set(scanner.held());
-                Some(Box::new(Work { scanner, ticket, holding }))
+                Some(Box::new(Work { scanner, ticket, holding, sightings: fed.sightings.clone() }))
             }
             Feed::Name(head) => {
                 let (_, token_seen) = Scanner::new(self.detector.now(), head, &mut on).conclude(&mut on);
@@ -191,21 +234,24 @@ impl Bench {
                     Part::Body(piece) => work.scanner.body(&piece, &mut on),
                     Part::Trailers(fields) => work.scanner.trailers(&fields, &mut on),
                     Part::End => {
-                        self.conclude(*work, test);
+                        self.conclude(*work);
                         return None;
                     }
                 }
-                if !work.holding.set(work.scanner.held()) {
-                    work.ticket.mark_dropped();
-                    self.conclude(*work, test);
-                    return None;
-                }
-                Some(work)
+                if work.holding.set(work.scanner.held()) { Some(work) } else { self.cut(*work) }
             }
         }
     }
 
-    fn conclude(&self, work: Work, test: Option<&Sightings>) {
+    /// Judges what came of a message; what still comes is dropped.
+    fn cut(&self, work: Work) -> Option<Box<Work>> {
+        work.ticket.mark_dropped();
+        self.conclude(work);
+        None
+    }
+
+    fn conclude(&self, work: Work) {
+        let test = work.sightings.as_deref();
         let (scanned, token_seen) = work.scanner.conclude(&mut |hit| self.hit(hit, test));
         self.signs.token_seen(token_seen);
         work.ticket.settle(scanned.bytes, scanned.unscanned);
@@ -352,6 +398,42 @@ mod tests {
         assert!(coverage.adds_up());
         assert_eq!(coverage.unscanned(posture::UnscannedReason::Dropped).messages, 1);
         assert!(coverage.unscanned(posture::UnscannedReason::Dropped).bytes >= packed.len() as u64);
+    }
+
+    #[test]
+    fn messages_that_stall_leave_room_for_those_that_begin() {
+        let meter = Meter::default();
+        let (tap, mut intakes) = Tap::new(256 << 10, 1, meter.clone());
+        let (found, mut taken) = mpsc::channel(128);
+        let signs = Arc::new(Signs::new(1, PERIOD, tap.gauge()));
+        let bench = Bench {
+            detector: InForce::new(Detector::new(Limits::default(), &[], None)),
+            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
+            signs: Arc::clone(&signs),
+            found,
+        };
+        let shard = Shard::new(0, intakes.remove(0), bench);
+        let thread = shard.spawn().unwrap();
+        let begin = |n: u64| {
+            let mut message = tap.open(head(&[("Content-Type", "text/plain")], true));
+            message.body(&Bytes::from([key(usize::try_from(n).unwrap()), " x".repeat(2 << 10)].concat()));
+            until("it is held, or one gave way", || {
+                // Each has begun and gone on, and those that are open no more gave way.
+                let open = shard.desk().open.len() as u64;
+                signs.scanner(0).pieces() == 3 * (n + 1) - open && !signs.scanner(0).is_busy()
+            });
+            message
+        };
+        let stalled: Vec<_> = (0..99).map(begin).collect();
+        assert!(shard.desk().held <= 224 << 10);
+        drop((stalled, tap));
+        thread.join().unwrap();
+        let coverage = meter.coverage();
+        assert!(coverage.adds_up());
+        let dropped = coverage.unscanned(UnscannedReason::Dropped).messages;
+        assert!((40..60).contains(&dropped), "{dropped}");
+        let all = std::iter::from_fn(|| taken.try_recv().ok()).count();
+        assert_eq!(all, 99, "what came of each was looked at");
     }
 
     #[test]

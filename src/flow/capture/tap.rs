@@ -44,6 +44,8 @@ const SHARE_FROM: usize = READ_BUFFER / 4;
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
 /// A scanner that pauses is woken when as much waits, or a quarter of the queue: memory is best used again while warm.
 const PRESSING: usize = 1 << 20;
+/// So large a part of the queue is kept free of what scanners hold of open messages.
+const KEPT_FREE: usize = 8;
 /// Charged for each item beside its bytes: its place in the queue and its allocations.
 const ITEM: usize = 256;
 /// Charged for each field beside its bytes.
@@ -75,6 +77,7 @@ pub struct Intake {
     bell: Receiver<()>,
     rest: Arc<AtomicU8>,
     budget: Budget,
+    share: usize,
 }
 
 /// What a scanner does while it has nothing to do.
@@ -150,12 +153,13 @@ impl Tap {
     /// A queue for `bytes`, and an intake for each of `scanners` threads (at least one).
     pub fn new(bytes: usize, scanners: usize, meter: Meter) -> (Self, Vec<Intake>) {
         let budget = Budget { limit: bytes, used: Arc::default() };
+        let each = (bytes - bytes / KEPT_FREE) / scanners.max(1);
         let (shards, intakes): (Vec<_>, Vec<_>) = (0..scanners.max(1))
             .map(|_| {
                 let ((sender, parts), (ring, bell)) = (mpsc::channel(), mpsc::sync_channel(1));
                 let rest = Arc::new(AtomicU8::new(AWAKE));
                 let shard = Shard { parts: sender, bell: ring, rest: Arc::clone(&rest) };
-                (shard, Intake { parts, bell, rest, budget: budget.clone() })
+                (shard, Intake { parts, bell, rest, budget: budget.clone(), share: each })
             })
             .unzip();
         (Self { meter, budget, next: Arc::default(), shards: shards.into(), sightings: None }, intakes)
@@ -295,6 +299,12 @@ impl Intake {
         }
         self.rest.store(AWAKE, Relaxed);
         found
+    }
+
+    /// The bytes this scanner may hold of its open messages together: beyond, one of several gives way. Those that stall
+    /// would otherwise leave no room for those that begin.
+    pub fn share(&self) -> usize {
+        self.share
     }
 
     /// A place to tell what a scanner holds of a message, nothing at first.

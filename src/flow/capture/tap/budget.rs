@@ -36,6 +36,11 @@ impl Drop for Charge {
 pub struct Holding(pub(super) Charge);
 
 impl Holding {
+    /// What it holds.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
     /// The scanner now holds `bytes`. It may hold more than fits: then nothing new fits until it lets go.
     ///
     /// `false` when it holds more than before and that is too much, as what is packed small and held unpacked can be.
