@@ -59,7 +59,7 @@ struct Work {
     scanner: Scanner,
     ticket: Arc<MessageTicket>,
     holding: Holding,
-    /// See [`Fed::sightings`].
+    /// See [`Feed`].
     sightings: Option<Arc<Sightings>>,
 }
 
@@ -145,7 +145,7 @@ impl Shard {
         debug_assert_eq!(desk.turn, turn);
         let work = desk.take(fed.message);
         desk.ticket = match &fed.feed {
-            Feed::Begin(_, ticket) => Some(Arc::clone(ticket)),
+            Feed::Begin(_, ticket, _) => Some(Arc::clone(ticket)),
             _ => work.as_ref().map(|work| Arc::clone(&work.ticket)),
         };
         self.bench.signs.scanner(self.number).begins();
@@ -212,27 +212,29 @@ impl Drop for Over<'_> {
 impl Bench {
     /// Does one thing, and gives back what goes on of the message.
     fn step(&self, work: Option<Box<Work>>, mut holding: Holding, fed: Fed) -> Option<Box<Work>> {
-        let test = fed.sightings.as_deref();
-        let mut on = |hit: &Hit<'_>| self.hit(hit, test);
         match fed.feed {
-            Feed::Begin(head, ticket) => {
+            Feed::Begin(head, ticket, sightings) => {
                 if !head.route.names_agree {
                     self.signs.audience_mismatch();
                 }
+                let mut on = |hit: &Hit<'_>| self.hit(hit, sightings.as_deref());
                 let scanner = Scanner::new(self.detector.now(), head, &mut on);
                 let _ = holding.set(scanner.held());
-                Some(Box::new(Work { scanner, ticket, holding, sightings: fed.sightings.clone() }))
+                Some(Box::new(Work { scanner, ticket, holding, sightings }))
             }
-            Feed::Name(head) => {
+            Feed::Name(head, sightings) => {
+                let mut on = |hit: &Hit<'_>| self.hit(hit, sightings.as_deref());
                 let (_, token_seen) = Scanner::new(self.detector.now(), head, &mut on).conclude(&mut on);
                 self.signs.token_seen(token_seen);
                 None
             }
             Feed::Part(part) => {
                 let mut work = work?;
+                let Work { scanner, sightings, .. } = &mut *work;
+                let mut on = |hit: &Hit<'_>| self.hit(hit, sightings.as_deref());
                 match part {
-                    Part::Body(piece) => work.scanner.body(&piece, &mut on),
-                    Part::Trailers(fields) => work.scanner.trailers(&fields, &mut on),
+                    Part::Body(piece) => scanner.body(&piece, &mut on),
+                    Part::Trailers(fields) => scanner.trailers(&fields, &mut on),
                     Part::End => {
                         self.conclude(*work);
                         return None;
@@ -317,6 +319,16 @@ mod tests {
         }
     }
 
+    /// Scanners that know `token` for our own, and hand what they find to `found`.
+    fn bench(token: Option<&str>, signs: &Arc<Signs>, found: mpsc::Sender<Finding>) -> Bench {
+        Bench {
+            detector: InForce::new(Detector::new(Limits::default(), &[], token)),
+            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
+            signs: Arc::clone(signs),
+            found,
+        }
+    }
+
     /// Scans these bodies, each a message of its own, with one finding at a time on its way to whoever takes them.
     fn scanned(
         taken_by_someone: bool,
@@ -329,12 +341,7 @@ mod tests {
         let (found, mut taken) = mpsc::channel(1);
         let collector = taken_by_someone
             .then(|| thread::spawn(move || std::iter::from_fn(|| taken.blocking_recv()).collect::<Vec<_>>()));
-        let bench = Bench {
-            detector: InForce::new(Detector::new(Limits::default(), &[], Some(OWN_TOKEN))),
-            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
-            signs: Arc::clone(&signs),
-            found,
-        };
+        let bench = bench(Some(OWN_TOKEN), &signs, found);
         let thread = Shard::new(0, intakes.remove(0), bench).spawn().unwrap();
         for body in bodies {
             let mut message = tap.open(head(&[("Content-Type", "text/plain")], names_agree));
@@ -376,12 +383,7 @@ mod tests {
         let meter = Meter::default();
         let (tap, mut intakes) = Tap::new(64 << 10, 1, meter.clone());
         let (found, mut taken) = mpsc::channel(9);
-        let bench = Bench {
-            detector: InForce::new(Detector::new(Limits::default(), &[], None)),
-            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
-            signs: Arc::new(Signs::new(1, PERIOD, tap.gauge())),
-            found,
-        };
+        let bench = bench(None, &Arc::new(Signs::new(1, PERIOD, tap.gauge())), found);
         let thread = Shard::new(0, intakes.remove(0), bench).spawn().unwrap();
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         std::io::Write::write_all(&mut packed, [key(1), "x ".repeat(1 << 20)].concat().as_bytes()).unwrap();
@@ -406,12 +408,7 @@ mod tests {
         let (tap, mut intakes) = Tap::new(256 << 10, 1, meter.clone());
         let (found, mut taken) = mpsc::channel(128);
         let signs = Arc::new(Signs::new(1, PERIOD, tap.gauge()));
-        let bench = Bench {
-            detector: InForce::new(Detector::new(Limits::default(), &[], None)),
-            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
-            signs: Arc::clone(&signs),
-            found,
-        };
+        let bench = bench(None, &signs, found);
         let shard = Shard::new(0, intakes.remove(0), bench);
         let thread = shard.spawn().unwrap();
         let begin = |n: u64| {
@@ -455,12 +452,7 @@ mod tests {
         let signs = Arc::new(Signs::new(1, PERIOD, tap.gauge()));
         // One finding fits, and nobody takes it: the next one is waited for without end.
         let (found, mut taken) = mpsc::channel(1);
-        let bench = Bench {
-            detector: InForce::new(Detector::new(Limits::default(), &[], None)),
-            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
-            signs: Arc::clone(&signs),
-            found,
-        };
+        let bench = bench(None, &signs, found);
         let shard = Shard::new(0, intakes.remove(0), bench);
         let thread = shard.spawn().unwrap();
         let send = |text: &str| {
@@ -509,12 +501,7 @@ mod tests {
         let (tap, mut intakes) = Tap::new(1 << 20, 1, meter.clone());
         let signs = Arc::new(Signs::new(1, PERIOD, tap.gauge()));
         let (found, _taken) = mpsc::channel(9);
-        let bench = Bench {
-            detector: InForce::new(Detector::new(Limits::default(), &[], None)),
-            redactor: InForce::new(Arc::new(Redactor::new(&[7; 32]))),
-            signs: Arc::clone(&signs),
-            found,
-        };
+        let bench = bench(None, &signs, found);
         let shard = Shard::new(0, intakes.remove(0), bench);
         drop(tap.open(head(&[], true)));
         drop(Over { shard: &shard, turn: 0 });

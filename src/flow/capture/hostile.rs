@@ -100,7 +100,7 @@ fn passed(extensions: Extensions, from_client: bool, bytes: &[u8], step: usize) 
     let mut ticket = None;
     while let Some(fed) = intakes[0].recv() {
         match fed.feed {
-            Feed::Begin(_, begun) => {
+            Feed::Begin(_, begun, _) => {
                 messages.push(Vec::new());
                 ticket = Some(begun);
             }
@@ -108,7 +108,7 @@ fn passed(extensions: Extensions, from_client: bool, bytes: &[u8], step: usize) 
             Feed::Part(Part::End) => {
                 ticket.take().expect("it began").settle(messages.last().expect("it began").len() as u64, None);
             }
-            Feed::Part(Part::Trailers(_)) | Feed::Name(_) => panic!("a WebSocket message has neither"),
+            Feed::Part(Part::Trailers(_)) | Feed::Name(..) => panic!("a WebSocket message has neither"),
         }
     }
     let coverage = meter.coverage();

@@ -110,19 +110,19 @@ pub struct Fed {
     pub message: MessageId,
     /// What of it.
     pub feed: Feed,
-    /// Of a self-test: who waits to be told of every hit, which is no finding.
-    pub sightings: Option<Arc<Sightings>>,
     charge: Charge,
 }
 
 /// A piece of a message.
+///
+/// A self-test's begins with who waits to be told of every hit, which is no finding.
 pub enum Feed {
     /// A message begins. Whoever has looked at it settles the ticket, once, after [`Part::End`].
-    Begin(Head, Arc<MessageTicket>),
+    Begin(Head, Arc<MessageTicket>, Option<Arc<Sightings>>),
     /// It goes on, or ends.
     Part(Part),
     /// Where a tunnel is asked to go. It is no message: nothing follows, nothing is settled.
-    Name(Head),
+    Name(Head, Option<Arc<Sightings>>),
 }
 
 /// A message being relayed. Dropping it ends the message, complete or not.
@@ -136,7 +136,6 @@ pub struct TapMessage {
 struct Queue {
     message: MessageId,
     shards: Arc<[Shard]>,
-    sightings: Option<Arc<Sightings>>,
     whole: bool,
     // Kept from the beginning, so that the end always fits.
     end: Option<Charge>,
@@ -144,8 +143,7 @@ struct Queue {
 
 impl Queue {
     fn send(&self, part: Part, charge: Charge) -> bool {
-        let (feed, sightings) = (Feed::Part(part), self.sightings.clone());
-        shard(&self.shards, self.message).send(Fed { message: self.message, feed, sightings, charge })
+        shard(&self.shards, self.message).send(Fed { message: self.message, feed: Feed::Part(part), charge })
     }
 }
 
@@ -175,10 +173,10 @@ impl Tap {
         let ticket = self.meter.message();
         let message = self.next.fetch_add(1, Relaxed);
         let queue = self.budget.take(ITEM + head.weight()).zip(self.budget.take(ITEM)).and_then(|(begin, end)| {
-            let (feed, shards) = (Feed::Begin(head, Arc::clone(&ticket)), Arc::clone(&self.shards));
-            let sightings = self.sightings.clone();
-            let sent = shard(&shards, message).send(Fed { message, feed, sightings: sightings.clone(), charge: begin });
-            sent.then_some(Queue { message, shards, sightings, whole: true, end: Some(end) })
+            let (feed, shards) =
+                (Feed::Begin(head, Arc::clone(&ticket), self.sightings.clone()), Arc::clone(&self.shards));
+            let sent = shard(&shards, message).send(Fed { message, feed, charge: begin });
+            sent.then_some(Queue { message, shards, whole: true, end: Some(end) })
         });
         if queue.is_none() {
             ticket.mark_dropped();
@@ -192,8 +190,8 @@ impl Tap {
     pub fn name(&self, head: Head) {
         let message = self.next.fetch_add(1, Relaxed);
         let sent = self.budget.take(ITEM + head.weight()).is_some_and(|charge| {
-            let sightings = self.sightings.clone();
-            shard(&self.shards, message).send(Fed { message, feed: Feed::Name(head), sightings, charge })
+            let feed = Feed::Name(head, self.sightings.clone());
+            shard(&self.shards, message).send(Fed { message, feed, charge })
         });
         if !sent {
             self.meter.message().settle(0, Some(UnscannedReason::Dropped));
@@ -357,9 +355,9 @@ mod tests {
         let (mut seen, mut ticket) = (Vec::new(), None);
         while let Ok(fed) = intake.parts.try_recv() {
             match fed.feed {
-                Feed::Begin(_, t) => ticket = Some(t),
+                Feed::Begin(_, t, _) => ticket = Some(t),
                 Feed::Part(Part::Body(piece)) => seen.extend_from_slice(&piece),
-                Feed::Name(_) | Feed::Part(Part::Trailers(_)) => {}
+                Feed::Name(..) | Feed::Part(Part::Trailers(_)) => {}
                 Feed::Part(Part::End) => ticket.take().unwrap().settle(seen.len() as u64, None),
             }
         }

@@ -110,12 +110,12 @@ fn scan(intake: &Intake, notes: &Notes) {
     let mut open = HashMap::new();
     while let Some(fed) = intake.recv() {
         match fed.feed {
-            Feed::Begin(head, ticket) => {
+            Feed::Begin(head, ticket, _) => {
                 let seen = Seen { head, body: Vec::new(), trailers: Vec::new() };
                 open.insert(fed.message, (seen, ticket));
             }
             Feed::Part(Part::Body(piece)) => open.get_mut(&fed.message).unwrap().0.body.extend_from_slice(&piece),
-            Feed::Name(head) => notes.named.lock().unwrap().push(head),
+            Feed::Name(head, _) => notes.named.lock().unwrap().push(head),
             Feed::Part(Part::Trailers(fields)) => open.get_mut(&fed.message).unwrap().0.trailers = fields,
             Feed::Part(Part::End) => {
                 let (seen, ticket) = open.remove(&fed.message).unwrap();
