@@ -1,7 +1,10 @@
 //! The columns of a hex dump → the text that was dumped: `00000010  63 75 72 6c … |curl|`, `00000010: 6375 726c …  curl`.
 
+use data_encoding::HEXLOWER_PERMISSIVE;
+use std::ops::RangeInclusive;
+
 /// How many digits an offset has.
-const OFFSETS: std::ops::RangeInclusive<usize> = 4..=8;
+const OFFSETS: RangeInclusive<usize> = 4..=8;
 /// The most bytes of a line.
 const MOST: usize = 32;
 /// The longest line.
@@ -37,7 +40,7 @@ pub(super) fn line(line: &[u8]) -> Option<(&[u8], Vec<u8>)> {
         if !is_group {
             break;
         }
-        bytes.extend(group[..len].chunks_exact(2).filter_map(byte));
+        bytes.extend(HEXLOWER_PERMISSIVE.decode(&group[..len]).ok()?);
         rest = &group[len..];
         if shows(rest, &bytes) {
             return Some((offset, bytes));
@@ -70,11 +73,6 @@ fn shows(column: &[u8], bytes: &[u8]) -> bool {
 
 fn digits(text: &[u8]) -> usize {
     text.iter().take(9).take_while(|b| b.is_ascii_hexdigit()).count()
-}
-
-fn byte(pair: &[u8]) -> Option<u8> {
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    Some(digit(pair[0])? << 4 | digit(pair[1])?)
 }
 
 #[cfg(test)]
