@@ -245,10 +245,10 @@ pub fn run_with(
     let listen = proxy.local_addr().map_err(MonitorError::io("find the proxy's address"))?;
     let load = proxy.load();
     let prober = proxy.prober().map_err(MonitorError::io("find the proxy's address"))?;
-    let control = Server::bind(&home).map_err(not_made(home.control_socket()))?;
+    let control = Server::bind(&home).map_err(HomeError::io("make", &home.control_socket()))?;
     let inspection = inspecting.as_ref().map(Inspecting::told);
     let running = Running { inspection, ..Running::new(&lock, listen, run_id.clone(), clock::now()) };
-    running.write(&home).map_err(not_made(home.monitor_json()))?;
+    running.write(&home).map_err(HomeError::io("make", &home.monitor_json()))?;
 
     let (desk, found, inbox) = desk::open();
     let shutdown = CancellationToken::new();
@@ -309,11 +309,6 @@ pub fn run_with(
     let ended = runtime.block_on(monitor.until_the_end(signals, control, options));
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ended)
-}
-
-/// Something stands in the place of a file of `run/`, or there is no room for it.
-fn not_made(path: PathBuf) -> impl FnOnce(io::Error) -> HomeError {
-    move |source| HomeError::Io { action: "make", path, source }
 }
 
 /// Prepares this process, and says how many connections it can serve.
