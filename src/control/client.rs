@@ -11,8 +11,9 @@ use std::{
 /// No answer comes near it.
 const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// A monitor that is ending gets this long until it is gone: what is asked of it can be done without it.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const GONE_WITHIN: Duration = Duration::from_secs(2);
+/// So often it is looked whether it is.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

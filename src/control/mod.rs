@@ -7,6 +7,7 @@ pub mod hostile;
 pub(crate) mod server;
 
 pub use client::{ControlError, Lease, ask, lease, status};
+pub(crate) use client::{GONE_WITHIN, LOOK_EVERY};
 
 use crate::{flow::store::Recovered, process::Hardening};
 use posture::{

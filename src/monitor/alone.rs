@@ -1,23 +1,20 @@
 //! The state folder's lock, as soon as whoever is on the way out has let go of it.
 
 use crate::{
-    control::{self, ControlError},
+    control::{self, ControlError, GONE_WITHIN, LOOK_EVERY},
     home::{Home, HomeError, Lock},
 };
 use std::time::{Duration, Instant};
 
-/// Who is about to end lets go within this, unless something still passes: then it has the time a drain takes.
-const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 /// A monitor at work says so within this.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Takes the lock. A monitor that is ending, or a verb that has it for a moment, is waited for; a monitor at work is not.
 ///
 /// # Errors
 /// [`HomeError::Held`] names the process that has it.
 pub(super) fn lock(home: &Home) -> Result<Lock, HomeError> {
-    let deadline = Instant::now() + LET_GO_WITHIN;
+    let deadline = Instant::now() + GONE_WITHIN;
     loop {
         match home.lock() {
             Err(HomeError::Held { .. }) if Instant::now() < deadline && !is_at_work(home) => {
