@@ -105,7 +105,7 @@ fn new(config: &Config, json: bool) -> Answer {
     };
     if let Err(trouble) = shown {
         // Nobody has seen it, and nobody can any more.
-        fs::remove_file(&path).map_err(|e| Trouble::file("remove", &path, &e))?;
+        file::remove(&path).map_err(|e| Trouble::file("remove", &path, &e))?;
         return Err(match trouble {
             Trouble::Closed => Trouble::io("nobody took the canary: it is not planted"),
             said @ Trouble::Said { .. } => said.hint("the canary could not be shown, and is not planted"),
