@@ -231,11 +231,11 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
             let begins_line = || text[..v.start].ends_with(b"\n") && context::goes_on(&text[v.end..]);
             let between = &text[end..v.start];
             let handed = || context::is_handed(between) && context::keeps_key(&text[..start]);
-            let is_member = || context::is_drawn(&text[v.clone()]) && is_member(v);
+            let drawn_member = || context::is_drawn(&text[v.clone()]) && is_member(v);
             (says
                 || is_below_key(text, v, between)
                 || handed()
-                || is_member()
+                || drawn_member()
                 || context::is_inserted(&text[..start], between))
                 && in_table(v)
                 && !context::leads_on(&text[keyword.end..v.start])
