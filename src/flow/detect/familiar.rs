@@ -6,11 +6,12 @@
 //!
 //! Kept of a part is a tag of 128 bits: AES-GCM over additional data alone (GMAC, NIST SP 800-38D), under a key that is
 //! random, of this process alone and held in memory only. A tag is shown to nobody, so that one nonce serves for all, and
-//! names the generation. Whoever does not know the key makes a part of n bytes like one that is kept with a chance of
+//! says how the part is read. Whoever does not know the key makes a part of n bytes like one that is kept with a chance of
 //! (n / 16 + 2) / 2^128 at most: that is what GHASH promises.
 
-use super::hashed::OwnHash;
+use super::{decode::Voice, hashed::OwnHash};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use posture::Direction;
 use std::{
     collections::HashSet,
     mem,
@@ -19,6 +20,16 @@ use std::{
 
 /// Parts kept of each generation: those of a long session. Both take 600 KiB at most.
 const MAX_PARTS: usize = 8 << 10;
+
+/// How a part of a message is read, beside what is in it.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    /// Of what is known.
+    pub(super) generation: u64,
+    pub(super) direction: Direction,
+    /// Who wrote it, unless it says so itself.
+    pub(super) voice: Voice,
+}
 
 /// The parts that held nothing.
 pub(super) struct Familiar {
@@ -43,10 +54,11 @@ impl Default for Familiar {
 }
 
 impl Familiar {
-    /// The digest of a part of a message that is judged by what was known in `generation`; `None` when there is no key.
-    pub(super) fn digest(&self, generation: u64, part: &[u8]) -> Option<u128> {
+    /// The digest of a part of a message; `None` when there is no key.
+    pub(super) fn digest(&self, sent: Sent, part: &[u8]) -> Option<u128> {
         let mut nonce = [0; NONCE_LEN];
-        nonce[..8].copy_from_slice(&generation.to_le_bytes());
+        nonce[..8].copy_from_slice(&sent.generation.to_le_bytes());
+        (nonce[8], nonce[9]) = (sent.direction as u8, sent.voice as u8);
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.key.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(part), &mut []).ok()?;
         Some(u128::from_le_bytes(*tag.as_ref().first_chunk()?))
@@ -88,28 +100,36 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Familiar, MAX_PARTS};
+    use super::*;
+
+    const SENT: Sent = Sent { generation: 1, direction: Direction::Outbound, voice: Voice::Unknown };
 
     #[test]
-    fn a_part_is_known_once_it_was_noted_and_to_its_generation_only() {
+    fn a_part_is_known_once_it_was_noted_and_as_it_was_sent_only() {
         let familiar = Familiar::default();
-        let digest = familiar.digest(1, b"a part").unwrap();
+        let digest = familiar.digest(SENT, b"a part").unwrap();
         assert!(!familiar.knows(digest));
         familiar.note(digest);
         assert!(familiar.knows(digest));
         familiar.forget();
         assert!(!familiar.knows(digest));
         familiar.note(digest);
-        for other in [familiar.digest(2, b"a part"), familiar.digest(1, b"a part."), familiar.digest(1, b"")] {
+        let others = [
+            Sent { generation: 2, ..SENT },
+            Sent { direction: Direction::Inbound, ..SENT },
+            Sent { voice: Voice::System, ..SENT },
+        ];
+        let others = others.map(|sent| familiar.digest(sent, b"a part"));
+        for other in others.into_iter().chain([familiar.digest(SENT, b"a part."), familiar.digest(SENT, b"")]) {
             assert!(!familiar.knows(other.unwrap()));
         }
-        assert_ne!(Familiar::default().digest(1, b"a part"), Some(digest), "each has a key of its own");
+        assert_ne!(Familiar::default().digest(SENT, b"a part"), Some(digest), "each has a key of its own");
     }
 
     #[test]
     fn what_is_met_again_stays_and_the_rest_is_bounded() {
         let familiar = Familiar::default();
-        let part = |n: usize| familiar.digest(0, &n.to_le_bytes()).unwrap();
+        let part = |n: usize| familiar.digest(SENT, &n.to_le_bytes()).unwrap();
         for n in 0..10 * MAX_PARTS {
             familiar.note(part(n));
             assert!(familiar.knows(part(0)), "{n}");

@@ -4,7 +4,7 @@ mod judge;
 
 use super::{
     Detector, Hit,
-    decode::{self, Blocks, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View},
+    decode::{self, Blocks, Budget, Coding, Events, Kept, Shape, Stop, Unwrap, View, Viewer},
 };
 use crate::flow::capture::{Field, Head, StartLine};
 use judge::Judge;
@@ -312,6 +312,26 @@ fn codings(fields: &[Field]) -> Vec<u8> {
     named("content-encoding").chain(transfer).collect::<Vec<_>>().join(&b',')
 }
 
+/// The judge, and who is told of the hits.
+struct Judging<'j, 'o> {
+    judge: &'j mut Judge,
+    on: &'j mut (dyn FnMut(&Hit<'_>) + 'o),
+}
+
+impl Viewer for Judging<'_, '_> {
+    fn view(&mut self, view: &View<'_>) {
+        self.judge.view(view, self.on);
+    }
+
+    fn begin(&mut self, part: &View<'_>) -> bool {
+        self.judge.begin(part)
+    }
+
+    fn end(&mut self, _: &[u8], whole: bool) {
+        self.judge.end(whole);
+    }
+}
+
 /// Runs `work` on an [`Unwrap`] that shows what it finds to the judge.
 fn unwrapped(
     judge: &mut Judge,
@@ -320,11 +340,8 @@ fn unwrapped(
     on: &mut dyn FnMut(&Hit<'_>),
     work: impl FnOnce(&mut Unwrap<'_>),
 ) {
-    let (detector, generation) = (Arc::clone(&judge.detector), judge.generation());
-    let mut on = |view: &View<'_>| judge.view(view, on);
-    let mut unwrap = Unwrap::new(&detector.limits, budget, placement, &mut on);
-    unwrap.remember_parts(&detector.familiar, generation);
-    work(&mut unwrap);
+    let limits = judge.detector.limits;
+    work(&mut Unwrap::new(&limits, budget, placement, &mut Judging { judge, on }));
 }
 
 #[cfg(test)]

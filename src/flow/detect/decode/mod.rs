@@ -63,6 +63,27 @@ pub struct View<'v> {
     pub joined: bool,
 }
 
+/// Who is shown the views of a message, and may know some of its parts.
+pub(super) trait Viewer {
+    /// The next view.
+    fn view(&mut self, view: &View<'_>);
+
+    /// A part of the message begins that is as it is by itself: `part` is all of it, and what is outside of it. Answers
+    /// whether it is known; then it is passed over.
+    fn begin(&mut self, _part: &View<'_>) -> bool {
+        false
+    }
+
+    /// The part that began last is over. `whole` says that all that is in it was shown.
+    fn end(&mut self, _part: &[u8], _whole: bool) {}
+}
+
+impl<F: FnMut(&View<'_>)> Viewer for F {
+    fn view(&mut self, view: &View<'_>) {
+        self(view);
+    }
+}
+
 impl<'v> View<'v> {
     /// A text as a body has it, of which nothing else is known.
     pub const fn plain(text: &'v [u8]) -> Self {

@@ -1,7 +1,7 @@
 //! Texts → the views they must give. `scanner` tests whole messages.
 
 use super::*;
-use crate::flow::detect::{Limits, familiar::Familiar};
+use crate::flow::detect::Limits;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use flate2::{Compression, write::GzEncoder};
 use posture::Direction;
@@ -21,7 +21,6 @@ fn views_with(limits: &Limits, work: impl FnOnce(&mut Unwrap<'_>)) -> Vec<Seen> 
         let chain: Vec<_> = view.encoding.iter().map(|e| e.as_str()).collect();
         let name = view.name.map(|n| String::from_utf8_lossy(n).into_owned());
         seen.push((chain.join(" "), name, view.text.to_vec(), view.voice));
-        false
     };
     work(&mut Unwrap::new(limits, &mut budget, Placement::Body, &mut on));
     seen
@@ -267,10 +266,7 @@ fn work(text: &[u8]) -> usize {
     let mut shown = 0;
     let mut budget = Budget::new(&limits);
     budget.earn(text.len());
-    let mut on = |view: &View<'_>| {
-        shown += view.text.len();
-        false
-    };
+    let mut on = |view: &View<'_>| shown += view.text.len();
     body(&mut Unwrap::new(&limits, &mut budget, Placement::Body, &mut on), text, b"", Direction::Outbound);
     shown
 }
@@ -318,10 +314,7 @@ fn a_stream_that_ends_again_and_again_is_shown_in_linear_work() {
             let limits = Limits::default();
             let mut budget = Budget::new(&limits);
             let mut shown = 0;
-            let mut on = |view: &View<'_>| {
-                shown += view.text.len();
-                false
-            };
+            let mut on = |view: &View<'_>| shown += view.text.len();
             let mut w = Unwrap::new(&limits, &mut budget, Placement::Body, &mut on);
             let mut stream = Events::new(&limits);
             for _ in 0..events {
@@ -394,10 +387,7 @@ fn many_small_bombs_share_one_budget() {
     let mut budget = Budget::new(&limits);
     budget.earn(text.len());
     let mut shown = 0;
-    let mut on = |view: &View<'_>| {
-        shown += view.text.len();
-        false
-    };
+    let mut on = |view: &View<'_>| shown += view.text.len();
     body(&mut Unwrap::new(&limits, &mut budget, Placement::Body, &mut on), text.as_bytes(), b"", Direction::Outbound);
     assert!(shown > 1 << 18, "some of it is looked at");
     assert!(shown <= (1 << 20) + 16 * text.len());
@@ -445,34 +435,53 @@ fn a_piece_that_is_empty_hides_none_after_it() {
     assert!(views(text).iter().any(|(_, _, text, _)| text == b"/etc/shadow"));
 }
 
+/// Who knows each part of which all was shown.
+#[derive(Default)]
+struct Parts {
+    whole: Vec<(Vec<u8>, Voice)>,
+    open: Voice,
+    shown: usize,
+}
+
+impl Viewer for Parts {
+    fn view(&mut self, view: &View<'_>) {
+        self.shown += view.text.len();
+    }
+
+    fn begin(&mut self, part: &View<'_>) -> bool {
+        self.open = part.voice;
+        self.whole.contains(&(part.text.to_vec(), part.voice))
+    }
+
+    fn end(&mut self, part: &[u8], whole: bool) {
+        if whole {
+            self.whole.push((part.to_vec(), self.open));
+        }
+    }
+}
+
 #[test]
-fn a_part_is_shown_again_unless_all_of_it_was_looked_at_and_held_nothing() {
+fn a_part_that_is_known_is_passed_over_and_one_of_which_not_all_was_shown_is_none() {
     let words = "what can you do for me today, and how long does it take? ".repeat(9);
     let [a, b, c, d] = [1, 2, 3, 4].map(|n| format!(r#"{{"content":"{n} {words}","role": "user"}}"#));
     let body = format!(r#"{{"messages": [{a},{b}, {c} ],"tools":[{a} ,{d} ]}}"#);
     let escaped = format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, words.replace('w', "\\u0077"));
-    let shown = |familiar: &Familiar, generation, body: &str, found: &str, budget: Budget| {
-        let (limits, mut shown, mut budget) = (Limits::default(), 0, budget);
-        let mut on = |view: &View<'_>| {
-            shown += view.text.len();
-            memchr::memmem::find(view.text, found.as_bytes()).is_some()
-        };
-        let mut unwrap = Unwrap::new(&limits, &mut budget, Placement::Body, &mut on);
-        unwrap.remember_parts(familiar, generation);
+    let shown = |parts: &mut Parts, body: &str, mut budget: Budget| {
+        let limits = Limits::default();
+        parts.shown = 0;
+        let mut unwrap = Unwrap::new(&limits, &mut budget, Placement::Body, parts);
         super::body(&mut unwrap, body.as_bytes(), b"", Direction::Outbound);
-        shown
+        parts.shown
     };
     let plenty = || Budget::new(&Limits::default());
     let little = || Budget::new(&Limits { max_decoded_bytes: 9, ..Limits::default() });
-    for (body, found, budget, again) in [
-        (&body, "nothing", plenty(), false),
-        (&body, "today", plenty(), true),
-        (&escaped, "nothing", plenty(), false),
-        (&escaped, "nothing", little(), true),
-    ] {
-        let familiar = Familiar::default();
-        assert!(shown(&familiar, 0, body, found, budget) >= words.len());
-        assert_eq!(shown(&familiar, 0, body, found, plenty()) >= words.len(), again, "{found} in {body}");
-        assert!(shown(&familiar, 1, body, found, plenty()) >= words.len(), "of another generation");
+    for (body, budget, again) in [(&body, plenty(), false), (&escaped, plenty(), false), (&escaped, little(), true)] {
+        let mut parts = Parts::default();
+        assert!(shown(&mut parts, body, budget) >= words.len());
+        assert_eq!(shown(&mut parts, body, plenty()) >= words.len(), again, "{body}");
     }
+    let mut parts = Parts::default();
+    shown(&mut parts, &body, plenty());
+    let voices: Vec<_> = parts.whole.iter().map(|(_, voice)| *voice).collect();
+    assert_eq!(voices, [Voice::Unknown, Voice::Unknown, Voice::Unknown, Voice::System, Voice::System]);
 }

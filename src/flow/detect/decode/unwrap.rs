@@ -1,13 +1,13 @@
 //! Text → views: shows a text, then what each decoding makes of it, deeper and deeper within the bounds.
 
-use super::{View, Voice, binary, escape, html, json, packed, percent, runs};
-use crate::flow::detect::{Limits, familiar::Familiar};
+use super::{View, Viewer, Voice, binary, escape, html, json, packed, percent, runs};
+use crate::flow::detect::Limits;
 use memchr::{memchr, memchr2};
 use posture::{Encoding, Placement};
 
 /// The longest chain a view can carry: transport codings and framing, then `max_depth` nested decodings.
 const MAX_CHAIN: usize = 24;
-/// The longest chain outside a document whose parts are remembered.
+/// The longest chain outside a document whose parts are told of.
 const MAX_OUTSIDE: usize = 4;
 /// Rounds of percent-decoding followed.
 const MAX_URL_ROUNDS: usize = 3;
@@ -66,68 +66,39 @@ pub(in crate::flow::detect) struct Unwrap<'a> {
     placement: Placement,
     /// Buffers to reuse: a leaf a buffer would be an allocation a leaf.
     spare: Vec<Vec<u8>>,
-    /// What was looked at before; and in which generation of what is known.
-    familiar: Option<(&'a Familiar, u64)>,
-    /// Whether anything was found in the present part, and whether all of it was looked at.
-    found: bool,
+    /// Not all of the present part was looked at.
     refused: bool,
     /// What is shown was put together.
     joined: bool,
-    on: &'a mut dyn FnMut(&View<'_>) -> bool,
+    viewer: &'a mut dyn Viewer,
 }
 
 impl<'a> Unwrap<'a> {
-    /// `on` answers whether anything is in a view.
     pub(in crate::flow::detect) fn new(
         limits: &'a Limits,
         budget: &'a mut Budget,
         placement: Placement,
-        on: &'a mut dyn FnMut(&View<'_>) -> bool,
+        viewer: &'a mut dyn Viewer,
     ) -> Self {
         let chain = Chain { steps: [Encoding::Json; MAX_CHAIN], len: 0, depth: 0 };
-        Self {
-            limits,
-            budget,
-            chain,
-            placement,
-            spare: Vec::new(),
-            familiar: None,
-            found: false,
-            refused: false,
-            joined: false,
-            on,
-        }
+        Self { limits, budget, chain, placement, spare: Vec::new(), refused: false, joined: false, viewer }
     }
 
-    /// From here on, parts that held nothing are remembered, and not looked at again in the same `generation` of what
-    /// is known.
-    pub(in crate::flow::detect) fn remember_parts(&mut self, familiar: &'a Familiar, generation: u64) {
-        self.familiar = Some((familiar, generation));
+    /// Whether parts are told of here: in the outermost document, since what is nested deeper may meet a bound sooner.
+    pub(super) fn has_parts(&self) -> bool {
+        self.chain.depth == 1 && self.chain.len <= MAX_OUTSIDE
     }
 
-    /// Whether parts are remembered here: in the outermost document, since what is nested deeper may meet a bound sooner.
-    pub(super) fn remembers_parts(&self) -> bool {
-        self.familiar.is_some() && self.chain.depth == 1 && self.chain.len <= MAX_OUTSIDE
+    /// Begins a part of the message, which is as it is by itself; answers whether it is known.
+    pub(super) fn begin_part(&mut self, text: &[u8], voice: Voice) -> bool {
+        self.refused = false;
+        let (encoding, placement) = (&self.chain.steps[..self.chain.len], self.placement);
+        self.viewer.begin(&View { encoding, placement, voice, ..View::plain(text) })
     }
 
-    /// The digest of a part of the message, which is as it is by itself.
-    pub(super) fn digest(&self, part: &[u8]) -> Option<u128> {
-        let (familiar, generation) = self.familiar?;
-        familiar.digest(generation, part)
-    }
-
-    /// Begins the part that has this digest; answers whether it was looked at before and held nothing.
-    pub(super) fn begin_part(&mut self, digest: u128) -> bool {
-        (self.found, self.refused) = (false, false);
-        self.familiar.is_some_and(|(familiar, _)| familiar.knows(digest))
-    }
-
-    /// The part ends that has this digest.
-    pub(super) fn end_part(&mut self, digest: u128) {
-        let all = !self.refused && self.budget.left > 0;
-        if let Some((familiar, _)) = self.familiar.filter(|_| all && !self.found) {
-            familiar.note(digest);
-        }
+    /// Ends the part that began last; `whole` says that it is what it seemed to be.
+    pub(super) fn end_part(&mut self, text: &[u8], whole: bool) {
+        self.viewer.end(text, whole && !self.refused && self.budget.left > 0);
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -209,8 +180,7 @@ impl<'a> Unwrap<'a> {
     pub(super) fn show(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
         if !text.is_empty() {
             let encoding = &self.chain.steps[..self.chain.len];
-            self.found |=
-                (self.on)(&View { text, encoding, placement: self.placement, name, voice, joined: self.joined });
+            self.viewer.view(&View { text, encoding, placement: self.placement, name, voice, joined: self.joined });
         }
     }
 

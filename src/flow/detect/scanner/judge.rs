@@ -6,6 +6,7 @@ use crate::flow::{
         Detector, Hit, Named,
         audience::{Audience, Judgement, names_a_file},
         decode::View,
+        familiar::Sent,
         hashed::OwnHash,
         known::{Sighting, Values},
         matcher::{Match, Memory},
@@ -35,6 +36,14 @@ pub(super) struct Judge {
     known: Arc<Values>,
     memory: Memory,
     seen: Seen,
+    part: Option<Part>,
+}
+
+/// The part of a message that is open.
+struct Part {
+    digest: u128,
+    /// Whether there is anything in it, reported or not.
+    found: bool,
 }
 
 /// What was said of a message. One text is seen in several views, alone and with its neighbours, as written and
@@ -59,7 +68,8 @@ struct Said {
 impl Judge {
     pub(super) fn new(detector: Arc<Detector>, direction: Direction, route: Arc<Route>) -> Self {
         let known = detector.known().values();
-        Self { detector, direction, token_seen: false, route, known, memory: Memory::default(), seen: Seen::default() }
+        let (memory, seen) = (Memory::default(), Seen::default());
+        Self { detector, direction, token_seen: false, route, known, memory, seen, part: None }
     }
 
     /// Bytes remembered of what was said, and of where was looked.
@@ -70,14 +80,26 @@ impl Judge {
             + said.iter().map(|s| size_of::<Said>() + s.matched.needle().len()).sum::<usize>()
     }
 
-    /// Which generation of known values the message is judged by.
-    pub(super) fn generation(&self) -> u64 {
-        self.known.generation()
+    /// Begins a part of the message; answers whether it was judged before, by what is known now, and held nothing.
+    pub(super) fn begin(&mut self, part: &View<'_>) -> bool {
+        let Self { detector, direction, known, .. } = self;
+        let sent = Sent { generation: known.generation(), direction: *direction, voice: part.voice };
+        let digest = detector.familiar.digest(sent, part.text);
+        let held_nothing = digest.is_some_and(|digest| detector.familiar.knows(digest));
+        self.part = digest.filter(|_| !held_nothing).map(|digest| Part { digest, found: false });
+        held_nothing
     }
 
-    /// Reports what is in `view` and was not reported before; answers whether there is anything, reported or not.
-    pub(super) fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) -> bool {
-        let Self { detector, direction, token_seen, route, known, memory, seen } = self;
+    /// Ends the part that began last, of which all was seen if it is `whole`.
+    pub(super) fn end(&mut self, whole: bool) {
+        if let Some(part) = self.part.take().filter(|part| whole && !part.found) {
+            self.detector.familiar.note(part.digest);
+        }
+    }
+
+    /// Reports what is in `view` and was not reported before.
+    pub(super) fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) {
+        let Self { detector, direction, token_seen, route, known, memory, seen, part } = self;
         let token = detector.own_token.as_ref();
         let holds_token = token.is_some_and(|t| t.find(view.text).is_some());
         *token_seen |= holds_token;
@@ -132,7 +154,9 @@ impl Judge {
             };
             say(Named::Rule(m.rule), m.matched, m.span, severity, expected, m.extra);
         });
-        found
+        if let Some(part) = part {
+            part.found |= found;
+        }
     }
 }
 

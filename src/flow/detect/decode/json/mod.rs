@@ -82,7 +82,8 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
             Token::Open(_) if frames.len() == MAX_NESTING => beyond += 1,
             Token::Open(b) => {
                 let object = b == b'{';
-                if object && frames.last().is_some_and(|f| f.apart) && repeats.passes_over(w, &mut tokens) {
+                let apart = frames.last().filter(|f| f.apart && object);
+                if apart.is_some_and(|f| repeats.passes_over(w, &mut tokens, f.voice)) {
                     joins.pass_over();
                     continue;
                 }
