@@ -68,16 +68,9 @@ pub(crate) fn real(body: &str) -> Vec<u8> {
                 }
             }
         }
-        // What looks like something to a rule in every line, and is nothing.
         _ => {
-            let rules = RuleSet::embedded();
-            let lures: Vec<&String> = rules.rules().iter().flat_map(Rule::counter_examples).collect();
-            let prose = prose();
-            while text.len() < SIZE {
-                let words = prose[chance.below(prose.len())].get(..40).unwrap_or("and then");
-                let _ = writeln!(text, "{words} {}", lures[chance.below(lures.len())]);
-            }
-            text = json!({"model": "hermes-4", "messages": [{"role": "user", "content": text}]}).to_string();
+            let content = lures(&mut chance).concat();
+            text = json!({"model": "hermes-4", "messages": [{"role": "user", "content": content}]}).to_string();
         }
     }
     let mut bytes = text.into_bytes();
@@ -102,10 +95,29 @@ fn messages(chance: &mut Chance) -> Vec<Value> {
         .collect()
 }
 
-/// What an agent sends in twenty turns: with each request everything that was said before.
-pub(crate) fn session() -> Vec<Vec<u8>> {
+/// Lines that each look like something to a rule, and are nothing or little.
+fn lures(chance: &mut Chance) -> Vec<String> {
+    let rules = RuleSet::embedded();
+    let lures: Vec<&String> = rules.rules().iter().flat_map(Rule::counter_examples).collect();
+    let prose = prose();
+    let (mut lines, mut size) = (Vec::new(), 0);
+    while size < SIZE {
+        let words = prose[chance.below(prose.len())].get(..40).unwrap_or("and then");
+        lines.push(format!("{words} {}\n", lures[chance.below(lures.len())]));
+        size += lines.last().map_or(0, String::len);
+    }
+    lines
+}
+
+/// What an agent sends in twenty turns: with each request everything that was said before. Of `dense`, fifty lines a message.
+pub(crate) fn session(body: &str) -> Vec<Vec<u8>> {
     const TURNS: usize = 20;
-    let messages = messages(&mut Chance(7));
+    const LINES: usize = 50;
+    let mut chance = Chance(7);
+    let messages = match body {
+        "agent" => messages(&mut chance),
+        _ => lures(&mut chance).chunks(LINES).map(|l| json!({"role": "tool", "content": l.concat()})).collect(),
+    };
     (1..=TURNS)
         .map(|turn| &messages[..messages.len() * turn / TURNS])
         .map(|said| json!({"model": "hermes-4", "messages": said}).to_string().into_bytes())

@@ -72,9 +72,9 @@ fn look(detector: &Arc<Detector>, text: &[u8], direction: Direction, route: &Arc
 }
 
 /// Twenty requests of one session, each with all that was said before: the first sight of everything and each repetition.
-#[divan::bench]
-fn session(bencher: Bencher) {
-    let (detector, requests) = (Detector::new(Limits::default(), &[], None), requests());
+#[divan::bench(args = ["agent", "dense"])]
+fn session(bencher: Bencher, body: &str) {
+    let (detector, requests) = (Detector::new(Limits::default(), &[], None), requests(body));
     let all: usize = requests.iter().map(Vec::len).sum();
     let route = route();
     bencher.counter(BytesCount::new(all)).bench_local(|| {

@@ -39,7 +39,7 @@ pub struct Detector {
     pub(super) matcher: Matcher,
     pub(super) audience: Audience,
     pub(super) known: Arc<Known>,
-    /// Parts of messages in which there was nothing to find, by these rules and within these bounds.
+    /// What was found in parts of messages, by these rules and within these bounds.
     pub(super) familiar: Familiar,
     /// Our own proxy token: seeing it is worth knowing, and never a hit.
     pub(super) own_token: Option<Finder<'static>>,
@@ -117,8 +117,8 @@ impl Detector {
         self.audience.is_vendors(host)
     }
 
-    /// Forgets which credentials went to their vendors, and which parts of messages held nothing: the next message is of
-    /// another agent.
+    /// Forgets which credentials went to their vendors, and what was found in parts of messages: the next one is of another
+    /// agent.
     pub fn forget(&self) {
         self.audience.forget();
         self.familiar.forget();

@@ -1,25 +1,36 @@
-//! Part of a message → whether the same was looked at before and held nothing.
+//! Part of a message → what was found in the same part before.
 //!
 //! An agent sends its whole history with every request: its instructions, its tools and every message so far. Byte for
-//! byte the same part, looked at by the same rules for the same known values, says again what it said: nothing. Of a part
-//! in which anything at all was found, expected or not, nothing is kept: it is looked at each time.
+//! byte the same part, looked at by the same rules for the same known values, says again what it said.
 //!
-//! Kept of a part is a tag of 128 bits: AES-GCM over additional data alone (GMAC, NIST SP 800-38D), under a key that is
+//! A part is told by a tag of 128 bits: AES-GCM over additional data alone (GMAC, NIST SP 800-38D), under a key that is
 //! random, of this process alone and held in memory only. A tag is shown to nobody, so that one nonce serves for all, and
 //! says how the part is read. Whoever does not know the key makes a part of n bytes like one that is kept with a chance of
 //! (n / 16 + 2) / 2^128 at most: that is what GHASH promises.
+//!
+//! Of a part in which something was found, [`sealed`] keeps what that was, under a key that only the part itself gives.
+//! Of its tag no more than 32 bits are kept then: whoever took keys and tags out of memory, and knew the rest of the
+//! part, could solve a whole tag for what they do not know.
+
+mod finds;
+mod sealed;
+
+pub(super) use finds::{Finding, Finds};
 
 use super::{decode::Voice, hashed::OwnHash};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use posture::Direction;
+use sealed::{Sealed, Sealer};
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Parts kept of each generation: those of a long session. Both take 600 KiB at most.
+/// Parts kept of each generation: those of a long session.
 const MAX_PARTS: usize = 8 << 10;
+/// Bytes kept of what was found in those of each generation. Both generations and their tags take 2.6 MiB at most.
+const MAX_BYTES: usize = 1 << 20;
 
 /// How a part of a message is read, beside what is in it.
 #[derive(Clone, Copy)]
@@ -31,52 +42,83 @@ pub(super) struct Sent {
     pub(super) voice: Voice,
 }
 
-/// The parts that held nothing.
+/// What tells a part from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tag(u128);
+
+impl Tag {
+    /// As much of it as is kept where something was found.
+    #[expect(clippy::cast_possible_truncation, reason = "no more is kept")]
+    fn short(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// The parts that were met.
 pub(super) struct Familiar {
     /// `None` when the system gave no random bytes: then nothing is remembered.
-    key: Option<LessSafeKey>,
+    keys: Option<(LessSafeKey, Sealer)>,
     parts: Mutex<Parts>,
 }
 
 /// Those met most recently, and those met before them. When the new are as many as are kept, the old ones go.
 #[derive(Default)]
 struct Parts {
-    new: HashSet<u128, OwnHash>,
-    old: HashSet<u128, OwnHash>,
+    new: Generation,
+    old: Generation,
+}
+
+#[derive(Default)]
+struct Generation {
+    /// Those that held nothing.
+    empty: HashSet<u128, OwnHash>,
+    /// What was found in the others.
+    finds: HashMap<u32, Arc<Sealed>, OwnHash>,
+    /// Bytes of it.
+    bytes: usize,
+}
+
+/// What is kept of a part.
+enum Kept {
+    Nothing,
+    Finds(Arc<Sealed>),
 }
 
 impl Default for Familiar {
     fn default() -> Self {
         let mut key = [0; 16];
         let key = getrandom::fill(&mut key).ok().and_then(|()| UnboundKey::new(&AES_128_GCM, &key).ok());
-        Self { key: key.map(LessSafeKey::new), parts: Mutex::default() }
+        Self { keys: key.map(LessSafeKey::new).zip(Sealer::new()), parts: Mutex::default() }
     }
 }
 
 impl Familiar {
-    /// The digest of a part of a message; `None` when there is no key.
-    pub(super) fn digest(&self, sent: Sent, part: &[u8]) -> Option<u128> {
+    /// The tag of a part of a message; `None` when there is no key.
+    pub(super) fn tag(&self, sent: Sent, part: &[u8]) -> Option<Tag> {
+        let (key, _) = self.keys.as_ref()?;
         let mut nonce = [0; NONCE_LEN];
         nonce[..8].copy_from_slice(&sent.generation.to_le_bytes());
         (nonce[8], nonce[9]) = (sent.direction as u8, sent.voice as u8);
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.key.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(part), &mut []).ok()?;
-        Some(u128::from_le_bytes(*tag.as_ref().first_chunk()?))
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(part), &mut []).ok()?;
+        Some(Tag(u128::from_le_bytes(*tag.as_ref().first_chunk()?)))
     }
 
-    /// Whether a part with this digest held nothing.
-    pub(super) fn knows(&self, digest: u128) -> bool {
-        let mut parts = self.parts();
-        let known = parts.new.contains(&digest) || parts.old.contains(&digest);
-        if known {
-            parts.keep(digest);
+    /// What was found in the part that has this tag; `None` when it is not known.
+    pub(super) fn recall(&self, tag: Tag, part: &[u8]) -> Option<Finds> {
+        match self.parts().recall(tag)? {
+            Kept::Nothing => Some(Finds::default()),
+            Kept::Finds(finds) => self.keys.as_ref()?.1.open(&finds, tag, part),
         }
-        known
     }
 
-    /// A part with this digest was looked at and held nothing.
-    pub(super) fn note(&self, digest: u128) {
-        self.parts().keep(digest);
+    /// This was found in the part that has this tag.
+    pub(super) fn note(&self, tag: Tag, part: &[u8], finds: Finds) {
+        if finds.is_empty() {
+            self.parts().room(0).empty.insert(tag.0);
+        } else if let Some(finds) = self.keys.as_ref().and_then(|(_, sealer)| sealer.seal(finds, tag, part)) {
+            self.parts().keep(tag.short(), Arc::new(finds));
+        }
     }
 
     /// No part is known any more.
@@ -90,52 +132,46 @@ impl Familiar {
 }
 
 impl Parts {
-    fn keep(&mut self, digest: u128) {
-        if self.new.len() == MAX_PARTS && !self.new.contains(&digest) {
+    fn recall(&mut self, tag: Tag) -> Option<Kept> {
+        if self.new.empty.contains(&tag.0) {
+            return Some(Kept::Nothing);
+        }
+        if self.old.empty.contains(&tag.0) {
+            self.room(0).empty.insert(tag.0);
+            return Some(Kept::Nothing);
+        }
+        let finds = self.new.finds.get(&tag.short()).map(Arc::clone).or_else(|| {
+            let finds = self.old.take(tag.short())?;
+            self.keep(tag.short(), Arc::clone(&finds));
+            Some(finds)
+        });
+        finds.map(Kept::Finds)
+    }
+
+    fn keep(&mut self, tag: u32, finds: Arc<Sealed>) {
+        let new = self.room(finds.bytes());
+        new.take(tag);
+        new.bytes += finds.bytes();
+        new.finds.insert(tag, finds);
+    }
+
+    /// Where there is room for one more part, of which so many bytes are kept.
+    fn room(&mut self, bytes: usize) -> &mut Generation {
+        let Generation { empty, finds, bytes: kept } = &self.new;
+        if empty.len() + finds.len() >= MAX_PARTS || kept + bytes > MAX_BYTES {
             self.old = mem::take(&mut self.new);
         }
-        self.new.insert(digest);
+        &mut self.new
+    }
+}
+
+impl Generation {
+    fn take(&mut self, tag: u32) -> Option<Arc<Sealed>> {
+        let finds = self.finds.remove(&tag)?;
+        self.bytes -= finds.bytes();
+        Some(finds)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SENT: Sent = Sent { generation: 1, direction: Direction::Outbound, voice: Voice::Unknown };
-
-    #[test]
-    fn a_part_is_known_once_it_was_noted_and_as_it_was_sent_only() {
-        let familiar = Familiar::default();
-        let digest = familiar.digest(SENT, b"a part").unwrap();
-        assert!(!familiar.knows(digest));
-        familiar.note(digest);
-        assert!(familiar.knows(digest));
-        familiar.forget();
-        assert!(!familiar.knows(digest));
-        familiar.note(digest);
-        let others = [
-            Sent { generation: 2, ..SENT },
-            Sent { direction: Direction::Inbound, ..SENT },
-            Sent { voice: Voice::System, ..SENT },
-        ];
-        let others = others.map(|sent| familiar.digest(sent, b"a part"));
-        for other in others.into_iter().chain([familiar.digest(SENT, b"a part."), familiar.digest(SENT, b"")]) {
-            assert!(!familiar.knows(other.unwrap()));
-        }
-        assert_ne!(Familiar::default().digest(SENT, b"a part"), Some(digest), "each has a key of its own");
-    }
-
-    #[test]
-    fn what_is_met_again_stays_and_the_rest_is_bounded() {
-        let familiar = Familiar::default();
-        let part = |n: usize| familiar.digest(SENT, &n.to_le_bytes()).unwrap();
-        for n in 0..10 * MAX_PARTS {
-            familiar.note(part(n));
-            assert!(familiar.knows(part(0)), "{n}");
-        }
-        assert!(!familiar.knows(part(1)));
-        let parts = familiar.parts();
-        assert!(parts.new.len() <= MAX_PARTS && parts.old.len() <= MAX_PARTS);
-    }
-}
+mod tests;

@@ -54,6 +54,8 @@ const MIN_TEXT: usize = 3;
 pub struct Match<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// Which of the matcher's rules that is.
+    pub index: usize,
     /// The whole secret, or the command or path as normalised.
     pub matched: &'a [u8],
     /// The normalisation it took to see it: [`Encoding::Unicode`] or [`Encoding::Shell`].
@@ -163,7 +165,7 @@ impl Reporter<'_, '_> {
         let folded = || told || !(near() || written(pass.raw));
         let extra = pass.extra.filter(|&e| e != Encoding::Unicode || folded());
         let span = (self.first && pass.extra.is_none()).then(|| found.span.clone());
-        (self.on)(Match { rule, matched: &found.matched, extra, severity: found.severity, span });
+        (self.on)(Match { rule, index, matched: &found.matched, extra, severity: found.severity, span });
     }
 }
 

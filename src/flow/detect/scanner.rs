@@ -324,11 +324,11 @@ impl Viewer for Judging<'_, '_> {
     }
 
     fn begin(&mut self, part: &View<'_>) -> bool {
-        self.judge.begin(part)
+        self.judge.begin(part, self.on)
     }
 
-    fn end(&mut self, _: &[u8], whole: bool) {
-        self.judge.end(whole);
+    fn end(&mut self, part: &[u8], whole: bool) {
+        self.judge.end(part, whole);
     }
 }
 

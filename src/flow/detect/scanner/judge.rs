@@ -6,7 +6,7 @@ use crate::flow::{
         Detector, Hit, Named,
         audience::{Audience, Judgement, names_a_file},
         decode::View,
-        familiar::Sent,
+        familiar::{Finding, Sent, Tag},
         hashed::OwnHash,
         known::{Sighting, Values},
         matcher::{Match, Memory},
@@ -17,6 +17,7 @@ use posture::{Direction, Encoding, Family, Placement, Severity};
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
+    ops::Range,
     sync::Arc,
 };
 
@@ -41,9 +42,10 @@ pub(super) struct Judge {
 
 /// The part of a message that is open.
 struct Part {
-    digest: u128,
-    /// Whether there is anything in it, reported or not.
-    found: bool,
+    tag: Tag,
+    /// Decodings that led to it.
+    outside: usize,
+    finding: Finding,
 }
 
 /// What was said of a message. One text is seen in several views, alone and with its neighbours, as written and
@@ -78,85 +80,124 @@ impl Judge {
         self.memory.held()
             + hashes.len() * size_of::<u64>()
             + said.iter().map(|s| size_of::<Said>() + s.matched.needle().len()).sum::<usize>()
+            + self.part.as_ref().map_or(0, |part| part.finding.held())
     }
 
-    /// Begins a part of the message; answers whether it was judged before, by what is known now, and held nothing.
-    pub(super) fn begin(&mut self, part: &View<'_>) -> bool {
+    /// Begins a part of the message; answers whether it was judged before by what is known now. Then what was found in it
+    /// is reported as if it was found again.
+    pub(super) fn begin(&mut self, part: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) -> bool {
         let Self { detector, direction, known, .. } = self;
         let sent = Sent { generation: known.generation(), direction: *direction, voice: part.voice };
-        let digest = detector.familiar.digest(sent, part.text);
-        let held_nothing = digest.is_some_and(|digest| detector.familiar.knows(digest));
-        self.part = digest.filter(|_| !held_nothing).map(|digest| Part { digest, found: false });
-        held_nothing
+        self.part = None;
+        let Some(tag) = detector.familiar.tag(sent, part.text) else { return false };
+        let Some(finds) = detector.familiar.recall(tag, part.text) else {
+            self.part = Some(Part { tag, outside: part.encoding.len(), finding: Finding::default() });
+            return false;
+        };
+        let Self { detector, direction, route, seen, .. } = self;
+        let mut say = Say { detector, direction: *direction, route, seen, on };
+        finds.each(detector.matcher.rules(), part.encoding, part.placement, &mut |m, view| say.matched(m, view, &[]));
+        true
     }
 
     /// Ends the part that began last, of which all was seen if it is `whole`.
-    pub(super) fn end(&mut self, whole: bool) {
-        if let Some(part) = self.part.take().filter(|part| whole && !part.found) {
-            self.detector.familiar.note(part.digest);
+    pub(super) fn end(&mut self, text: &[u8], whole: bool) {
+        let Some(Part { tag, finding, .. }) = self.part.take().filter(|_| whole) else { return };
+        if let Some(finds) = finding.finds() {
+            self.detector.familiar.note(tag, text, finds);
         }
     }
 
     /// Reports what is in `view` and was not reported before.
     pub(super) fn view(&mut self, view: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) {
         let Self { detector, direction, token_seen, route, known, memory, seen, part } = self;
-        let token = detector.own_token.as_ref();
-        let holds_token = token.is_some_and(|t| t.find(view.text).is_some());
+        let holds_token = detector.own_token.as_ref().is_some_and(|t| t.find(view.text).is_some());
         *token_seen |= holds_token;
-        let mut say = |named: Named<'_>, matched: &[u8], span, severity, expected, extra: Option<Encoding>| {
-            if token.is_some_and(|t| t.find(matched).is_some()) {
-                return;
-            }
-            let rule = named.id().as_str();
-            // A part of the request line was judged with its own name already.
-            if view.placement == Placement::RequestLine && seen.knows(rule, matched) {
-                return;
-            }
-            // What stood where it belongs stands there again in its object as a text, which has no name.
-            let body = view.placement == Placement::Body;
-            if body && expected {
-                seen.belongs(rule, matched);
-            } else if body && view.name.is_none() && seen.belonged(rule, matched) {
-                return;
-            }
-            if !seen.is_new(named, matched, severity, expected) {
-                return;
-            }
-            let chain: Vec<Encoding> = view.encoding.iter().copied().chain(extra).collect();
-            on(&Hit {
-                rule: named,
-                matched,
-                view: view.text,
-                span,
-                severity,
-                direction: *direction,
-                placement: view.placement,
-                encoding: &chain,
-                route,
-                expected,
-            });
-        };
         let sightings = if known.is_empty() { Vec::new() } else { known.sightings(*direction, view) };
         let covers: Vec<_> = sightings.iter().map(|s| Cover::of(s, &detector.audience, view, route)).collect();
+        let mut say = Say { detector, direction: *direction, route, seen, on };
         for (cover, sighting) in covers.iter().zip(&sightings) {
-            say(Named::Known(sighting.digest.kind()), cover.matched, None, Severity::Critical, cover.expected, None);
+            let named = Named::Known(sighting.digest.kind());
+            say.say(named, cover.matched, view, None, (Severity::Critical, cover.expected), None);
         }
-        let mut found = holds_token || !sightings.is_empty();
+        // What of these is kept in memory is kept elsewhere: such a part is judged anew each time.
+        if let Some(part) = part.as_mut().filter(|_| holds_token || !covers.is_empty()) {
+            part.finding.is_beyond();
+        }
         detector.matcher.find_with(memory, *direction, view, &mut |m| {
-            found = true;
-            let judgement = detector.audience.judge(&m, view, route);
-            if covers.iter().any(|cover| cover.speaks_for(&m, judgement)) {
-                return;
+            if let Some(part) = part {
+                part.finding.note(&m, view, part.outside);
             }
-            let (severity, expected) = match judgement {
-                Judgement::Finding(severity) => (severity, false),
-                Judgement::Expected => (m.severity, true),
-            };
-            say(Named::Rule(m.rule), m.matched, m.span, severity, expected, m.extra);
+            say.matched(&m, view, &covers);
         });
-        if let Some(part) = part {
-            part.found |= found;
+    }
+}
+
+/// Says what is found, once.
+struct Say<'j, 'o> {
+    detector: &'j Detector,
+    direction: Direction,
+    route: &'j Route,
+    seen: &'j mut Seen,
+    on: &'j mut (dyn FnMut(&Hit<'_>) + 'o),
+}
+
+impl Say<'_, '_> {
+    /// Judges a match of a rule, unless what is said of a known value says it too.
+    fn matched(&mut self, m: &Match<'_>, view: &View<'_>, covers: &[Cover<'_>]) {
+        let judgement = self.detector.audience.judge(m, view, self.route);
+        if covers.iter().any(|cover| cover.speaks_for(m, judgement)) {
+            return;
         }
+        let judged = match judgement {
+            Judgement::Finding(severity) => (severity, false),
+            Judgement::Expected => (m.severity, true),
+        };
+        self.say(Named::Rule(m.rule), m.matched, view, m.span.clone(), judged, m.extra);
+    }
+
+    /// Reports what was found in a view: how grave it is, and whether it is expected.
+    fn say(
+        &mut self,
+        named: Named<'_>,
+        matched: &[u8],
+        view: &View<'_>,
+        span: Option<Range<usize>>,
+        (severity, expected): (Severity, bool),
+        extra: Option<Encoding>,
+    ) {
+        let Self { detector, direction, route, seen, on } = self;
+        if detector.own_token.as_ref().is_some_and(|t| t.find(matched).is_some()) {
+            return;
+        }
+        let rule = named.id().as_str();
+        // A part of the request line was judged with its own name already.
+        if view.placement == Placement::RequestLine && seen.knows(rule, matched) {
+            return;
+        }
+        // What stood where it belongs stands there again in its object as a text, which has no name.
+        let body = view.placement == Placement::Body;
+        if body && expected {
+            seen.belongs(rule, matched);
+        } else if body && view.name.is_none() && seen.belonged(rule, matched) {
+            return;
+        }
+        if !seen.is_new(named, matched, severity, expected) {
+            return;
+        }
+        let chain: Vec<Encoding> = view.encoding.iter().copied().chain(extra).collect();
+        on(&Hit {
+            rule: named,
+            matched,
+            view: view.text,
+            span,
+            severity,
+            direction: *direction,
+            placement: view.placement,
+            encoding: &chain,
+            route,
+            expected,
+        });
     }
 }
 
