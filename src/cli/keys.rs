@@ -113,13 +113,17 @@ fn rotate(place: &Place, json: bool) -> Answer {
         Err(ControlError::NoMonitor) => (monitor::offline_rotate(&config, clock::now())?, false),
         Err(e) => return Err(e.into()),
     };
+    let done = format!("the signing key is {} now", rotated.new_key_id);
     let public_key = home.public_key().display().to_string();
-    if json {
-        let schema_version = "clawsec-traffic-key-rotation/v1";
-        show::json(&RotateReport { schema_version, monitor_running, rotated, public_key })?;
-        return Ok(YES);
-    }
-    let Rotated { from_sequence, new_key_id, number, old_key_id, unsigned } = &rotated;
+    let schema_version = "clawsec-traffic-key-rotation/v1";
+    let report = RotateReport { schema_version, monitor_running, rotated, public_key };
+    let told = if json { show::json(&report) } else { told(&report) };
+    told.map_err(|trouble| trouble.after(done))?;
+    Ok(YES)
+}
+
+fn told(RotateReport { rotated, public_key, .. }: &RotateReport) -> Result<(), Trouble> {
+    let Rotated { from_sequence, new_key_id, number, old_key_id, unsigned } = rotated;
     show::line(format_args!("rotation {number}: the new key signs from posture number {from_sequence} on"))?;
     show::line(format_args!("  old key     {old_key_id}"))?;
     show::line(format_args!("  new key     {new_key_id}"))?;
@@ -129,5 +133,5 @@ fn rotate(place: &Place, json: bool) -> Answer {
     }
     show::note("keep a copy of the new public key elsewhere; a reader who pinned the old one verifies as before");
     show::note("hermes-attestation-guardian needs a new baseline: the state names the key");
-    Ok(YES)
+    Ok(())
 }

@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
             // It ends by itself, or has by now.
             _ => {
                 wait_for_end(&home, running.as_ref(), args.timeout)?;
-                report(pid, None, monitor::offline_stop(&config, clock::now())?)
+                report(pid, None, last_word(&config, pid)?)
             }
         },
         Err(e) => return Err(e.into()),
@@ -91,8 +91,19 @@ fn by_signal(config: &Config, home: &Home, running: &Running, timeout: Duration)
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
     wait_for_end(home, Some(running), timeout)?;
-    let export = monitor::offline_stop(config, clock::now())?;
+    let export = last_word(config, Some(running.pid))?;
     Ok(report(Some(running.pid), Some(Ended::Signal), export))
+}
+
+/// Says in an export that none is wanted, once there is no monitor.
+fn last_word(config: &Config, ended: Option<u32>) -> Result<Option<Exported>, Trouble> {
+    monitor::offline_stop(config, clock::now()).map_err(|error| {
+        let trouble = Trouble::from(error);
+        match ended {
+            Some(pid) => trouble.after(format_args!("process {pid} has ended")),
+            None => trouble,
+        }
+    })
 }
 
 /// Until the process is gone and the lock is free.

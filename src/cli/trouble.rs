@@ -7,7 +7,7 @@ use crate::{
     home::HomeError,
     monitor::MonitorError,
 };
-use std::{error::Error, io};
+use std::{error::Error, fmt::Display, io};
 
 /// A command line, a variable or a file that makes no sense (`EX_USAGE` of sysexits.h).
 pub(super) const USAGE: u8 = 64;
@@ -56,6 +56,14 @@ impl Trouble {
         match self {
             Self::Closed => Self::Closed,
             Self::Said { exit, message, .. } => Self::Said { exit, message, hint: Some(text.into()) },
+        }
+    }
+
+    /// The same, behind what was done before.
+    pub(super) fn after(self, done: impl Display) -> Self {
+        match self {
+            Self::Closed => Self::Closed,
+            Self::Said { exit, message, hint } => Self::Said { exit, message: format!("{done}, but {message}"), hint },
         }
     }
 

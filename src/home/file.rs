@@ -104,7 +104,7 @@ pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system says; `ELOOP` (as `FilesystemLoop`) for a link, `TooManyLinks` for a file that has a second name:
-/// it may be somebody else's.
+/// it may be somebody else's; `InvalidInput` for what is no file, such as a pipe.
 pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     step(Step::Open)?;
@@ -115,7 +115,11 @@ pub fn open(path: &Path, mode: u32, append: bool) -> io::Result<File> {
         options.write(true).truncate(false)
     };
     let file = options.open(path)?;
-    if file.metadata()?.nlink() > 1 {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    if metadata.nlink() > 1 {
         return Err(io::Error::new(io::ErrorKind::TooManyLinks, "it has a second name (a hard link)"));
     }
     fault::opened(path, &file);

@@ -454,3 +454,41 @@ fn a_monitor_whose_run_folder_was_tidied_away_is_found_again() {
     assert_eq!((stopped["pid"].clone(), stopped["ended"].as_str()), (pid, Some("operator_stop")));
     assert!(!run.join("control.sock").exists() && !run.join("monitor.json").exists());
 }
+
+#[test]
+fn what_was_done_before_it_failed_is_said() {
+    let place = Watched::new();
+    let pid = place.run(&["start", "--background", "--json"]).json()["pid"].to_string();
+    assert_eq!(place.run(&["export"]).code, 0);
+    let export = place.0.home().join("export");
+    fs::remove_file(place.0.home().join("run/control.sock")).unwrap();
+    fs::rename(&export, export.with_extension("away")).unwrap();
+    place.0.file("export", "no folder", 0o600);
+    let stopped = place.run(&["stop"]);
+    assert_eq!(stopped.code, 74);
+    assert!(stopped.err.contains(&format!("error: process {pid} has ended, but the folder")), "{}", stopped.err);
+
+    fs::remove_file(&export).unwrap();
+    fs::rename(export.with_extension("away"), &export).unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let rotated = place.group(&["keys", "rotate"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(rotated.stderr).unwrap();
+    let keys = place.run(&["keys", "show", "--json"]).json();
+    let now = format!("error: the signing key is {} now, but could not write", keys["key_id"].as_str().unwrap());
+    assert!(rotated.status.code() == Some(74) && said.contains(&now), "{said}");
+}
+
+#[test]
+fn a_pipe_in_place_of_the_lock_is_named() {
+    let place = Watched::new();
+    assert_eq!(place.run(&["start", "--background"]).code, 0);
+    assert_eq!(place.run(&["stop"]).code, 0);
+    let lock = place.0.home().join("run/lock");
+    fs::remove_file(&lock).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    for verb in [&["start", "--background"][..], &["stop"], &["export"]] {
+        let said = place.run(verb);
+        assert_eq!(said.code, 74);
+        assert!(said.err.contains("run/lock: it is not a regular file"), "{verb:?}: {}", said.err);
+    }
+}
