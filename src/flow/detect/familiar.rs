@@ -8,9 +8,9 @@
 //! says how the part is read. Whoever does not know the key makes a part of n bytes like one that is kept with a chance of
 //! (n / 16 + 2) / 2^128 at most: that is what GHASH promises.
 //!
-//! Of a part in which something was found, [`sealed`] keeps what that was, under a key that only the part itself gives.
-//! Of its tag no more than 32 bits are kept then: whoever took keys and tags out of memory, and knew the rest of the
-//! part, could solve a whole tag for what they do not know.
+//! Of a part in which something was found, [`sealed`] keeps what that was, under a key that its tag gives. Of the tag no more
+//! than 32 bits are kept then. GHASH is linear: whoever took keys and tags out of memory, and knew the rest of the part,
+//! could solve a whole tag for what they do not know.
 
 mod finds;
 mod sealed;
@@ -105,18 +105,18 @@ impl Familiar {
     }
 
     /// What was found in the part that has this tag; `None` when it is not known.
-    pub(super) fn recall(&self, tag: Tag, part: &[u8]) -> Option<Finds> {
+    pub(super) fn recall(&self, tag: Tag) -> Option<Finds> {
         match self.parts().recall(tag)? {
             Kept::Nothing => Some(Finds::default()),
-            Kept::Finds(finds) => self.keys.as_ref()?.1.open(&finds, tag, part),
+            Kept::Finds(finds) => self.keys.as_ref()?.1.open(&finds, tag),
         }
     }
 
     /// This was found in the part that has this tag.
-    pub(super) fn note(&self, tag: Tag, part: &[u8], finds: Finds) {
+    pub(super) fn note(&self, tag: Tag, finds: Finds) {
         if finds.is_empty() {
             self.parts().room(0).empty.insert(tag.0);
-        } else if let Some(finds) = self.keys.as_ref().and_then(|(_, sealer)| sealer.seal(finds, tag, part)) {
+        } else if let Some(finds) = self.keys.as_ref().and_then(|(_, sealer)| sealer.seal(finds, tag)) {
             self.parts().keep(tag.short(), Arc::new(finds));
         }
     }

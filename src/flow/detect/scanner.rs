@@ -327,8 +327,8 @@ impl Viewer for Judging<'_, '_> {
         self.judge.begin(part, self.on)
     }
 
-    fn end(&mut self, part: &[u8], whole: bool) {
-        self.judge.end(part, whole);
+    fn end(&mut self, whole: bool) {
+        self.judge.end(whole);
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) trait Viewer {
     }
 
     /// The part that began last is over. `whole` says that all that is in it was shown.
-    fn end(&mut self, _part: &[u8], _whole: bool) {}
+    fn end(&mut self, _whole: bool) {}
 }
 
 impl<F: FnMut(&View<'_>)> Viewer for F {

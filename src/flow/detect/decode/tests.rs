@@ -439,7 +439,7 @@ fn a_piece_that_is_empty_hides_none_after_it() {
 #[derive(Default)]
 struct Parts {
     whole: Vec<(Vec<u8>, Voice)>,
-    open: Voice,
+    open: (Vec<u8>, Voice),
     shown: usize,
 }
 
@@ -449,13 +449,13 @@ impl Viewer for Parts {
     }
 
     fn begin(&mut self, part: &View<'_>) -> bool {
-        self.open = part.voice;
-        self.whole.contains(&(part.text.to_vec(), part.voice))
+        self.open = (part.text.to_vec(), part.voice);
+        self.whole.contains(&self.open)
     }
 
-    fn end(&mut self, part: &[u8], whole: bool) {
+    fn end(&mut self, whole: bool) {
         if whole {
-            self.whole.push((part.to_vec(), self.open));
+            self.whole.push(self.open.clone());
         }
     }
 }

@@ -97,8 +97,8 @@ impl<'a> Unwrap<'a> {
     }
 
     /// Ends the part that began last; `whole` says that it is what it seemed to be.
-    pub(super) fn end_part(&mut self, text: &[u8], whole: bool) {
-        self.viewer.end(text, whole && !self.refused && self.budget.left > 0);
+    pub(super) fn end_part(&mut self, whole: bool) {
+        self.viewer.end(whole && !self.refused && self.budget.left > 0);
     }
 
     pub(super) fn limits(&self) -> &Limits {

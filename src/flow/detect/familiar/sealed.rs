@@ -1,9 +1,9 @@
 //! What was found in a part → the same, for whoever has the part.
 //!
-//! Its text is sealed with AES-GCM under a key that is HMAC-SHA-256 over the part, itself under a random key of this
-//! process: memory holds nothing that was matched for longer than the message. A part of which all is known but what is
-//! sought can be tried out by whoever takes the process' key out of its memory, as a value of which a keyed digest is
-//! kept.
+//! Its text is sealed with AES-GCM under a key that is HMAC-SHA-256 over the whole tag of the part, itself under a random
+//! key of this process. Only the part gives its tag, so that memory holds nothing that was matched for longer than the
+//! message. Whoever takes the process' keys out of its memory, and knows all of a part but what is sought, can try that
+//! out, as with a value of which a keyed digest is kept.
 
 use super::{
     Tag,
@@ -49,25 +49,25 @@ impl Sealer {
     }
 
     /// What was found in a part, for those who have it.
-    pub(super) fn seal(&self, finds: Finds, tag: Tag, part: &[u8]) -> Option<Sealed> {
+    pub(super) fn seal(&self, finds: Finds, tag: Tag) -> Option<Sealed> {
         let bytes = finds.held() + size_of::<Sealed>();
         let Finds { all, mut text } = finds;
-        let nonce = self.of(part)?.seal_in_place_append_tag(Aad::from(tag.0.to_le_bytes()), &mut text).ok()?;
+        let nonce = self.of(tag)?.seal_in_place_append_tag(Aad::empty(), &mut text).ok()?;
         Some(Sealed { all, text: text.into(), nonce: *nonce.as_ref(), bytes })
     }
 
-    /// What was found in this part; `None` when it is another one.
-    pub(super) fn open(&self, sealed: &Sealed, tag: Tag, part: &[u8]) -> Option<Finds> {
+    /// What was found in the part with this tag; `None` when it was found in another one.
+    pub(super) fn open(&self, sealed: &Sealed, tag: Tag) -> Option<Finds> {
         let mut text = sealed.text.to_vec();
         let nonce = Nonce::assume_unique_for_key(sealed.nonce);
-        let opened = self.of(part)?.open_in_place(nonce, Aad::from(tag.0.to_le_bytes()), &mut text).ok()?.len();
+        let opened = self.of(tag)?.open_in_place(nonce, Aad::empty(), &mut text).ok()?.len();
         text.truncate(opened);
         Some(Finds { all: Arc::clone(&sealed.all), text })
     }
 
-    /// The key of a part.
-    fn of(&self, part: &[u8]) -> Option<RandomizedNonceKey> {
-        let key = hmac::sign(&self.key, part);
+    /// The key of the part with this tag.
+    fn of(&self, tag: Tag) -> Option<RandomizedNonceKey> {
+        let key = hmac::sign(&self.key, &tag.0.to_le_bytes());
         RandomizedNonceKey::new(&AES_128_GCM, key.as_ref().get(..AES_128_GCM.key_len())?).ok()
     }
 }

@@ -90,7 +90,7 @@ impl Judge {
         let sent = Sent { generation: known.generation(), direction: *direction, voice: part.voice };
         self.part = None;
         let Some(tag) = detector.familiar.tag(sent, part.text) else { return false };
-        let Some(finds) = detector.familiar.recall(tag, part.text) else {
+        let Some(finds) = detector.familiar.recall(tag) else {
             self.part = Some(Part { tag, outside: part.encoding.len(), finding: Finding::default() });
             return false;
         };
@@ -101,10 +101,10 @@ impl Judge {
     }
 
     /// Ends the part that began last, of which all was seen if it is `whole`.
-    pub(super) fn end(&mut self, text: &[u8], whole: bool) {
+    pub(super) fn end(&mut self, whole: bool) {
         let Some(Part { tag, finding, .. }) = self.part.take().filter(|_| whole) else { return };
         if let Some(finds) = finding.finds() {
-            self.detector.familiar.note(tag, text, finds);
+            self.detector.familiar.note(tag, finds);
         }
     }
 

@@ -4,16 +4,16 @@ use super::{Unwrap, Voice, token::Ahead};
 
 /// What is known of the parts of one request.
 #[derive(Default)]
-pub(super) struct Repeats<'t> {
-    /// The part that is looked at, and where it ends.
-    open: Option<(&'t [u8], usize)>,
+pub(super) struct Repeats {
+    /// Where the part ends that is looked at.
+    open: Option<usize>,
     /// One did not end where it seemed to. Another might be followed to the end of the text, and so might each.
     misled: bool,
 }
 
-impl<'t> Repeats<'t> {
+impl Repeats {
     /// Passes over the object whose brace was taken last if it is known. `voice` is who wrote it unless it says so itself.
-    pub(super) fn passes_over(&mut self, w: &mut Unwrap<'_>, tokens: &mut Ahead<'t>, voice: Voice) -> bool {
+    pub(super) fn passes_over(&mut self, w: &mut Unwrap<'_>, tokens: &mut Ahead<'_>, voice: Voice) -> bool {
         self.open = None;
         if self.misled || !w.has_parts() {
             return false;
@@ -27,16 +27,16 @@ impl<'t> Repeats<'t> {
         if known {
             tokens.go_on_at(end);
         } else {
-            self.open = Some((object, end));
+            self.open = Some(end);
         }
         known
     }
 
     /// A part ends.
     pub(super) fn end(&mut self, w: &mut Unwrap<'_>, tokens: &Ahead<'_>) {
-        let Some((object, end)) = self.open.take() else { return };
+        let Some(end) = self.open.take() else { return };
         let whole = tokens.ended() == Some(end) && !tokens.stray();
         self.misled |= !whole;
-        w.end_part(object, whole);
+        w.end_part(whole);
     }
 }
