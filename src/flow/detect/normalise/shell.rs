@@ -350,8 +350,9 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
         }
         Some(b'"') => 1,
         Some(b'(') => command(rest, 2, b')', variables, depth, out),
-        // An empty parameter between two letters: `c$@url`.
+        // An empty parameter between two letters or at the end of a word: `c$@url`, `sh$@ -c`.
         Some(b'@' | b'*' | b'1'..=b'9') if letter(out.last()) && letter(rest.get(2)) => 2,
+        Some(b'@' | b'*') if letter(out.last()) && rest.get(2).is_some_and(|b| matches!(b, b' ' | b'\t')) => 2,
         Some(b'{') => {
             let Some(close) = memchr::memchr(b'}', &rest[..rest.len().min(64)]) else { return 0 };
             let inner = &rest[2..close];
@@ -382,7 +383,7 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
     }
 }
 
-/// `$(echo word)` is `word`.
+/// `$(echo word)` is `word`, and so is `$(rev <<< drow)`.
 fn command(rest: &[u8], open: usize, close: u8, variables: &Variables, depth: usize, out: &mut Plain) -> usize {
     let inner = &rest[open..rest.len().min(MAX_VALUE)];
     let Some(end) = memchr::memchr(close, inner) else { return 0 };
@@ -391,10 +392,38 @@ fn command(rest: &[u8], open: usize, close: u8, variables: &Variables, depth: us
         .rev()
         .find_map(|p| inner[..end].strip_prefix(*p));
     let Some(words) = words.filter(|w| depth > 0 && !w.iter().any(|b| matches!(b, b'|' | b';' | b'<' | b'>'))) else {
-        return 0;
+        let Some(word) = undone(&inner[..end]) else { return 0 };
+        out.extend_from_slice(&word);
+        return open + end + 1;
     };
     rewrite(words, variables, depth - 1, out);
     open + end + 1
+}
+
+/// The word that a program of everyday turns back to what it was: `echo cm0= | base64 -d`, `rev <<< mr`.
+fn undone(command: &[u8]) -> Option<Vec<u8>> {
+    let (word, program) = match memchr::memchr(b'|', command) {
+        Some(bar) => (command.strip_prefix(b"echo ")?.get(..bar.checked_sub(5)?)?, &command[bar + 1..]),
+        None => memchr::memmem::find(command, b"<<<").map(|at| (&command[at + 3..], &command[..at]))?,
+    };
+    let word = word.trim_ascii();
+    let word = word.strip_prefix(b"-n ").unwrap_or(word).trim_ascii();
+    let word = match word {
+        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => inner,
+        _ => word,
+    };
+    let plain = match program.trim_ascii() {
+        b"rev" => word.iter().rev().copied().collect(),
+        b"base64 -d" | b"base64 -D" | b"base64 --decode" => {
+            let end = word.iter().rposition(|b| *b != b'=').map_or(0, |n| n + 1);
+            data_encoding::BASE64_NOPAD.decode(&word[..end]).ok()?
+        }
+        b"xxd -r -p" | b"xxd -p -r" => data_encoding::HEXLOWER_PERMISSIVE.decode(word).ok()?,
+        _ => return None,
+    };
+    let plain = plain.trim_ascii_end();
+    let is_text = !plain.is_empty() && plain.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+    is_text.then(|| plain.to_vec())
 }
 
 /// `{rm,-rf,/}` is `rm -rf /`, and `/etc/{passwd,shadow}` is two words.

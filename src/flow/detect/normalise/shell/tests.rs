@@ -32,6 +32,13 @@ fn spellings_of_one_command_become_it() {
         "a=r; ${a}m -rf /",
         "\\x72\\x6d -rf /",
         "r^m -rf /",
+        "$(rev <<< mr) -rf /",
+        "$(echo cm0= | base64 -d) -rf /",
+        "$(echo -n 'cm0K' | base64 --decode) -rf /",
+        "$(base64 -d <<< cm0=) -rf /",
+        "$(xxd -r -p <<< 726d) -rf /",
+        "$(echo mr | rev) -rf /",
+        "rm$@ -rf /",
     ] {
         is(spelt, if spelt.contains("\\\n") { "rm -rf  /" } else { "rm -rf /" });
     }
