@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// How far before its end a literal begins, and how many are put into it.
 const LONGEST: usize = 128;
-const MOST: usize = 16;
+const MOST: usize = 256;
 /// How long a literal is that is made.
 const MOST_MADE: usize = 1 << 10;
 
