@@ -96,9 +96,12 @@ const FAR_BEFORE: usize = 192;
 /// How far before a value its name is looked for, with what stands between.
 const NAME_BEFORE: usize = 64;
 
-/// Whether `context`, up to a value, says that it is a secret: but for an `author` and for so many `tokens`.
+/// Whether `context`, up to a value, says that it is a secret: but for an `author` and for so many `tokens` or a
+/// `tokenizer`.
 pub(super) fn says_secret(context: &[u8]) -> bool {
-    let other = |text: &[u8]| starts(text, b"tokens") || (starts(text, b"author") && !starts(text, b"authoriz"));
+    let other = |text: &[u8]| {
+        starts(text, b"tokens") || starts(text, b"tokeni") || (starts(text, b"author") && !starts(text, b"authoriz"))
+    };
     (0..context.len()).map(|at| &context[at..]).any(|text| SECRET_WORDS.iter().any(|w| starts(text, w)) && !other(text))
         || (!context.is_ascii()
             && PIECES_ELSEWHERE.iter().any(|piece| memmem::find(context, piece.as_bytes()).is_some()))
@@ -189,6 +192,22 @@ pub(super) fn is_inserted(before: &[u8], between: &[u8]) -> bool {
         let name = trimmed(name, |b| b == b' ' || is_quote(b));
         says_secret(name) && !is_other(name)
     })
+}
+
+/// Whether words of a sentence between a vendor's name and a value, and those before the name, say that the value, which
+/// is no digest, is the key they speak of: `my Vendor key for the demo: `, `clé Vendor de la démo : `.
+pub(super) fn is_told(before: &[u8], between: &[u8], value: &[u8]) -> bool {
+    const LONGEST: usize = 64;
+    const SIGNS: &[&[u8]] = &[b":", b"=", b" is", "\u{ff1a}".as_bytes(), "\u{2192}".as_bytes(), "\u{2014}".as_bytes()];
+    if between.len() > LONGEST || !is_drawn(value) {
+        return false;
+    }
+    let words = unquoted(between);
+    let Some(words) = SIGNS.iter().find_map(|sign| words.strip_suffix(*sign)) else { return false };
+    let of_prose = |b: &u8| b.is_ascii_alphabetic() || !b.is_ascii() || matches!(b, b' ' | b'\'' | b'-' | b'(' | b')');
+    let line = &before[before.len().saturating_sub(WORDS_BEFORE)..];
+    let line = &line[line.iter().rposition(|b| matches!(b, b'\n' | b';' | b',')).map_or(0, |at| at + 1)..];
+    words.iter().all(of_prose) && [line, words].iter().any(|words| says_secret(words) && !is_other(words))
 }
 
 /// Whether what stands before a vendor's name on its line says that a key of its is kept: `llm keys set `, `pass insert `.

@@ -236,6 +236,7 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
                 || is_below_key(text, v, between)
                 || handed()
                 || drawn_member()
+                || context::is_told(&text[..start], between, &text[v.clone()])
                 || context::is_inserted(&text[..start], between))
                 && in_table(v)
                 && !context::leads_on(&text[keyword.end..v.start])
@@ -256,6 +257,7 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
                 || is_below_key(text, v, between)
                 || is_member(v)
                 || (context::is_handed(between) && named())
+                || (!is_everyday && context::is_told(&text[..start], between, &text[v.clone()]))
                 || (context::names_value(text, v.start) && named() && !context::holds_name(between)))
     };
     if let Some(value) = values(rule, text, far).find(said) {
