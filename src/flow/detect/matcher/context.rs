@@ -226,7 +226,8 @@ pub(super) fn makes_client(context: &[u8], vendor: &[u8]) -> bool {
     let name = &call[call.iter().rposition(|b| !of_name(b)).map_or(0, |at| at + 1)..];
     let plain = name.strip_suffix(b"V2").unwrap_or(name);
     let is_vendor = || plain.eq_ignore_ascii_case(trimmed(vendor, |b| !of_name(&b)));
-    quoted && name.first().is_some_and(u8::is_ascii_uppercase) && (plain.ends_with(b"Client") || is_vendor())
+    let is_made = name.first().is_some_and(u8::is_ascii_uppercase) || name == b"createClient";
+    quoted && is_made && (plain.ends_with(b"Client") || is_vendor())
 }
 
 /// Whether a key's own name stands right before `at`, with a sign between, or what comes before one in a header:
