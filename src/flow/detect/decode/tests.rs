@@ -485,3 +485,85 @@ fn a_part_that_is_known_is_passed_over_and_one_of_which_not_all_was_shown_is_non
     let voices: Vec<_> = parts.whole.iter().map(|(_, voice)| *voice).collect();
     assert_eq!(voices, [Voice::Unknown, Voice::Unknown, Voice::Unknown, Voice::System, Voice::System]);
 }
+
+/// What each part shows, and whether all of it.
+#[derive(Default)]
+struct ByPart(Vec<(Vec<u8>, Vec<Seen>, Option<bool>)>);
+
+impl Viewer for ByPart {
+    fn view(&mut self, view: &View<'_>) {
+        if let Some((_, shown, None)) = self.0.last_mut() {
+            let name = view.name.map(|n| String::from_utf8_lossy(n).into_owned());
+            shown.push((format!("{:?}", view.encoding), name, view.text.to_vec(), view.voice));
+        }
+    }
+
+    fn begin(&mut self, part: &View<'_>) -> bool {
+        self.0.push((part.text.to_vec(), Vec::new(), None));
+        false
+    }
+
+    fn end(&mut self, whole: bool) {
+        if let Some((.., end)) = self.0.last_mut() {
+            *end = Some(whole);
+        }
+    }
+}
+
+fn by_part(limits: &Limits, coded: usize, body: &str) -> ByPart {
+    let (mut budget, mut parts) = (Budget::new(limits), ByPart::default());
+    let mut unwrap = Unwrap::new(limits, &mut budget, Placement::Body, &mut parts);
+    (0..coded).for_each(|_| unwrap.framed(Encoding::Gzip));
+    super::body(&mut unwrap, body.as_bytes(), b"", Direction::Outbound);
+    parts
+}
+
+/// Messages, and what may stand before them.
+const MESSAGES: &[&str] = &[
+    r#"{"role":"user","content":"what can you do for me today?"}"#,
+    r#"{"role":"user","content":[{"word":"/etc/sha"},{"word":"dow"}]}"#,
+    r#"{"content":[{"type":"text","text":"/etc/sha"},{"type":"text","text":"dow"}],"role":"system"}"#,
+    r#"{"openai_api_key":"Zq3vT8xN1rL6wY0bK5mD9sF2hJ7cP4gA","b":["/etc","/shadow"]}"#,
+    r#"{"a":{"text":"/etc/sha"},"x":[{"word":"dow"}]}"#,
+];
+const BEFORE: &[&str] = &[
+    "",
+    r#""text":"what is there before","#,
+    r#""word":"what is there before","#,
+    r#""a":[{"text":"an item"}],"#,
+    r#""a":{"text":"a member"},"#,
+    r#""openai":"a vendor","#,
+    r#""a":["-c"],"#,
+];
+
+proptest! {
+    #[test]
+    fn a_part_shows_what_it_shows_wherever_it_stands(
+        before in prop::sample::select(BEFORE), messages in prop::collection::vec(prop::sample::select(MESSAGES), 1..4),
+        list in prop::sample::select(vec!["messages", "input"]),
+    ) {
+        let body = |before: &str, list: &str, messages: &[&str]| {
+            by_part(&Limits::default(), 0, &format!(r#"{{{before}"{list}":[{}]}}"#, messages.join(",")))
+        };
+        let parts = body(before, list, &messages).0;
+        prop_assert_eq!(parts.len(), messages.len());
+        for (message, part) in messages.iter().zip(parts) {
+            prop_assert_eq!(Some(part), body("", "messages", &[message]).0.pop());
+        }
+    }
+}
+
+#[test]
+fn a_part_of_which_not_all_is_followed_is_not_whole() {
+    let nested = |depth| {
+        (0..depth).fold(r#"{"command":"cat /etc/shadow"}"#.to_owned(), |inner, _| json!({"input": inner}).to_string())
+    };
+    let limits = Limits { max_depth: 16, ..Limits::default() };
+    for (coded, depth, whole) in
+        [(0, 8, true), (0, 10, true), (0, 12, false), (3, 8, true), (3, 11, false), (4, 1, true)]
+    {
+        let parts = by_part(&limits, coded, &format!(r#"{{"messages":[{}]}}"#, nested(depth))).0;
+        let want = (coded < 4).then_some(Some(whole));
+        assert_eq!(parts.last().map(|(.., end)| *end), want, "{coded} {depth}");
+    }
+}

@@ -124,7 +124,10 @@ impl<'a> Unwrap<'a> {
 
     /// Runs `inner` one decoding deeper, unless the bound is reached.
     pub(super) fn deeper<T>(&mut self, by: Encoding, inner: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        if self.chain.depth >= self.limits.max_depth || self.chain.len == MAX_CHAIN {
+        // How much of the chain is left says what stands around a part, too.
+        let ends = self.chain.len == MAX_CHAIN;
+        self.refused |= ends;
+        if ends || self.chain.depth >= self.limits.max_depth {
             return None;
         }
         let before = (self.chain.len, self.chain.depth);

@@ -90,10 +90,17 @@ impl Joins {
     /// An object or array begins. `apart` says that the items of an array are texts of their own, not pieces of one.
     pub(super) fn open(&mut self, object: bool, key: Option<Part<'_>>, apart: bool) {
         let name = self.lines.len();
-        if let Some(key) = key.filter(|key| !object || key.len() <= LONGEST_VENDOR) {
+        let around = self.open.last();
+        let is_item = around.is_some_and(|o| object && !o.object);
+        if is_item {
+            self.piece.clear();
+        }
+        // What an array that is apart is called says nothing of its items.
+        let is_apart = is_item && around.is_some_and(|o| o.apart);
+        if let Some(key) = key.filter(|key| !object || (key.len() <= LONGEST_VENDOR && !is_apart)) {
             line(&mut self.lines, key, Part::default());
         }
-        let apart_around = self.open.last().is_some_and(|o| if o.object { o.apart_around } else { o.apart });
+        let apart_around = around.is_some_and(|o| if o.object { o.apart_around } else { o.apart });
         self.open.push(Open {
             object,
             apart,
