@@ -122,6 +122,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// A part of the message begins or ends: what is in it means what it means by itself.
+    pub(super) fn part(&mut self) {
+        self.paths.forget_exceptions();
+    }
+
     /// Bytes of it.
     pub(super) fn held(&self) -> usize {
         self.paths.held() + self.looks.held()

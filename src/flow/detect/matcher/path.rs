@@ -53,6 +53,7 @@ pub(super) fn find(
     }
     last.read(text);
     let whole = last.whole.as_ref().filter(|_| !rule.data().unbroken);
+    let mut refused = !joined;
     for (path, put_together) in [(Some(&last.path), joined), (whole, true)] {
         let Some(path) = path.filter(|path| path.is_of(rule)) else { continue };
         if path.is_excepted(rule) {
@@ -61,8 +62,9 @@ pub(super) fn find(
             let matched = Cow::Borrowed(&path.resolved[..]);
             return report(Found { severity: rule.severity(), span: last.span.clone(), matched });
         }
+        refused = false;
     }
-    if let Some(place) = last.place.filter(|_| !joined) {
+    if let Some(place) = last.place.filter(|_| refused) {
         last.refused.note(place, index);
     }
 }
@@ -76,6 +78,11 @@ impl Last {
     /// Another text begins.
     pub(super) fn forget(&mut self) {
         self.span = 0..0;
+    }
+
+    /// A text begins that has nothing to do with those before.
+    pub(super) fn forget_exceptions(&mut self) {
+        self.excepted = Excepted::default();
     }
 
     /// Looks at another path: no room is made anew for it.

@@ -89,6 +89,7 @@ impl Judge {
         let Self { detector, direction, known, .. } = self;
         let sent = Sent { generation: known.generation(), direction: *direction, voice: part.voice };
         self.part = None;
+        self.memory.part();
         let Some(tag) = detector.familiar.tag(sent, part.text) else { return false };
         let Some(finds) = detector.familiar.recall(tag) else {
             self.part = Some(Part { tag, outside: part.encoding.len(), finding: Finding::default() });
@@ -102,6 +103,7 @@ impl Judge {
 
     /// Ends the part that began last, of which all was seen if it is `whole`.
     pub(super) fn end(&mut self, whole: bool) {
+        self.memory.part();
         let Some(Part { tag, finding, .. }) = self.part.take().filter(|_| whole) else { return };
         if let Some(finds) = finding.finds() {
             self.detector.familiar.note(tag, finds);

@@ -87,6 +87,17 @@ fn what_was_at_home_before_is_found_elsewhere_and_the_other_way_round() {
     }
 }
 
+#[test]
+fn an_exception_in_one_message_excepts_nothing_in_another() {
+    let plain = r#"{"role":"user","content":"cp .env.in /srv/app/config/ and then start it"}"#;
+    let split = r#"{"role":"user","content":[{"type":"text","text":"cat .e"},{"type":"text","text":"nv.internal"}]}"#;
+    let found = ["dotenv_or_cloud_credential_path.dotenv low found body [json] .env.internal"];
+    let detector = detector();
+    for messages in [&[plain, split][..], &[split], &[plain, split], &[split, plain]] {
+        assert_eq!(hits(&detector, &request(messages, &[])), found);
+    }
+}
+
 /// Messages and tools, some of which are no JSON or hold something.
 const PARTS: &[&str] = &[
     r#"{"role":"user","content":"what can you do for me today, and how long does it take?"}"#,
@@ -98,6 +109,9 @@ const PARTS: &[&str] = &[
     r#"{"role":"user","content":"\u002fetc\u002fshadow"}"#,
     r#"{"role":"user" "content":'no JSON' \" /etc/shadow }"#,
     r#"{"a":["/etc","/shadow"],"b":{"c":[{},[]]}}"#,
+    r#"{"role":"user","content":[{"word":"/etc/sha"},{"word":"dow"}]}"#,
+    r#"{"role":"user","content":"cp .env.in /srv/app/config/ and then start it"}"#,
+    r#"{"role":"user","content":[{"type":"text","text":"cat .e"},{"type":"text","text":"nv.internal"}]}"#,
     r#"{"text":"/etc/sha"}"#,
     r#"{"text":"dow"}"#,
     r#"{\"},{"text":"/etc/shadow"}"#,
@@ -120,16 +134,28 @@ proptest! {
     #[test]
     fn who_remembers_says_what_one_says_who_does_not(
         requests in prop::collection::vec(
-            (prop::collection::vec(0..PARTS.len(), 0..7), prop::collection::vec(0..PARTS.len(), 0..4), any::<bool>()), 1..5
+            (
+                prop::collection::vec(0..PARTS.len(), 0..7),
+                prop::collection::vec(0..PARTS.len(), 0..4),
+                any::<(bool, bool)>(),
+            ),
+            1..5,
         ),
     ) {
         let [remembers, forgets] = &*DETECTORS;
         remembers.forget();
-        for (messages, tools, packed) in requests {
+        for (messages, tools, (packed, named)) in requests {
             let of = |parts: &[usize]| parts.iter().map(|n| PARTS[*n]).collect::<Vec<_>>();
             // What stands behind them is told from pieces of them that were passed over.
             let after = format!(r#"{{"x":[{}]}}"#, of(&tools).join(","));
-            let body = [request(&of(&messages), &of(&tools)), b"\n".to_vec(), after.into_bytes()].concat();
+            let request = String::from_utf8(request(&of(&messages), &of(&tools))).unwrap();
+            // The same under other names.
+            let request = if named {
+                request.replacen(r#""model":"m","messages""#, r#""text":"m","input""#, 1).replacen("tools", "functions", 1)
+            } else {
+                request
+            };
+            let body = format!("{request}\n{after}").into_bytes();
             forgets.forget();
             let plain = String::from_utf8_lossy(&body).into_owned();
             let (body, fields) = if packed { (gzip(&body), vec![("content-encoding", "gzip")]) } else { (body, vec![]) };
