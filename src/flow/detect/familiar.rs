@@ -42,8 +42,8 @@ pub(super) struct Sent {
     pub(super) voice: Voice,
 }
 
-/// What tells a part from others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What tells a part from others. Whoever has it can read what was found in the part: it is never printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tag(u128);
 
 impl Tag {

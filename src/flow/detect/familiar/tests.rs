@@ -56,7 +56,7 @@ fn a_part_is_known_once_it_was_noted_and_as_it_was_sent_only() {
         for (sent, part) in others {
             assert!(familiar.recall(familiar.tag(sent, part).unwrap()).is_none());
         }
-        assert_ne!(Familiar::default().tag(SENT, b"a part"), Some(tag), "each has a key of its own");
+        assert!(Familiar::default().tag(SENT, b"a part") != Some(tag), "each has a key of its own");
     }
 }
 
