@@ -17,6 +17,8 @@ use std::{
 /// Matches kept of one part, and bytes of what was matched. Of a part with more none are: it is looked at each time.
 const MAX_FINDS: usize = 256;
 const MAX_TEXT: usize = 16 << 10;
+/// What an allocation takes beside what is in it, at most.
+pub(super) const ALLOCATION: usize = 32;
 
 /// What was found in one part: nothing, to begin with.
 #[derive(Default)]
@@ -70,8 +72,8 @@ impl Finds {
 }
 
 fn held(all: &[Find], text: &[u8]) -> usize {
-    let encodings = all.iter().map(|find| find.encoding.len()).sum::<usize>();
-    size_of_val(all) + encodings * size_of::<Encoding>() + text.len()
+    let encodings = all.iter().map(|find| size_of_val(&*find.encoding) + ALLOCATION).sum::<usize>();
+    size_of_val(all) + encodings + text.len()
 }
 
 /// The matches of a part that is looked at.

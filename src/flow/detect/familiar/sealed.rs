@@ -7,7 +7,7 @@
 
 use super::{
     Tag,
-    finds::{Find, Finds},
+    finds::{ALLOCATION, Find, Finds},
 };
 use aws_lc_rs::{
     aead::{AES_128_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
@@ -50,7 +50,8 @@ impl Sealer {
 
     /// What was found in a part, for those who have it.
     pub(super) fn seal(&self, finds: Finds, tag: Tag) -> Option<Sealed> {
-        let bytes = finds.held() + size_of::<Sealed>();
+        // The matches, their text with its tag, and itself.
+        let bytes = finds.held() + AES_128_GCM.tag_len() + size_of::<Sealed>() + 3 * ALLOCATION;
         let Finds { all, mut text } = finds;
         let nonce = self.of(tag)?.seal_in_place_append_tag(Aad::empty(), &mut text).ok()?;
         Some(Sealed { all, text: text.into(), nonce: *nonce.as_ref(), bytes })
