@@ -554,6 +554,13 @@ proptest! {
 }
 
 #[test]
+fn what_is_looked_at_sooner_than_it_is_told_from_others_is_no_part() {
+    let long = MESSAGES[0];
+    let parts = by_part(&Limits::default(), 0, &format!(r#"{{"messages":[{{}},{long},{{"text":"/etc"}},{long}]}}"#)).0;
+    assert_eq!(parts.iter().map(|(text, ..)| &text[..]).collect::<Vec<_>>(), [long.as_bytes(); 2]);
+}
+
+#[test]
 fn a_part_of_which_not_all_is_followed_is_not_whole() {
     let nested = |depth| {
         (0..depth).fold(r#"{"command":"cat /etc/shadow"}"#.to_owned(), |inner, _| json!({"input": inner}).to_string())

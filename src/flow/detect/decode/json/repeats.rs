@@ -2,6 +2,9 @@
 
 use super::{Unwrap, Voice, token::Ahead};
 
+/// A shorter part is looked at sooner than it is told from others.
+const SHORTEST: usize = 32;
+
 /// What is known of the parts of one request.
 #[derive(Default)]
 pub(super) struct Repeats {
@@ -22,6 +25,9 @@ impl Repeats {
             self.misled = true;
             return false;
         };
+        if object.len() < SHORTEST {
+            return false;
+        }
         let end = at - 1 + object.len();
         let known = w.begin_part(object, voice);
         if known {
