@@ -15,7 +15,7 @@
 mod finds;
 mod sealed;
 
-pub(super) use finds::{Finding, Finds};
+pub(super) use finds::{Finds, Gathered};
 
 use super::{decode::Voice, hashed::OwnHash};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};

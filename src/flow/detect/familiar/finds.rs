@@ -78,7 +78,7 @@ fn held(all: &[Find], text: &[u8]) -> usize {
 
 /// The matches of a part that is looked at.
 #[derive(Default)]
-pub(in crate::flow::detect) struct Finding {
+pub(in crate::flow::detect) struct Gathered {
     all: Vec<Find>,
     text: Vec<u8>,
     /// What is among them already.
@@ -88,7 +88,7 @@ pub(in crate::flow::detect) struct Finding {
     beyond: bool,
 }
 
-impl Finding {
+impl Gathered {
     /// Notes a match in a view that is `outside` and more decodings deep.
     pub(in crate::flow::detect) fn note(&mut self, m: &Match<'_>, view: &View<'_>, outside: usize) {
         let same = (m.index, m.matched, m.severity, view.name, view.voice as u8);

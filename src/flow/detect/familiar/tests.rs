@@ -9,14 +9,14 @@ static RULES: LazyLock<Arc<RuleSet>> = LazyLock::new(RuleSet::embedded);
 
 /// These matches of the first rule, a message's `content` each.
 fn finds(texts: &[impl AsRef<[u8]>]) -> Option<Finds> {
-    let mut finding = Finding::default();
+    let mut gathered = Gathered::default();
     let rule = &RULES.rules()[0];
     let encoding = [Encoding::Gzip, Encoding::Json, Encoding::Base64];
     for matched in texts.iter().map(AsRef::as_ref) {
         let view = View { encoding: &encoding, name: Some(b"content"), ..View::plain(matched) };
-        finding.note(&Match { rule, index: 0, matched, extra: None, severity: Severity::High, span: None }, &view, 2);
+        gathered.note(&Match { rule, index: 0, matched, extra: None, severity: Severity::High, span: None }, &view, 2);
     }
-    finding.finds()
+    gathered.finds()
 }
 
 /// What is told of them again.

@@ -6,7 +6,7 @@ use crate::flow::{
         Detector, Hit, Named,
         audience::{Audience, Judgement, names_a_file},
         decode::View,
-        familiar::{Finding, Sent, Tag},
+        familiar::{Gathered, Sent, Tag},
         hashed::OwnHash,
         known::{Sighting, Values},
         matcher::{Match, Memory},
@@ -45,7 +45,7 @@ struct Part {
     tag: Tag,
     /// Decodings that led to it.
     outside: usize,
-    finding: Finding,
+    gathered: Gathered,
 }
 
 /// What was said of a message. One text is seen in several views, alone and with its neighbours, as written and
@@ -80,7 +80,7 @@ impl Judge {
         self.memory.held()
             + hashes.len() * size_of::<u64>()
             + said.iter().map(|s| size_of::<Said>() + s.matched.needle().len()).sum::<usize>()
-            + self.part.as_ref().map_or(0, |part| part.finding.held())
+            + self.part.as_ref().map_or(0, |part| part.gathered.held())
     }
 
     /// Begins a part of the message; answers whether it was judged before by what is known now. Then what was found in it
@@ -92,7 +92,7 @@ impl Judge {
         self.memory.part();
         let Some(tag) = detector.familiar.tag(sent, part.text) else { return false };
         let Some(finds) = detector.familiar.recall(tag) else {
-            self.part = Some(Part { tag, outside: part.encoding.len(), finding: Finding::default() });
+            self.part = Some(Part { tag, outside: part.encoding.len(), gathered: Gathered::default() });
             return false;
         };
         let Self { detector, direction, route, seen, .. } = self;
@@ -104,8 +104,8 @@ impl Judge {
     /// Ends the part that began last, of which all was seen if it is `whole`.
     pub(super) fn end(&mut self, whole: bool) {
         self.memory.part();
-        let Some(Part { tag, finding, .. }) = self.part.take().filter(|_| whole) else { return };
-        if let Some(finds) = finding.finds() {
+        let Some(Part { tag, gathered, .. }) = self.part.take().filter(|_| whole) else { return };
+        if let Some(finds) = gathered.finds() {
             self.detector.familiar.note(tag, finds);
         }
     }
@@ -124,11 +124,11 @@ impl Judge {
         }
         // What of these is kept in memory is kept elsewhere: such a part is judged anew each time.
         if let Some(part) = part.as_mut().filter(|_| holds_token || !covers.is_empty()) {
-            part.finding.is_beyond();
+            part.gathered.is_beyond();
         }
         detector.matcher.find_with(memory, *direction, view, &mut |m| {
             if let Some(part) = part {
-                part.finding.note(&m, view, part.outside);
+                part.gathered.note(&m, view, part.outside);
             }
             say.matched(&m, view, &covers);
         });
