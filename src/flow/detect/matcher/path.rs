@@ -91,8 +91,10 @@ impl Last {
         self.read = false;
         let Range { mut start, end } = extent(text, keyword);
         let called = text.get(end) == Some(&b'(') || start.checked_sub(1).is_some_and(|n| text[n] == b')');
+        // What it is with one of the words in its braces, the rest of them says too.
+        let is_list = text.get(end) == Some(&b',') && text[start..end].contains(&b'{');
         let [before, after] = line_ends(text, start..end);
-        self.place = if called { None } else { self.refused.place([before, &text[start..end], after]) };
+        self.place = if called || is_list { None } else { self.refused.place([before, &text[start..end], after]) };
         // What is left of an escaped line end is no folder.
         if matches!(text[start..end], [b'\\', b'n' | b'r' | b't', b'/' | b'~' | b'.' | b'$', ..]) {
             start += 2;
@@ -140,5 +142,27 @@ impl Last {
             self.whole = unmarked(path).map(|plain| resolved(&plain));
         }
         self.path.resolve(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Last;
+
+    #[test]
+    fn what_something_beside_a_path_says_of_it_is_not_remembered() {
+        for (text, has_place) in [
+            ("/etc/shadow", true),
+            ("a\n/etc/shadow,", true),
+            ("/etc/{shadow,x}.md", false),
+            ("/etc/shadow(", false),
+            (")/etc/shadow", false),
+            ("\u{1b}[1m/etc/shadow", false),
+        ] {
+            let mut last = Last::default();
+            let at = text.find("shadow").unwrap();
+            last.around(text.as_bytes(), at..at + 6);
+            assert_eq!(last.place.is_some(), has_place, "{text}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 /// Paths that rules did not take, in one message: the same few come again and again.
 ///
-/// What a rule says of a path follows from the path and the ends of the lines beside it, unless a call stands there.
+/// What a rule says of a path follows from the path and the ends of the lines beside it, unless a call stands there or the
+/// rest of a list in braces.
 #[derive(Default)]
 pub(super) struct Refused(Vec<Refusal>);
 
