@@ -430,6 +430,16 @@ proptest! {
 }
 
 #[test]
+fn a_list_within_a_piece_takes_none_of_it() {
+    for list in [r#"[{"z":"other"}]"#, r#"[{"text":"other"},{"text":""}]"#, r#"[[{"z":1}],"w"]"#, "[]"] {
+        for first in [format!(r#"{{"text":"/etc/sha","y":{list}}}"#), format!(r#"{{"y":{list},"text":"/etc/sha"}}"#)] {
+            let text = format!(r#"{{"x":[{first},{{"text":"dow"}}]}}"#);
+            assert!(views(text.as_bytes()).iter().any(|(_, _, text, _)| text == b"/etc/shadow"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_piece_that_is_empty_hides_none_after_it() {
     let text = br#"{"x":[{"content":""},{"word":"/etc/sha"},{"word":"dow"}]}"#;
     assert!(views(text).iter().any(|(_, _, text, _)| text == b"/etc/shadow"));

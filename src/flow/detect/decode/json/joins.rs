@@ -54,6 +54,7 @@ pub(super) struct Joins {
 }
 
 /// What the object now open, or the one inside it that ended last, adds to the array around it.
+#[derive(Default)]
 struct Piece {
     /// Where it is in the lines of an open object; as long as it is there, it is not copied.
     at: Option<Range<usize>>,
@@ -79,11 +80,13 @@ struct Open {
     pieces: usize,
     /// The last string of an object, if an array may follow it as its arguments.
     last: Option<Range<usize>>,
+    /// What the object around its array adds, as far as is known when it begins.
+    piece_around: Option<Piece>,
 }
 
 impl Joins {
     pub(super) fn new(w: &mut Unwrap<'_>) -> Self {
-        let piece = Piece { at: None, text: w.buffer(), named: false };
+        let piece = Piece { text: w.buffer(), ..Piece::default() };
         Self { lines: w.buffer(), glued: w.buffer(), piece, open: vec![Open::default()] }
     }
 
@@ -92,9 +95,7 @@ impl Joins {
         let name = self.lines.len();
         let around = self.open.last();
         let is_item = around.is_some_and(|o| object && !o.object);
-        if is_item {
-            self.piece.clear();
-        }
+        let piece_around = (is_item && self.piece.is_set()).then(|| std::mem::take(&mut self.piece));
         // What an array that is apart is called says nothing of its items.
         let is_apart = is_item && around.is_some_and(|o| o.apart);
         if let Some(key) = key.filter(|key| !object || (key.len() <= LONGEST_VENDOR && !is_apart)) {
@@ -108,6 +109,7 @@ impl Joins {
             name,
             lines: self.lines.len(),
             glued: self.glued.len(),
+            piece_around,
             ..Open::default()
         });
     }
@@ -167,7 +169,7 @@ impl Joins {
 
     /// The innermost object or array ends: shows what it made.
     pub(super) fn close(&mut self, w: &mut Unwrap<'_>, voice: Voice) {
-        let Some(open) = self.open.pop() else { return };
+        let Some(mut open) = self.open.pop() else { return };
         let joined = &self.lines[open.lines..];
         // Read with its own name and what stands before it, too, where that may say more than the names in it.
         let whose = open.object && open.keys > 0 && open.name < open.lines;
@@ -192,7 +194,10 @@ impl Joins {
                     around.pieces += 1;
                     self.glued.extend_from_slice(piece);
                 }
-                self.piece.clear();
+                match open.piece_around.take() {
+                    Some(piece) => self.piece = piece,
+                    None => self.piece.clear(),
+                }
             }
         }
         if open.object || open.strings == 0 || joined > PIECE || self.open.is_empty() {
@@ -212,11 +217,6 @@ impl Joins {
     fn around(&self, name: usize) -> usize {
         let near = self.open.iter().rev().take_while(|o| o.object && o.name + MOST_AROUND >= name);
         near.last().map_or(name, |o| o.name)
-    }
-
-    /// An item was passed over whose array keeps its items apart: what remains is what it would have left.
-    pub(super) fn pass_over(&mut self) {
-        self.piece.clear();
     }
 
     /// A string followed by an array of strings reads as a program and its arguments.
@@ -240,6 +240,11 @@ impl Piece {
             self.text.clear();
             text.append_to(&mut self.text);
         }
+    }
+
+    /// Whether a string was told, if only an empty one.
+    fn is_set(&self) -> bool {
+        self.named || self.at.is_some() || !self.text.is_empty()
     }
 
     fn text<'t>(&'t self, lines: &'t [u8]) -> &'t [u8] {

@@ -84,7 +84,6 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
                 let object = b == b'{';
                 let apart = frames.last().filter(|f| f.apart && object);
                 if apart.is_some_and(|f| repeats.passes_over(w, &mut tokens, f.voice)) {
-                    joins.pass_over();
                     continue;
                 }
                 let (key, voice, lists_messages) = match frames.last() {
