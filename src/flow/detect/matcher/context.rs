@@ -119,6 +119,17 @@ pub(super) fn is_other(context: &[u8]) -> bool {
         || sort.is_some_and(|name| OTHER_SORTS.iter().any(|word| before_word(name, word).is_some()))
 }
 
+/// Whether words, or the name that ends them, are of a secret itself.
+pub(super) fn is_of_secret(context: &[u8]) -> bool {
+    says_secret(context) && !is_other(context)
+}
+
+/// What stands at the end of `before`, where the words may be that say what follows, back to one of the bytes that `end`.
+fn words_before(before: &[u8], end: impl Fn(u8) -> bool) -> &[u8] {
+    let near = &before[before.len().saturating_sub(WORDS_BEFORE)..];
+    &near[near.iter().rposition(|b| end(*b)).map_or(0, |at| at + 1)..]
+}
+
 /// The text up to the last letter or digit.
 fn last_name(text: &[u8]) -> &[u8] {
     trimmed(text, |b| !b.is_ascii_alphanumeric())
@@ -161,10 +172,9 @@ pub(super) fn is_value_of(before: &[u8], name: Range<usize>, value: &[u8]) -> bo
     if !matches!(sign, b":" | b"=" | b"=>" | b":=" | b"is" | &[0xef, 0xbc, 0x9a]) {
         return false;
     }
-    let line = &before[name.start.saturating_sub(WORDS_BEFORE)..name.start];
-    let line = &line[line.iter().rposition(|b| matches!(b, b'\n' | b';' | b',')).map_or(0, |at| at + 1)..];
+    let line = words_before(&before[..name.start], |b| matches!(b, b'\n' | b';' | b','));
     let is_drawn = is_drawn(value);
-    let is_named = || says_secret(line) && !is_other(line);
+    let is_named = || is_of_secret(line);
     if sign == b"is" {
         // In a sentence it is somebody's or one of an API, or none of what other keys are.
         return is_named() && (is_drawn || line.windows(3).any(|word| is_one_of(word, &[b"api", b"my ", b"our"])));
@@ -190,7 +200,7 @@ pub(super) fn is_inserted(before: &[u8], between: &[u8]) -> bool {
     let columns = &columns[memchr::memrchr(b'(', columns).map_or(0, |at| at + 1)..];
     columns.split(|b| *b == b',').any(|name| {
         let name = trimmed(name, |b| b == b' ' || is_quote(b));
-        says_secret(name) && !is_other(name)
+        is_of_secret(name)
     })
 }
 
@@ -205,16 +215,14 @@ pub(super) fn is_told(before: &[u8], between: &[u8], value: &[u8]) -> bool {
     let words = unquoted(between);
     let Some(words) = SIGNS.iter().find_map(|sign| words.strip_suffix(*sign)) else { return false };
     let of_prose = |b: &u8| b.is_ascii_alphabetic() || !b.is_ascii() || matches!(b, b' ' | b'\'' | b'-' | b'(' | b')');
-    let line = &before[before.len().saturating_sub(WORDS_BEFORE)..];
-    let line = &line[line.iter().rposition(|b| matches!(b, b'\n' | b';' | b',')).map_or(0, |at| at + 1)..];
-    words.iter().all(of_prose) && [line, words].iter().any(|words| says_secret(words) && !is_other(words))
+    let line = words_before(before, |b| matches!(b, b'\n' | b';' | b','));
+    words.iter().all(of_prose) && [line, words].into_iter().any(is_of_secret)
 }
 
 /// Whether what stands before a vendor's name on its line says that a key of its is kept: `llm keys set `, `pass insert `.
 pub(super) fn keeps_key(before: &[u8]) -> bool {
-    let line = &before[before.len().saturating_sub(WORDS_BEFORE)..];
-    let line = &line[line.iter().rposition(|b| matches!(b, b'\n' | b';' | b'|' | b'&')).map_or(0, |at| at + 1)..];
-    says_secret(line) && !is_other(line) || memmem::find(line, b"pass insert").is_some()
+    let line = words_before(before, |b| matches!(b, b'\n' | b';' | b'|' | b'&'));
+    is_of_secret(line) || memmem::find(line, b"pass insert").is_some()
 }
 
 /// Whether `context` ends in a call that makes a vendor's client of the text that begins there: `Vendor("`,

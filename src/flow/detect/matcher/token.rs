@@ -248,7 +248,7 @@ pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut
         }
     }
     let far = next_run(rule, text, end + NEAR + 1)..end + FAR;
-    let named = || context::says_secret(&text[start..end]) && !context::is_other(&text[start..end]);
+    let named = || context::is_of_secret(&text[start..end]);
     let said = |v: &Range<usize>| {
         let between = &text[end..v.start];
         !context::begins_anew(between)
@@ -314,7 +314,7 @@ fn judge_column(rule: &Rule, text: &[u8], name: &Range<usize>, report: &mut dyn 
     }
     let value = |cell: &Range<usize>| values(rule, text, cell.start..cell.start + 1).find(|v| v == cell);
     let cells = table::below(text, name, |cell| value(cell).is_some());
-    if !cells.is_empty() && context::says_secret(&text[name.clone()]) && !context::is_other(&text[name.clone()]) {
+    if !cells.is_empty() && context::is_of_secret(&text[name.clone()]) {
         cells.iter().filter_map(value).for_each(|value| judge(rule, text, value, 0, report));
     }
     !cells.is_empty()
@@ -322,9 +322,7 @@ fn judge_column(rule: &Rule, text: &[u8], name: &Range<usize>, report: &mut dyn 
 
 /// Whether a value is a cell beside its vendor's name, below a key's own. `between` is what stands between the two.
 fn is_below_key(text: &[u8], value: &Range<usize>, between: &[u8]) -> bool {
-    let is_key = |head: &[u8]| {
-        key_name::ends(head) || key_name::is_bare(head) || (context::says_secret(head) && !context::is_other(head))
-    };
+    let is_key = |head: &[u8]| key_name::ends(head) || key_name::is_bare(head) || context::is_of_secret(head);
     between.iter().any(|b| matches!(b, b'|' | b',' | b'\t'))
         && !between.contains(&b'\n')
         && table::head(text, value).is_some_and(is_key)
