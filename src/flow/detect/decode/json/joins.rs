@@ -95,13 +95,13 @@ impl Joins {
         let name = self.lines.len();
         let around = self.open.last();
         let is_item = around.is_some_and(|o| object && !o.object);
+        let apart_around = around.is_some_and(|o| if o.object { o.apart_around } else { o.apart });
         let piece_around = (is_item && self.piece.is_set()).then(|| std::mem::take(&mut self.piece));
         // What an array that is apart is called says nothing of its items.
-        let is_apart = is_item && around.is_some_and(|o| o.apart);
-        if let Some(key) = key.filter(|key| !object || (key.len() <= LONGEST_VENDOR && !is_apart)) {
+        let says_whose = |key: &Part<'_>| key.len() <= LONGEST_VENDOR && !(is_item && apart_around);
+        if let Some(key) = key.filter(|key| !object || says_whose(key)) {
             line(&mut self.lines, key, Part::default());
         }
-        let apart_around = around.is_some_and(|o| if o.object { o.apart_around } else { o.apart });
         self.open.push(Open {
             object,
             apart,
