@@ -117,8 +117,8 @@ fn rotate(place: &Place, json: bool) -> Answer {
     let public_key = home.public_key().display().to_string();
     let schema_version = "clawsec-traffic-key-rotation/v1";
     let report = RotateReport { schema_version, monitor_running, rotated, public_key };
-    let told = if json { show::json(&report) } else { told(&report) };
-    told.map_err(|trouble| trouble.after(done))?;
+    let shown = if json { show::json(&report) } else { told(&report) };
+    shown.map_err(|trouble| trouble.after(done))?;
     Ok(YES)
 }
 

@@ -86,16 +86,15 @@ impl Judge {
     /// Begins a part of the message; answers whether it was judged before by what is known now. Then what was found in it
     /// is reported as if it was found again.
     pub(super) fn begin(&mut self, part: &View<'_>, on: &mut dyn FnMut(&Hit<'_>)) -> bool {
-        let Self { detector, direction, known, .. } = self;
+        let Self { detector, direction, route, known, seen, memory, part: open, .. } = self;
         let sent = Sent { generation: known.generation(), direction: *direction, voice: part.voice };
-        self.part = None;
-        self.memory.part();
+        *open = None;
+        memory.part();
         let Some(tag) = detector.familiar.tag(sent, part.text) else { return false };
         let Some(finds) = detector.familiar.recall(tag) else {
-            self.part = Some(Part { tag, outside: part.encoding.len(), gathered: Gathered::default() });
+            *open = Some(Part { tag, outside: part.encoding.len(), gathered: Gathered::default() });
             return false;
         };
-        let Self { detector, direction, route, seen, .. } = self;
         let mut say = Say { detector, direction: *direction, route, seen, on };
         finds.each(detector.matcher.rules(), part.encoding, part.placement, &mut |m, view| say.matched(m, view, &[]));
         true
