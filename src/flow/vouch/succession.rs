@@ -109,12 +109,14 @@ impl Succession {
             Ok(None) => {}
             Ok(Some(staged)) if is_newest(&staged) => swap.take_up()?,
             Ok(Some(_)) => swap.discard()?,
-            // The statement stands, and whoever holds the key it names is not the one in use.
-            Err(source) if rotations.newest().is_some() && !swap.in_use()?.as_ref().is_some_and(is_newest) => {
-                return Err(SuccessionError::Next { source });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what waits as the next signing key is none; nothing needs it");
+            Err(source) => {
+                // Where the one in use cannot be read either, that is what is wrong.
+                let in_use = swap.in_use()?;
+                // The statement stands, and whoever holds the key it names is not the one in use.
+                if rotations.newest().is_some() && !in_use.as_ref().is_some_and(is_newest) {
+                    return Err(SuccessionError::Next { source });
+                }
+                tracing::warn!(error = %source, "what waits as the next signing key is none; nothing needs it");
                 // One that cannot be removed is in the way of the next rotation alone, which says so.
                 let _ = swap.discard();
             }

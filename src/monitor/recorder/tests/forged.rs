@@ -481,3 +481,16 @@ fn a_next_key_that_is_none_stops_nobody_unless_it_is_needed() {
     assert!(matches!(&refused, MonitorError::Vouch(VouchError::Succession(SuccessionError::Next { .. }))), "{refused}");
     assert!(refused.to_string().contains("signing.next.pem") && refused.hint().contains("signing.next.pem"));
 }
+
+#[test]
+fn keys_that_cannot_be_read_are_named_and_what_waits_stays() {
+    let rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    drop(recorder);
+    overwrite(&rig.private(), b"no key");
+    overwrite(&rig.next(), b"none either");
+    let refused = identity::open(&Home::of(&rig.config)).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("signing.key.pem"), "{refused}");
+    assert!(rig.next().exists());
+}
