@@ -53,14 +53,17 @@ impl<'t, F: FnMut(&[u8])> Seams<'t, F> {
 fn seam(text: &[u8]) -> Option<usize> {
     let (quote, mut rest) = text.split_first()?;
     let blanks = skip(&mut rest, is_blank);
+    let goes_on = skip_line_end(&mut rest);
     match joiner(rest) {
         // Words of prose stand in backquotes side by side.
         1 if *quote == b'`' && !rest.starts_with(b"+") => return None,
+        0 if goes_on => {}
         0 if *quote == b'`' || !sets_beside(blanks) => return None,
         0 => {}
         joiner => {
             rest = &rest[joiner..];
             skip(&mut rest, is_blank);
+            skip_line_end(&mut rest);
         }
     }
     // Python's literals have prefixes.
@@ -80,8 +83,7 @@ fn sets_beside(blanks: &[u8]) -> bool {
 /// The length of the operator that joins two literals in some language.
 fn joiner(text: &[u8]) -> usize {
     match text {
-        [b'|', b'|', ..] | [b'.', b'.', ..] | [b'<', b'<', ..] | [b'\\', b'\n', ..] => 2,
-        [b'\\', b'\r', b'\n', ..] => 3,
+        [b'|', b'|', ..] | [b'.', b'.', ..] | [b'<', b'<', ..] => 2,
         [b'.', b'c', b'o', b'n', b'c', b'a', b't', b'(', ..] => b".concat(".len(),
         [b'+' | b'.' | b'~' | b'&', ..] => 1,
         [b';', rest @ ..] => {
@@ -104,6 +106,14 @@ fn appended(text: &[u8]) -> usize {
     if sign && may_be { text.len() - rest.len() + 2 } else { 0 }
 }
 
+/// Skips the sign that a statement goes on with the next line, and the blanks there; answers whether there was one.
+fn skip_line_end(text: &mut &[u8]) -> bool {
+    let Some(rest) = text.strip_prefix(b"\\\n").or_else(|| text.strip_prefix(b"\\\r\n")) else { return false };
+    *text = rest;
+    skip(text, is_blank);
+    true
+}
+
 fn skip<'t>(text: &mut &'t [u8], is: impl Fn(u8) -> bool) -> &'t [u8] {
     let len = text.iter().position(|b| !is(*b)).unwrap_or(text.len());
     let (skipped, rest) = text.split_at(len);
@@ -122,6 +132,7 @@ mod tests {
             (r#"k = "sk-" + "abc""#, r#"k = "sk-abc""#),
             (r"k = 'AKIA' 'XYZ'", r"k = 'AKIAXYZ'"),
             ("k = \"a\" +\n    \"b\"+\"c\"", r#"k = "abc""#),
+            ("k = \"a\" + \\\n    \"b\" \\\r\n  + \"c\" \\\n  \"d\"", r#"k = "abcd""#),
             (r#"$k = "a" . "b";"#, r#"$k = "ab";"#),
             ("k = `a` + `b`", "k = `ab`"),
             ("k = 'a'.concat('b', c)", "k = 'ab', c)"),
@@ -191,7 +202,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn seams_are_what_the_pattern_says(text in "[\"' \t\n\r\\x0b+.~&|<\\\\fbrux,;=]{0,24}") {
-            let pattern = r#"^(?-u:["'](?:\s*(?:\.concat\(|(?:;\s*)?\$?[a-zA-Z]\w{0,23} ?[+.]=|\+|\.\.?|~|&|\|\||\\\r?\n|<<)\s*|[ \t]*(?:\r?\n)?[ \t]+)[fbru]{0,2}["'])"#;
+            let pattern = r#"^(?-u:["'](?:\s*(?:\\\r?\n\s*)?(?:\.concat\(|(?:;\s*)?\$?[a-zA-Z]\w{0,23} ?[+.]=|\+|\.\.?|~|&|\|\||<<)\s*(?:\\\r?\n\s*)?|\s*\\\r?\n\s*|[ \t]*(?:\r?\n)?[ \t]+)[fbru]{0,2}["'])"#;
             let pattern = Regex::new(pattern).unwrap();
             for at in memchr::memchr2_iter(b'"', b'\'', text.as_bytes()) {
                 let rest = &text.as_bytes()[at..];
