@@ -95,7 +95,7 @@ fn spelt(line: &[u8]) -> bool {
         let (before, next) = (at(n.checked_sub(1)), at(Some(n + 1)));
         let begins = before.is_ascii_whitespace() || matches!(before, b';' | b'|' | b'&' | b'(' | b'`');
         match b {
-            b'\\' => next.is_ascii_alphanumeric() || matches!(next, b'/' | b'-' | b'.'),
+            b'\\' => next.is_ascii_alphanumeric() || matches!(next, b'/' | b'-' | b'.' | b'_'),
             b'\'' | b'"' => {
                 let within = joins(before) && joins(next) && breaks_word(before, &line[n + 1..]);
                 let word = line[n + 1..].iter().position(|c| c == b).map(|end| &line[n + 1..][..end]);
