@@ -87,10 +87,11 @@ impl Folds {
         folds
     }
 
-    /// Forgets every window without a word: the findings they belong to are not in this log.
-    pub(super) fn forget(&mut self) {
-        self.open.clear();
+    /// Forgets every window: the findings they belong to need not be in this log. Returns how many sightings they folded,
+    /// of which no event can tell any more.
+    pub(super) fn forget(&mut self) -> u64 {
         self.order.clear();
+        self.open.drain().map(|(_, window)| window.more).sum()
     }
 
     fn close_oldest(&mut self) -> Option<EventBody> {

@@ -145,7 +145,7 @@ impl Store {
             self.unreported += Damage { bytes: self.bytes().saturating_sub(bytes), records };
         }
         if !same_file || found.end != self.end {
-            self.folds.forget();
+            self.not_recorded += self.folds.forget();
         }
         self.quarantined = quarantined;
         // A log anew is given up if nobody signs it.

@@ -85,3 +85,24 @@ fn a_flood_of_different_values_is_lines_and_numbers_and_never_a_fold() {
     };
     assert_eq!(home.events("findings.jsonl"), [overflow]);
 }
+
+#[test]
+fn what_a_window_folded_is_counted_when_the_log_changes_under_it() {
+    // Cut down to what was signed, and below it.
+    for signed_lines_left in [2, 1] {
+        let home = Home::new();
+        let mut store = home.open(None);
+        for n in [0, 0, 0, 1, 1] {
+            home.put(&mut store, high(n));
+        }
+        sign(&mut store);
+        home.put(&mut store, high(2));
+        home.put(&mut store, high(2));
+        let log = fs::read(home.log()).unwrap();
+        let left: usize = log.split_inclusive(|b| *b == b'\n').take(signed_lines_left).map(<[u8]>::len).sum();
+        fs::OpenOptions::new().write(true).open(home.log()).unwrap().set_len(left as u64).unwrap();
+        home.tick(&mut store, 1);
+        store.close_windows(now(), home.at);
+        assert_eq!((store.standing().2.folded, store.not_recorded()), (0, 2 + 1 + 1));
+    }
+}

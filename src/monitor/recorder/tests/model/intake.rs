@@ -60,6 +60,11 @@ impl Monitor {
         events
     }
 
+    /// The findings these windows belong to need not be in the log any more: no event tells what they folded.
+    pub(super) fn forget(&mut self) {
+        self.tally.not_recorded += self.windows.drain(..).map(|window| window.more).sum::<u64>();
+    }
+
     pub(super) fn close_too_many(&mut self) -> Vec<What> {
         let too_many = self.windows.len().saturating_sub(self.bounds.fold_open_max);
         self.close_oldest(too_many)

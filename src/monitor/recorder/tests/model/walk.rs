@@ -84,7 +84,7 @@ impl Monitor {
             || disk.aside.iter().any(|name| name.starts_with(&set_aside))
             || same_file && self.is_known && !walk.goes_on;
         if !same_file || walk.end != self.end {
-            self.windows.clear();
+            self.forget();
         }
         (self.exports_missing, self.rotations_missing) = (walk.exports_missing, walk.rotations_missing);
         self.seen = walk.valid.iter().any(|line| line.found().is_some());
