@@ -39,6 +39,8 @@ pub struct Scanner {
     content: Content,
     relayed: u64,
     stopped: Option<Stopped>,
+    /// Bytes of packed texts within the body that the bounds left packed.
+    unread: u64,
 }
 
 /// Why and where decoding ended before the body did.
@@ -86,6 +88,7 @@ impl Scanner {
             content: Content::Unshaped(Vec::new()),
             relayed: 0,
             stopped: None,
+            unread: 0,
             judge: Judge::new(detector, direction, Arc::clone(&route)),
         };
         scanner.unwrap(Placement::Header, on, |w| {
@@ -177,8 +180,8 @@ impl Scanner {
             }
         }
         self.shape(true, on);
-        let scanned = self.scanned();
-        let Self { mut judge, mut budget, content_type, placement, coding, content, .. } = self;
+        let mut scanned = self.scanned();
+        let Self { mut judge, mut budget, content_type, placement, coding, content, mut unread, .. } = self;
         let direction = judge.direction;
         unwrapped(&mut judge, &mut budget, placement, on, |w| {
             coding.encodings().iter().for_each(|&e| w.framed(e));
@@ -196,7 +199,12 @@ impl Scanner {
                 }
                 Content::Unshaped(_) => {}
             }
+            unread += w.unread() as u64;
         });
+        if unread > 0 {
+            scanned.bytes = scanned.bytes.saturating_sub(unread);
+            scanned.unscanned = scanned.unscanned.or(Some(UnscannedReason::OverBound));
+        }
         (scanned, u64::from(judge.token_seen))
     }
 
@@ -258,12 +266,13 @@ impl Scanner {
     }
 
     fn events(&mut self, piece: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
-        let Self { judge, budget, placement, coding, content, .. } = self;
+        let Self { judge, budget, placement, coding, content, unread, .. } = self;
         if let Content::Events { events, framing, .. } = content {
             unwrapped(judge, budget, *placement, on, |w| {
                 coding.encodings().iter().for_each(|&e| w.framed(e));
                 w.framed(*framing);
                 events.push(w, piece);
+                *unread += w.unread() as u64;
             });
         }
     }

@@ -11,24 +11,39 @@ pub(super) fn is(text: &[u8]) -> bool {
     memchr(0, &text[..text.len().min(4096)]).is_some()
 }
 
-/// Shows UTF-16 as UTF-8, and of anything else the printable stretches, a line each.
+/// Shows UTF-16 as UTF-8, and the printable stretches, a line each.
 pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     if !w.afford(text.len()) {
         w.show(text, name, voice);
         return;
     }
-    let mut out = w.buffer();
     if let Some(plain) = utf16(text) {
-        out.extend_from_slice(plain.as_bytes());
-    } else {
-        for run in printables(text) {
-            if run.len() >= SHORTEST {
-                out.extend_from_slice(run);
-                out.push(b'\n');
-            }
-        }
-        wide(text, &mut out);
+        w.show(plain.as_bytes(), name, voice);
+        w.reshape(plain.as_bytes(), name, voice);
+        return between(w, text, &plain, name, voice);
     }
+    stretches(w, text, name, voice);
+}
+
+/// Shows the printable stretches of what was read as UTF-16, unless it is that throughout: only its beginning said so, and
+/// a short name has as many zeros behind it in an archive.
+pub(super) fn between(w: &mut Unwrap<'_>, text: &[u8], plain: &str, name: Option<&[u8]>, voice: Voice) {
+    let throughout =
+        text.len().is_multiple_of(2) && plain.bytes().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
+    if !throughout && w.afford(text.len()) {
+        stretches(w, text, name, voice);
+    }
+}
+
+fn stretches(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    let mut out = w.buffer();
+    for run in printables(text) {
+        if run.len() >= SHORTEST {
+            out.extend_from_slice(run);
+            out.push(b'\n');
+        }
+    }
+    wide(text, &mut out);
     w.show(&out, name, voice);
     w.reshape(&out, name, voice);
     w.give_back(out);

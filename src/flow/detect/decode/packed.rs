@@ -1,10 +1,14 @@
 //! A compressed text inside a text, known by its first bytes.
 
-use super::{Coding, Unwrap, Voice};
+use super::{Coding, Stop, Unwrap, Voice, binary};
 use posture::Encoding;
 
 /// How far a text is looked at that may be one.
 const LOOK: usize = 12;
+/// How much is unpacked at a time.
+const STEP: usize = 1 << 10;
+/// What is shown again of what was unpacked before it broke: a decoder takes some bytes to see that they are not its own.
+const RECENT: usize = 64;
 
 /// Whether `text` begins as gzip, zlib or Zstandard data does.
 pub(super) fn is(text: &[u8]) -> bool {
@@ -29,25 +33,33 @@ fn kind(text: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// Shows what `text` unpacks to; `false` when nothing came out.
+/// Shows what `text` unpacks to, and as it is what follows on it; `false` when nothing came out.
 pub(super) fn unpack(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
-    let Some(kind) = kind(text).filter(|_| w.affordable() > 0) else { return false };
-    w.deeper(kind, |w| {
+    let Some(kind) = kind(text) else { return false };
+    if w.affordable() == 0 {
+        w.leave(text.len());
+        return false;
+    }
+    let (mut at, mut broken) = (0, false);
+    let shown = w.deeper(kind, |w| {
         let mut plain = w.buffer();
         let mut coding = Coding::of(kind, w.limits());
-        let mut broke = false;
         let most = w.affordable();
+        let mut done = Ok(());
         // In small steps, so that the budget stops a bomb early.
-        for piece in text.chunks(1 << 10) {
-            broke = coding.push(piece, &mut |out| plain.extend_from_slice(out)).is_err();
-            broke |= plain.len() >= most;
-            if broke {
-                break;
-            }
+        while done.is_ok() && at < text.len() && plain.len() < most {
+            let step = &text[at..text.len().min(at + STEP)];
+            done = coding.push(step, &mut |out| plain.extend_from_slice(out));
+            at += step.len();
         }
-        if !broke {
+        if done.is_ok() && at == text.len() {
             // What ends early still said something.
-            let _ = coding.end(&mut |out| plain.extend_from_slice(out));
+            done = coding.end(&mut |out| plain.extend_from_slice(out));
+        }
+        broken = done == Err(Stop::Broken);
+        if !broken && (done.is_err() || plain.len() > most || at < text.len()) {
+            // The last step may have brought all that was left of the bound, and more.
+            w.leave(text.len() - at.saturating_sub(STEP));
         }
         plain.truncate(most);
         let shown = !plain.is_empty() && w.afford(plain.len());
@@ -56,6 +68,10 @@ pub(super) fn unpack(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
         }
         w.give_back(plain);
         shown
-    })
-    .unwrap_or(false)
+    });
+    // A few packed bytes must not hide what stands behind them. It broke in the last step, or shortly before.
+    if shown == Some(true) && broken {
+        binary::printable(w, &text[at.saturating_sub(STEP + RECENT)..], name, voice);
+    }
+    shown.unwrap_or(false)
 }

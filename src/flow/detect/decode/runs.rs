@@ -93,7 +93,10 @@ fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> boo
     for stretch in Stretches::new(run, of_hex) {
         let digits = &run[stretch];
         let digits = &digits[..digits.len() & !1];
-        found += digits.len();
+        // Zeros are the same letter in base64, over and over.
+        if digits.iter().any(u8::is_ascii_digit) {
+            found += digits.len();
+        }
         let mut sample = [0; SAMPLE * 3 / 4];
         let mut sampled = 0;
         for (byte, pair) in sample.iter_mut().zip(digits.chunks_exact(2)) {
@@ -157,8 +160,12 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
 
 /// Shows a decoded run.
 fn inside(w: &mut Unwrap<'_>, plain: &[u8], name: Option<&[u8]>, voice: Voice) {
-    match binary::utf16(plain) {
-        Some(text) => w.text(text.as_bytes(), name, voice),
+    // Packed bytes may have as many zeros.
+    match binary::utf16(plain).filter(|_| !packed::is(plain)) {
+        Some(text) => {
+            w.text(text.as_bytes(), name, voice);
+            binary::between(w, plain, &text, name, voice);
+        }
         None => w.text(plain, name, voice),
     }
 }

@@ -143,9 +143,35 @@ fn packed_and_wide_bodies_are_undone() {
         for (before, after) in
             [(&b"SQLite\0\x01\x02"[..], &b"\0\xff\x01"[..]), (b"plain text, then: ", b""), (b"\0\0\0", b"\0\0x")]
         {
-            assert_eq!(chains([before, &stretch, after].concat()), [""], "{}", before.escape_ascii());
+            let found = chains([before, &stretch, after].concat());
+            assert!(!found.is_empty() && found.iter().all(String::is_empty), "{}", before.escape_ascii());
         }
     }
+}
+
+#[test]
+fn what_begins_like_something_else_hides_nothing_behind_it() {
+    let wide: Vec<u8> = "words of two bytes each, quite a few".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let stored = |level| [zlib(b"hello", level), b"then ".to_vec()].concat();
+    for before in [
+        // A header of an archive, or of a program.
+        [&b"a"[..], &[0; 511]].concat(),
+        vec![0; 100],
+        [&wide[..], b", "].concat(),
+        gzip(b"hello"),
+        [gzip(b"hello"), vec![b'.'; 3000]].concat(),
+        [gzip(&[b'.'; 3000]), gzip(b"hello")].concat(),
+        stored(1),
+        stored(6),
+        stored(9),
+    ] {
+        let body = [&before[..], SECRET.as_bytes()].concat();
+        for text in [body.clone(), gzip(&body), BASE64.encode(&body).into_bytes()] {
+            assert_ne!(chains(&text), [""; 0], "{}", before.escape_ascii());
+        }
+    }
+    let odd: Vec<u8> = SECRET.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_ne!(chains([&wide[..], b"!", &odd].concat()), [""; 0]);
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub(in crate::flow::detect) struct Unwrap<'a> {
     refused: bool,
     /// What is shown was put together.
     joined: bool,
+    /// Bytes of packed texts that the bounds left packed.
+    unread: usize,
     viewer: &'a mut dyn Viewer,
 }
 
@@ -81,7 +83,7 @@ impl<'a> Unwrap<'a> {
         viewer: &'a mut dyn Viewer,
     ) -> Self {
         let chain = Chain { steps: [Encoding::Json; MAX_CHAIN], len: 0, depth: 0 };
-        Self { limits, budget, chain, placement, spare: Vec::new(), refused: false, joined: false, viewer }
+        Self { limits, budget, chain, placement, spare: Vec::new(), refused: false, joined: false, unread: 0, viewer }
     }
 
     /// Whether parts are told of here: in the outermost document, since what is nested deeper may meet a bound sooner.
@@ -153,6 +155,17 @@ impl<'a> Unwrap<'a> {
         let paid = self.budget.spend(bytes);
         self.refused |= !paid;
         paid
+    }
+
+    /// So many bytes of a packed text stay packed: nobody looks at what they say.
+    pub(super) fn leave(&mut self, bytes: usize) {
+        self.refused = true;
+        self.unread += bytes;
+    }
+
+    /// Bytes of packed texts that were left so far.
+    pub(in crate::flow::detect) fn unread(&self) -> usize {
+        self.unread
     }
 
     /// Bytes that may be decoded still.

@@ -200,6 +200,24 @@ fn bombs_stop_at_the_limit() {
 }
 
 #[test]
+fn what_no_field_says_is_packed_and_stays_so_counts_as_over_its_bound() {
+    let detector = detector();
+    let scan = |body: &[u8]| scan_pieces(&detector, head(Direction::Outbound, &[]), [body]).1;
+    let base64 = |packed: &[u8]| format!("{{\"a\":\"{}\"}}", data_encoding::BASE64.encode(packed)).into_bytes();
+    let bomb = [vec![b' '; 3 << 20], PATH.into()].concat();
+    for (n, packed) in
+        [gzip(&bomb), zlib(&bomb), zstd(&bomb), gzip(&gzip(&bomb)), base64(&gzip(&bomb))].iter().enumerate()
+    {
+        let scanned = scan(packed);
+        assert_eq!(scanned.unscanned, Some(UnscannedReason::OverBound), "{n}");
+        assert!(scanned.bytes < packed.len() as u64, "{n}");
+    }
+    for whole in [gzip(PATH.as_bytes()), gzip(&vec![b' '; 60 << 10]), base64(&gzip(PATH.as_bytes()))] {
+        assert_eq!(scan(&whole), Scanned { bytes: whole.len() as u64, unscanned: None });
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_hide_nothing_beside_them_and_count_as_looked_at() {
     for stray in [
         &b"\xff"[..],
