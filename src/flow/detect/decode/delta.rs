@@ -30,6 +30,7 @@ pub(super) struct Deltas {
     shapes: Shapes,
     streams: Streams,
     beside: Beside,
+    names: Beside,
 }
 
 impl Deltas {
@@ -52,6 +53,17 @@ impl Deltas {
             if clean != Some(true) {
                 w.text(event, None, Voice::Unknown);
             }
+        } else if read.is_whole() {
+            let mut place = 0;
+            for (name, escaped) in read.names() {
+                plain(w, name, escaped, |w, name| {
+                    if self.names.is_new(&mut place, name) {
+                        w.within(Encoding::Json, |w| w.text(name, None, Voice::Unknown));
+                    }
+                });
+            }
+        } else {
+            as_written(w, event);
         }
         put(w, read, event, &mut self.streams, Some(&mut self.beside));
         self.shapes.done();
@@ -71,6 +83,9 @@ impl Deltas {
                 plain(w, piece.raw, piece.escaped, |w, text| {
                     self.streams.of(w, u64::from(kind), b"", true).piece(w, text);
                 });
+                if tokens.stray() {
+                    as_written(w, data);
+                }
             }
             _ => self.event(w, data),
         }
@@ -90,6 +105,12 @@ impl Deltas {
     pub(super) fn end(&mut self, w: &mut Unwrap<'_>) {
         self.streams.0.drain(..).for_each(|mut stream| stream.finish(w));
     }
+}
+
+/// Shows an event that is not JSON throughout: its strings do not say everything.
+fn as_written(w: &mut Unwrap<'_>, event: &[u8]) {
+    w.show(event, None, Voice::Unknown);
+    w.reshape(event, None, Voice::Unknown);
 }
 
 /// Puts the strings of an event to their texts, and shows those beside its pieces, unless they were shown already.

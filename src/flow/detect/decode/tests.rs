@@ -175,6 +175,32 @@ fn what_begins_like_something_else_hides_nothing_behind_it() {
 }
 
 #[test]
+fn an_event_of_a_stream_hides_nothing_between_its_strings() {
+    let delta = "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]";
+    for event in [
+        format!("{{{delta} {SECRET}}}"),
+        format!("{{\"id\": {SECRET},{delta}}}"),
+        format!("{{{delta}}} {SECRET}"),
+        format!("{{{}:1,{delta}}}", serde_json::to_string(SECRET).unwrap()),
+        format!("{{{delta},\"delta\":{{{}:\"x\"}}}}", serde_json::to_string(SECRET).unwrap()),
+    ] {
+        let text = format!("data: {{{delta}}}\n\ndata: {event}\n\ndata: {{{delta}}}\n\n");
+        assert_ne!(events(&text), [""; 0], "{event}");
+    }
+    assert_ne!(events(&format!("0:\"hi\"\n0:\"hi\" {SECRET}\n")), [""; 0]);
+}
+
+/// The chains by which a view of a stream of events holding `SECRET` was reached.
+fn events(text: &str) -> Vec<String> {
+    let seen = views_with(&Limits::default(), |w| {
+        let mut events = Events::new(&Limits::default());
+        events.push(w, text.as_bytes());
+        events.end(w);
+    });
+    seen.into_iter().filter(|v| memchr::memmem::find(&v.2, SECRET.as_bytes()).is_some()).map(|v| v.0).collect()
+}
+
+#[test]
 fn what_spells_nothing_gives_no_view() {
     for text in [
         "sha512-gORrE0dE5ol1B6zsH93sSDiFtBu3wy8FBxCGx0jgx1B1StWCxUV+kHpE/Z36uUe1ZoeU1lJxrkgcrsdgrCc2fQ==",

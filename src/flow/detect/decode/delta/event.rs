@@ -32,6 +32,8 @@ pub(in super::super) struct Event {
     /// What a walk through it comes by, in order, when it is one document and nothing else.
     way: Vec<Mile>,
     whole: bool,
+    /// Some name in it says more than names do.
+    named: bool,
 }
 
 /// What a walk comes by.
@@ -100,6 +102,20 @@ impl Event {
     /// Whether some of its strings are pieces for certain.
     pub(super) fn is_streamed(&self) -> bool {
         self.streamed
+    }
+
+    /// Whether it is one JSON document and nothing else.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Its names that say more than names do, and whether they have escapes.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        let way = if self.named { &self.way[..] } else { &[] };
+        way.iter().filter_map(|mile| match mile {
+            Mile::Name { at, escaped } => Some((&self.read[at.clone()], *escaped)),
+            _ => None,
+        })
     }
 
     /// The strings of the event that was read last.
@@ -191,6 +207,7 @@ impl Event {
         marks.clear();
         open.clear();
         way.clear();
+        self.named = false;
         let mut whole = true;
         nodes.push(Node::new(0, 0..0, false, None, 0, false));
         open.push(0);
@@ -227,6 +244,7 @@ impl Event {
                     name = span(event, key.raw);
                     whole &= around.object;
                     if json::is_unusual(key, Part::of(event, key.raw)) {
+                        self.named = true;
                         way.push(Mile::Name { at: name.clone(), escaped: key.escaped });
                     }
                     around.next = Some(name.clone());
