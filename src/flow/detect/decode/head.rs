@@ -6,7 +6,7 @@ use memchr::{memchr, memmem};
 use posture::{Encoding, Placement};
 
 /// A shorter method or field name says nothing but itself: no value that is looked for is shorter.
-const NAME: usize = 12;
+pub(super) const NAME: usize = 12;
 
 /// Shows a method that is more than a word: any token is one (RFC 9110, section 9.1), and an origin may take a key for it.
 pub(in crate::flow::detect) fn method(w: &mut Unwrap<'_>, method: &[u8]) {

@@ -1,6 +1,6 @@
 //! `multipart/*` → its parts, each with its own fields and transfer encoding (RFC 2046, RFC 7578).
 
-use super::{Unwrap, Voice, percent::nibble, shape};
+use super::{Unwrap, Voice, head, percent::nibble, shape};
 use data_encoding::BASE64_MIME_PERMISSIVE;
 use memchr::{memchr, memmem};
 use posture::Encoding;
@@ -28,6 +28,9 @@ pub(super) fn boundary(content_type: &[u8], body: &[u8]) -> Option<Vec<u8>> {
 
 /// Shows every part of `body`.
 pub(super) fn show(w: &mut Unwrap<'_>, body: &[u8], boundary: &[u8]) {
+    if boundary.len() >= head::NAME {
+        w.text(boundary, None, Voice::Unknown);
+    }
     let delimiter = [b"--", boundary].concat();
     let mut rest = body;
     let mut found = memmem::find_iter(body, &delimiter).take(MAX_PARTS).peekable();
@@ -55,9 +58,17 @@ fn part(w: &mut Unwrap<'_>, part: &[u8]) {
     let mut transfer = &b""[..];
     let mut name = None;
     for line in fields.split(|&b| b == b'\n') {
-        let Some(colon) = memchr(b':', line) else { continue };
+        let named = |colon: &usize| *colon > 0 && line[..*colon].iter().all(u8::is_ascii_graphic);
+        let Some(colon) = memchr(b':', line).filter(named) else {
+            // The rest of a folded field, or none at all.
+            w.text(line.trim_ascii(), None, Voice::Unknown);
+            continue;
+        };
         let (key, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         w.text(value, Some(key), Voice::Unknown);
+        if key.len() >= head::NAME {
+            w.text(key, None, Voice::Unknown);
+        }
         if key.eq_ignore_ascii_case(b"content-type") {
             content_type = value;
         } else if key.eq_ignore_ascii_case(b"content-transfer-encoding") {

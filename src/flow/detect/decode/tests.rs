@@ -190,6 +190,13 @@ fn an_event_of_a_stream_hides_nothing_between_its_strings() {
     assert_ne!(events(&format!("0:\"hi\"\n0:\"hi\" {SECRET}\n")), [""; 0]);
 }
 
+#[test]
+fn a_boundary_is_shown_that_no_content_type_names() {
+    const NAME: &str = "x-a-name-that-says-something";
+    let seen = views(format!("--{NAME}\r\nContent-Type: text/plain\r\n\r\ntext\r\n--{NAME}--\r\n").as_bytes());
+    assert!(seen.iter().any(|v| v.2 == NAME.as_bytes()));
+}
+
 /// The chains by which a view of a stream of events holding `SECRET` was reached.
 fn events(text: &str) -> Vec<String> {
     let seen = views_with(&Limits::default(), |w| {
@@ -198,6 +205,20 @@ fn events(text: &str) -> Vec<String> {
         events.end(w);
     });
     seen.into_iter().filter(|v| memchr::memmem::find(&v.2, SECRET.as_bytes()).is_some()).map(|v| v.0).collect()
+}
+
+#[test]
+fn every_line_of_a_parts_head_is_shown() {
+    const NAME: &str = "x-a-name-that-says-something";
+    for line in
+        [NAME.to_owned(), format!("a: b\r\n\t{NAME}"), format!("{NAME}: b"), format!("a: {NAME}"), format!(" {NAME}:")]
+    {
+        let body = format!("--b1\r\n{line}\r\n\r\ntext\r\n--b1--\r\n");
+        let content_type = b"multipart/form-data; boundary=b1";
+        let seen =
+            views_with(&Limits::default(), |w| super::body(w, body.as_bytes(), content_type, Direction::Outbound));
+        assert!(seen.iter().any(|v| memchr::memmem::find(&v.2, NAME.as_bytes()).is_some()), "{line}");
+    }
 }
 
 #[test]
