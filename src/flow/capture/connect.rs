@@ -3,6 +3,7 @@
 //!
 //! The upstream is dialled before the tunnel is promised. Then whoever speaks first decides, and **no timer ever
 //! makes a tunnel**: a client that begins and does not go on is closed, a silent pair waits until it is idle too long.
+//! So is who answers in HTTP before anything was asked: nothing of it passes.
 
 use super::{
     authority::Authority,
@@ -157,7 +158,12 @@ impl Tunnel {
             let read = tokio::select! {
                 biased;
                 read = client.read_buf(first) => read,
-                () = leg.speaks(heard), if silent => return Err(UnscannedReason::ServerFirst),
+                answers = leg.speaks(heard), if silent => return Err(if answers {
+                    // Or a server could have its own answers, and what it is told, pass unread.
+                    UnscannedReason::IncompleteHead
+                } else {
+                    UnscannedReason::ServerFirst
+                }),
                 () = sleep_until(deadline) => return Err(UnscannedReason::IncompleteHead),
                 () = self.shared.stopping.cancelled(), if silent => return Err(UnscannedReason::IncompleteHead),
             };

@@ -15,9 +15,14 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// How every answer begins (RFC 9112, section 4).
+const HTTP: &[u8] = b"HTTP/";
+/// A server that has said less than that may go on: it is looked at again after pauses, each twice the one before.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 
 /// A connection to an upstream.
 pub(super) enum Leg {
@@ -55,23 +60,32 @@ impl Secure {
 }
 
 impl Leg {
-    /// Returns once the upstream has spoken, or ended. What had to be read to know is in `heard`. May be dropped at any
-    /// time without a loss.
+    /// Returns once the upstream has spoken, or ended: whether it is an answer of HTTP, to nobody's question. What had to
+    /// be read to know is in `heard`. May be dropped at any time without a loss.
     ///
     /// A server of HTTP/2 sends its settings at once (RFC 9113, section 3.4): no greeting, for its client speaks too.
-    pub(super) async fn speaks(&mut self, heard: &mut Vec<u8>) {
+    pub(super) async fn speaks(&mut self, heard: &mut Vec<u8>) -> bool {
+        let begun = |said: &[u8]| !said.is_empty() && said.len() < HTTP.len() && HTTP.starts_with(said);
         // An error is met again by whoever reads next.
         match self {
             Self::Plain(stream) | Self::Parent(stream) => {
-                let mut peeked = [0; 9];
-                if let Ok(9) = stream.peek(&mut peeked).await
-                    && matches!(peeked, [0, _, _, 4, 0, 0, 0, 0, 0])
-                {
-                    std::future::pending::<()>().await;
+                let (mut peeked, [mut pause, longest]) = ([0; 9], PAUSES);
+                loop {
+                    let said = stream.peek(&mut peeked).await.map_or(&[][..], |len| &peeked[..len]);
+                    if matches!(said, [0, _, _, 4, 0, 0, 0, 0, 0]) {
+                        std::future::pending::<()>().await;
+                    }
+                    if !begun(said) {
+                        return said.starts_with(HTTP);
+                    }
+                    // What was peeked at is there still: nothing tells when more has come.
+                    sleep(pause).await;
+                    pause = (2 * pause).min(longest);
                 }
             }
             Self::Tls(stream) => {
-                let _ = stream.read_buf(heard).await;
+                while matches!(stream.read_buf(heard).await, Ok(1..)) && begun(heard) {}
+                heard.starts_with(HTTP)
             }
         }
     }

@@ -118,6 +118,32 @@ async fn what_speaks_first_or_is_unknown_within_tls_is_relayed_and_counted() {
 }
 
 #[tokio::test]
+async fn a_server_that_answers_within_tls_before_it_is_asked_is_not_heard() {
+    let proxy = Inspecting::new();
+    let acceptor = proxy.world.server(&["localhost"], &[], |_| {});
+    let port = listen(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut tls = acceptor.accept(stream).await.unwrap();
+            for piece in [&b"HT"[..], b"TP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"] {
+                tls.write_all(piece).await.unwrap();
+            }
+            let _ = tls.read(&mut [0; 16]).await;
+        }
+    })
+    .await;
+    let mut tls = proxy.tls(&format!("localhost:{port}"), "localhost", &["http/1.1"]).await.unwrap();
+    let mut heard = Vec::new();
+    let _ = bounded(tls.read_to_end(&mut heard)).await;
+    assert_eq!(heard, b"");
+    drop(tls);
+    let (meter, seen) = proxy.rig.stop().await;
+    assert!(seen.is_empty());
+    let counted = meter.coverage().unscanned(UnscannedReason::IncompleteHead);
+    assert_eq!((counted.connections, meter.coverage().seen.bytes), (1, 0));
+}
+
+#[tokio::test]
 async fn a_websocket_within_tls_is_read_both_ways() {
     let proxy = Inspecting::new();
     let acceptor = proxy.world.server(&["localhost"], BOTH, |_| {});

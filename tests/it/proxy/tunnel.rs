@@ -104,6 +104,33 @@ async fn a_server_that_speaks_first_is_heard() {
 }
 
 #[tokio::test]
+async fn a_server_that_answers_before_it_is_asked_is_not_heard() {
+    for pieces in [&[&b"HTTP/1.1 200 OK\r\n\r\n"[..]][..], &[b"H", b"TTP/1.0 408 \r\n\r\n"], &[b"HTT", b"P", b"/"]] {
+        let (rig, origin) = (Rig::new(), Origin::new().await);
+        let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+        for piece in pieces {
+            upstream.send(piece).await;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(client.rest().await, b"");
+        drop((client, upstream));
+        assert_eq!(counted(rig).await, ("incomplete_head", 0));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_only_begins_like_an_answer_is_heard() {
+    let (rig, origin) = (Rig::new(), Origin::new().await);
+    let (mut client, mut upstream) = tunnel(&rig, &origin).await;
+    upstream.send(b"HT").await;
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    upstream.send(b"ML\r\n").await;
+    assert_eq!(client.exactly(6).await, b"HTML\r\n");
+    drop((client, upstream));
+    assert_eq!(counted(rig).await, ("server_first", 6));
+}
+
+#[tokio::test]
 async fn what_is_not_recognised_passes_and_is_counted() {
     for words in [&b"SSH-2.0-client\r\n"[..], b"\0\x01\x02", b"EHLO me\r\n", b"GET /\r\n", b"\x80\x2e\x01"] {
         let (rig, origin) = (Rig::new(), Origin::new().await);
