@@ -47,6 +47,8 @@ const MAX_NAME: usize = 64;
 const MAX_NAMED_VALUE: usize = 512;
 /// The shortest value that only its name tells: no key without a shape is shorter.
 const MIN_NAMED_VALUE: usize = 24;
+/// Names of lists of keys that may log in, in any case.
+const AUTHORIZED: &[&[u8]] = &[b"authorized_keys", b"authorized-keys", b"authorizedkeys"];
 /// The shortest keyword.
 const MIN_TEXT: usize = 3;
 
@@ -244,6 +246,8 @@ impl Matcher {
                 let pass = Pass { text: &parted, extra: None, raw: view.text, joined: view.joined };
                 self.scan(gate, pass, &mut seen, false, on);
             }
+        } else {
+            self.in_list(gate, view, &mut seen, on);
         }
         let [literals, closed_up, lines, shell] = normalise::undone(&folded);
         let readings = [(literals, true), (closed_up, true), (lines, true), (shell, view.joined)];
@@ -263,6 +267,16 @@ impl Matcher {
             let pass = Pass { text: &text, extra: None, raw: b"", joined: view.joined };
             self.scan_for(gate, pass, seen, false, Some(Find::Near), on);
         }
+    }
+
+    /// An item of a list that is told by its member's name: a public key says nothing of where it goes.
+    fn in_list(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen<'_>, on: &mut dyn FnMut(Match<'_>)) {
+        let fits = view.text.len() >= MIN_NAMED_VALUE;
+        let names_keys = |name: &[u8]| name.len() <= MAX_NAME && names_authorized(name);
+        let Some(name) = view.name.filter(|n| fits && names_keys(n)) else { return };
+        let text = [name, b": [\"", &view.text[..view.text.len().min(MAX_NAMED_VALUE)]].concat();
+        let pass = Pass { text: &text, extra: None, raw: b"", joined: view.joined };
+        self.scan_for(gate, pass, seen, false, Some(Find::Block), on);
     }
 
     fn scan(&self, gate: &Gate, pass: Pass<'_>, seen: &mut Seen<'_>, first: bool, on: &mut dyn FnMut(Match<'_>)) {
@@ -320,6 +334,12 @@ impl Matcher {
             self.scan_for(gate, pass, seen, false, only, on);
         }
     }
+}
+
+/// Whether a member is one that lists who may log in: `ssh_authorized_keys`, `sshAuthorizedKeys`.
+fn names_authorized(name: &[u8]) -> bool {
+    let ends = |word: &[u8]| name.len().checked_sub(word.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(word));
+    matches!(name.last(), Some(b's' | b'S')) && AUTHORIZED.iter().any(|word| ends(word))
 }
 
 #[cfg(test)]

@@ -28,6 +28,24 @@ fn inbound(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_public_key_in_a_list_is_told_by_the_list_s_name() {
+    let found = |name: &str, text: &str| {
+        let found = found_as(Direction::Inbound, Some(name), expand(text).as_bytes());
+        found.into_iter().map(|f| f.0).collect::<Vec<_>>()
+    };
+    let key = "ssh-rsa AAAAB3NzaC1yc2E{{base64:700}} a@b";
+    for name in
+        ["ssh_authorized_keys", "sshAuthorizedKeys", "ssh-authorized-keys", "authorized_keys", "SSHAuthorizedKeys"]
+    {
+        assert_eq!(found(name, key), ["ssh_authorized_keys.listed"], "{name}");
+        assert_eq!(found(name, "ssh-rsa AAAA... the key of yours"), [""; 0], "{name}");
+    }
+    for name in ["keys", "host_keys", "ssh_keys", "authorized_keys_file", "key"] {
+        assert_eq!(found(name, key), [""; 0], "{name}");
+    }
+}
+
+#[test]
 fn a_path_that_was_refused_is_judged_anew_in_other_company_and_one_that_was_taken_again() {
     let mut memory = Memory::default();
     let mut found = |text: &str| {
