@@ -113,7 +113,13 @@ pub(super) fn trim(mut token: &[u8]) -> &[u8] {
         }
         token = if first == b'*' { &tail[1..] } else { tail };
     }
-    token
+    match token {
+        // Brackets around all of it are no class of characters.
+        [b'[', inner @ .., b']'] if inner.contains(&b'/') && !inner.iter().any(|b| matches!(b, b'[' | b']')) => {
+            trim(inner)
+        }
+        _ => token,
+    }
 }
 
 /// The path that `text` begins with, with the first of the words that stand between braces in it: `a/{b,c}d` is `a/bd`.
@@ -195,7 +201,12 @@ mod tests {
         for token in escaped.into_iter().chain(others) {
             assert_eq!(trim(token.as_bytes()), b"/etc/passwd", "{token}");
         }
-        assert_eq!(trim(b"${HOME}/x"), b"${HOME}/x");
+        for token in ["[/etc/passwd]", "[/etc/passwd].", "[/etc/passwd.]", "[/etc/passwd/]?"] {
+            assert_eq!(trim(token.as_bytes()), b"/etc/passwd", "{token}");
+        }
+        for token in ["${HOME}/x", "[.]env", "[.env]", "/etc/passw[d]", "[/]etc/passw[d]"] {
+            assert_eq!(trim(token.as_bytes()), token.as_bytes());
+        }
     }
 
     #[test]
