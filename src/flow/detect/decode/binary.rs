@@ -18,8 +18,7 @@ pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, vo
         return;
     }
     if let Some(plain) = utf16(text) {
-        w.show(plain.as_bytes(), name, voice);
-        w.reshape(plain.as_bytes(), name, voice);
+        w.as_written(plain.as_bytes(), name, voice);
         return between(w, text, &plain, name, voice);
     }
     stretches(w, text, name, voice);
@@ -44,8 +43,7 @@ fn stretches(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice)
         }
     }
     wide(text, &mut out);
-    w.show(&out, name, voice);
-    w.reshape(&out, name, voice);
+    w.as_written(&out, name, voice);
     w.give_back(out);
 }
 

@@ -63,7 +63,8 @@ impl Deltas {
                 });
             }
         } else {
-            as_written(w, event);
+            // It is not JSON throughout: its strings do not say everything.
+            w.as_written(event, None, Voice::Unknown);
         }
         put(w, read, event, &mut self.streams, Some(&mut self.beside));
         self.shapes.done();
@@ -84,7 +85,7 @@ impl Deltas {
                     self.streams.of(w, u64::from(kind), b"", true).piece(w, text);
                 });
                 if tokens.stray() {
-                    as_written(w, data);
+                    w.as_written(data, None, Voice::Unknown);
                 }
             }
             _ => self.event(w, data),
@@ -105,12 +106,6 @@ impl Deltas {
     pub(super) fn end(&mut self, w: &mut Unwrap<'_>) {
         self.streams.0.drain(..).for_each(|mut stream| stream.finish(w));
     }
-}
-
-/// Shows an event that is not JSON throughout: its strings do not say everything.
-fn as_written(w: &mut Unwrap<'_>, event: &[u8]) {
-    w.show(event, None, Voice::Unknown);
-    w.reshape(event, None, Voice::Unknown);
 }
 
 /// Puts the strings of an event to their texts, and shows those beside its pieces, unless they were shown already.

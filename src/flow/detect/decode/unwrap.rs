@@ -212,6 +212,11 @@ impl<'a> Unwrap<'a> {
             binary::printable(self, text, name, voice);
             return;
         }
+        self.as_written(text, name, voice);
+    }
+
+    /// Shows `text` as it is, and what the encodings that occur within texts hide in it.
+    pub(super) fn as_written(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
         self.show(text, name, voice);
         self.reshape(text, name, voice);
     }
