@@ -6,14 +6,25 @@ use memchr::{memchr, memmem};
 use posture::{Encoding, Placement};
 
 /// A shorter method or field name says nothing but itself: no value that is looked for is shorter.
-pub(super) const NAME: usize = 12;
+const NAME: usize = 12;
 
 /// Shows a method that is more than a word: any token is one (RFC 9110, section 9.1), and an origin may take a key for it.
 pub(in crate::flow::detect) fn method(w: &mut Unwrap<'_>, method: &[u8]) {
-    if method.len() >= NAME {
-        w.place(Placement::RequestLine);
-        w.text(method, None, Voice::Unknown);
+    w.place(Placement::RequestLine);
+    word(w, method);
+}
+
+/// Shows what is no more than a word by its place, if it may be more.
+pub(super) fn word(w: &mut Unwrap<'_>, word: &[u8]) {
+    if word.len() >= NAME {
+        w.text(word, None, Voice::Unknown);
     }
+}
+
+/// Shows a field's value, and its name.
+pub(super) fn field(w: &mut Unwrap<'_>, name: &[u8], value: &[u8]) {
+    w.text(value, Some(name), Voice::Unknown);
+    word(w, name);
 }
 
 /// Shows a request target's path, query and, in absolute form, its authority (RFC 9112, section 3.2).
@@ -78,14 +89,13 @@ fn text_and_spaces(w: &mut Unwrap<'_>, value: &[u8], name: Option<&[u8]>) {
 /// Shows header or trailer fields.
 pub(in crate::flow::detect) fn fields(w: &mut Unwrap<'_>, fields: &[Field]) {
     let placement = w.placement();
-    for field in fields {
-        let is_host = field.name.eq_ignore_ascii_case(b"host") || field.name == b":authority"[..];
+    for Field { name, value, .. } in fields {
+        let is_host = name.eq_ignore_ascii_case(b"host") || name == &b":authority"[..];
         w.place(if is_host { Placement::Host } else { placement });
-        w.text(&field.value, Some(&field.name), Voice::Unknown);
-        if field.name.len() >= NAME {
-            w.text(&field.name, None, Voice::Unknown);
+        field(w, name, value);
+        if name.len() >= NAME {
             // Its case is lost here and kept on the wire: a key that knows one case alone is found all the same.
-            let upper = field.name.iter().map(|b| if *b == b'-' { b' ' } else { b.to_ascii_uppercase() });
+            let upper = name.iter().map(|b| if *b == b'-' { b' ' } else { b.to_ascii_uppercase() });
             w.show(&upper.collect::<Vec<_>>(), None, Voice::Unknown);
         }
     }

@@ -28,9 +28,7 @@ pub(super) fn boundary(content_type: &[u8], body: &[u8]) -> Option<Vec<u8>> {
 
 /// Shows every part of `body`.
 pub(super) fn show(w: &mut Unwrap<'_>, body: &[u8], boundary: &[u8]) {
-    if boundary.len() >= head::NAME {
-        w.text(boundary, None, Voice::Unknown);
-    }
+    head::word(w, boundary);
     let delimiter = [b"--", boundary].concat();
     let mut rest = body;
     let mut found = memmem::find_iter(body, &delimiter).take(MAX_PARTS).peekable();
@@ -65,10 +63,7 @@ fn part(w: &mut Unwrap<'_>, part: &[u8]) {
             continue;
         };
         let (key, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        w.text(value, Some(key), Voice::Unknown);
-        if key.len() >= head::NAME {
-            w.text(key, None, Voice::Unknown);
-        }
+        head::field(w, key, value);
         if key.eq_ignore_ascii_case(b"content-type") {
             content_type = value;
         } else if key.eq_ignore_ascii_case(b"content-transfer-encoding") {
