@@ -1,4 +1,4 @@
-//! A name → whether it ends as a key's own does, whoever's key it is.
+//! A name → whether it ends as a key's own does, whoever's key it is, or as that of a list of keys.
 
 /// How they end, in any case.
 const KEY_NAMES: &[&[u8]] = &[
@@ -32,13 +32,26 @@ const KEY_NAMES: &[&[u8]] = &[
     b"api-secret",
 ];
 
+/// How names of lists of keys that may log in end, in any case.
+const AUTHORIZED: &[&[u8]] = &[b"authorized_keys", b"authorized-keys", b"authorizedkeys"];
+
 /// Names that may be a key's beside its vendor's.
 const BARE_NAMES: &[&[u8]] = &[b"key", b"token", b"secret"];
 
 /// Whether `name` is a key's own: `apiKey`, `MISTRAL_API_KEY`, `access_token`. A `cacheKey` and a `nextPageToken` are none.
 pub(super) fn ends(name: &[u8]) -> bool {
-    let ends = |word: &[u8]| name.len().checked_sub(word.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(word));
-    matches!(name.last(), Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T')) && KEY_NAMES.iter().any(|word| ends(word))
+    matches!(name.last(), Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T'))
+        && KEY_NAMES.iter().any(|word| ends_in(name, word))
+}
+
+/// Whether `name` is of keys that may log in: `ssh_authorized_keys`, `sshAuthorizedKeys`.
+pub(super) fn lists_authorized(name: &[u8]) -> bool {
+    matches!(name.last(), Some(b's' | b'S')) && AUTHORIZED.iter().any(|word| ends_in(name, word))
+}
+
+/// Whether `text` ends in `word`, in any case.
+pub(super) fn ends_in(text: &[u8], word: &[u8]) -> bool {
+    text.len().checked_sub(word.len()).is_some_and(|at| text[at..].eq_ignore_ascii_case(word))
 }
 
 /// Whether `name` says no more than that its value is a key, whatever of: `key`, `token`, `secret`.

@@ -20,6 +20,7 @@ pub(in crate::flow) use gates::entropy;
 use super::{
     decode::View,
     hashed::OwnHash,
+    key_name,
     normalise::{self, control, unicode},
     rule::{Find, Rule, RuleSet},
 };
@@ -47,8 +48,6 @@ const MAX_NAME: usize = 64;
 const MAX_NAMED_VALUE: usize = 512;
 /// The shortest value that only its name tells: no key without a shape is shorter.
 const MIN_NAMED_VALUE: usize = 24;
-/// Names of lists of keys that may log in, in any case.
-const AUTHORIZED: &[&[u8]] = &[b"authorized_keys", b"authorized-keys", b"authorizedkeys"];
 /// The shortest keyword.
 const MIN_TEXT: usize = 3;
 
@@ -240,14 +239,12 @@ impl Matcher {
         let extra = matches!(folded, Cow::Owned(_)).then_some(Encoding::Unicode);
         let pass = Pass { text: &folded, extra, raw: view.text, joined: view.joined };
         self.scan(gate, pass, &mut seen, true, on);
-        if direction == Direction::Outbound {
-            self.in_name(gate, view, &mut seen, on);
-            if let Some(parted) = extra.and_then(|_| unicode::parted(view.text)) {
-                let pass = Pass { text: &parted, extra: None, raw: view.text, joined: view.joined };
-                self.scan(gate, pass, &mut seen, false, on);
-            }
-        } else {
-            self.in_list(gate, view, &mut seen, on);
+        self.in_name((gate, direction), view, &mut seen, on);
+        if direction == Direction::Outbound
+            && let Some(parted) = extra.and_then(|_| unicode::parted(view.text))
+        {
+            let pass = Pass { text: &parted, extra: None, raw: view.text, joined: view.joined };
+            self.scan(gate, pass, &mut seen, false, on);
         }
         let [literals, closed_up, lines, shell] = normalise::undone(&folded);
         let readings = [(literals, true), (closed_up, true), (lines, true), (shell, view.joined)];
@@ -258,25 +255,26 @@ impl Matcher {
         }
     }
 
-    /// A value whose vendor stands in its member's name.
-    fn in_name(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen<'_>, on: &mut dyn FnMut(Match<'_>)) {
+    /// A value that only its member's name tells: the vendor stands in that, or it lists keys that may log in, of which
+    /// none says where it goes.
+    fn in_name(
+        &self,
+        (gate, direction): (&Gate, Direction),
+        view: &View<'_>,
+        seen: &mut Seen<'_>,
+        on: &mut dyn FnMut(Match<'_>),
+    ) {
         let fits = view.text.len() >= MIN_NAMED_VALUE;
         let Some(name) = view.name.filter(|n| fits && n.len() <= MAX_NAME) else { return };
-        if gate.any(name) {
-            let text = [name, b"=", &view.text[..view.text.len().min(MAX_NAMED_VALUE)]].concat();
+        let (tells, sign, find) = match direction {
+            Direction::Outbound => (gate.any(name), &b"="[..], Find::Near),
+            Direction::Inbound => (key_name::lists_authorized(name), &b": [\""[..], Find::Block),
+        };
+        if tells {
+            let text = [name, sign, &view.text[..view.text.len().min(MAX_NAMED_VALUE)]].concat();
             let pass = Pass { text: &text, extra: None, raw: b"", joined: view.joined };
-            self.scan_for(gate, pass, seen, false, Some(Find::Near), on);
+            self.scan_for(gate, pass, seen, false, Some(find), on);
         }
-    }
-
-    /// An item of a list that is told by its member's name: a public key says nothing of where it goes.
-    fn in_list(&self, gate: &Gate, view: &View<'_>, seen: &mut Seen<'_>, on: &mut dyn FnMut(Match<'_>)) {
-        let fits = view.text.len() >= MIN_NAMED_VALUE;
-        let names_keys = |name: &[u8]| name.len() <= MAX_NAME && names_authorized(name);
-        let Some(name) = view.name.filter(|n| fits && names_keys(n)) else { return };
-        let text = [name, b": [\"", &view.text[..view.text.len().min(MAX_NAMED_VALUE)]].concat();
-        let pass = Pass { text: &text, extra: None, raw: b"", joined: view.joined };
-        self.scan_for(gate, pass, seen, false, Some(Find::Block), on);
     }
 
     fn scan(&self, gate: &Gate, pass: Pass<'_>, seen: &mut Seen<'_>, first: bool, on: &mut dyn FnMut(Match<'_>)) {
@@ -334,12 +332,6 @@ impl Matcher {
             self.scan_for(gate, pass, seen, false, only, on);
         }
     }
-}
-
-/// Whether a member is one that lists who may log in: `ssh_authorized_keys`, `sshAuthorizedKeys`.
-fn names_authorized(name: &[u8]) -> bool {
-    let ends = |word: &[u8]| name.len().checked_sub(word.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(word));
-    matches!(name.last(), Some(b's' | b'S')) && AUTHORIZED.iter().any(|word| ends(word))
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ pub(in super::super) fn names_key(text: &[u8], at: usize) -> bool {
     let blank = |b: u8| matches!(b, b' ' | b'\t');
     let unquoted = trimmed(before, is_quote);
     let words = trimmed(unquoted, blank);
-    let scheme =
-        [&b"bearer"[..], b"token", b"key"].into_iter().find(|s| words.len() < unquoted.len() && ends(words, s));
+    let scheme = [&b"bearer"[..], b"token", b"key"]
+        .into_iter()
+        .find(|s| words.len() < unquoted.len() && key_name::ends_in(words, s));
     if scheme.is_some_and(|s| s == b"bearer") {
         return true;
     }
@@ -39,7 +40,7 @@ pub(in super::super) fn names_value(text: &[u8], at: usize) -> bool {
     let Some(name) = before.strip_suffix(b":").or_else(|| before.strip_suffix(b"=")) else { return false };
     let name = trimmed(name, |b| b == b' ' || is_quote(b));
     let Some(at) = name.len().checked_sub(b"value".len()) else { return false };
-    ends(name, b"value") && !at.checked_sub(1).is_some_and(|n| name[n].is_ascii_alphanumeric())
+    key_name::ends_in(name, b"value") && !at.checked_sub(1).is_some_and(|n| name[n].is_ascii_alphanumeric())
 }
 
 /// Whether a value right behind `between` is a member, called no more than a key, of what a vendor's name, right before
@@ -139,10 +140,6 @@ pub(in super::super) fn leads_on(between: &[u8]) -> bool {
 pub(in super::super) fn begins_anew(between: &[u8]) -> bool {
     let word = between.iter().rposition(|b| b.is_ascii_whitespace() || is_quote(*b)).map_or(0, |at| at + 1);
     memmem::find(between, b"\n\n").is_some() || between[word..].iter().any(|b| matches!(b, b'?' | b'&'))
-}
-
-fn ends(text: &[u8], word: &[u8]) -> bool {
-    text.len().checked_sub(word.len()).is_some_and(|at| text[at..].eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
