@@ -33,7 +33,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, server};
 
 pub(crate) type Answer = Response<BoxBody<Bytes, Infallible>>;
 pub(crate) type Tls = TlsStream<TcpStream>;
@@ -99,6 +99,25 @@ where
     port
 }
 
+/// The same of TLS: `serve` is given each connection once its handshake is done.
+pub(crate) async fn listen_tls<F>(
+    tls: TlsAcceptor,
+    serve: impl Fn(server::TlsStream<TcpStream>) -> F + Clone + Send + Sync + 'static,
+) -> u16
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    listen(move |stream| {
+        let (tls, serve) = (tls.clone(), serve.clone());
+        async move {
+            if let Ok(stream) = tls.accept(stream).await {
+                serve(stream).await;
+            }
+        }
+    })
+    .await
+}
+
 /// An origin of HTTP over TLS that answers with `answer`.
 pub(crate) async fn origin<F>(
     tls: TlsAcceptor,
@@ -107,15 +126,7 @@ pub(crate) async fn origin<F>(
 where
     F: Future<Output = Answer> + Send + 'static,
 {
-    listen(move |stream| {
-        let (tls, answer) = (tls.clone(), answer.clone());
-        async move {
-            if let Ok(stream) = tls.accept(stream).await {
-                serve(stream, answer).await;
-            }
-        }
-    })
-    .await
+    listen_tls(tls, move |stream| serve(stream, answer.clone())).await
 }
 
 /// Answers the requests of one stream, of either version.

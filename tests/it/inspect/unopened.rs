@@ -1,6 +1,6 @@
 //! What is not opened, what is opened and is not HTTP, and upstream servers that cannot be trusted.
 
-use super::rig::{Inspecting, Speaker, World, body, bounded, echo, handshake, listen, origin, request};
+use super::rig::{Inspecting, Speaker, World, body, bounded, echo, handshake, listen, listen_tls, origin, request};
 use guardian::flow::capture::StartLine;
 use posture::{Direction, Protocol, UnscannedReason};
 use rcgen::CertificateParams;
@@ -89,16 +89,12 @@ async fn what_speaks_first_or_is_unknown_within_tls_is_relayed_and_counted() {
     for (greeting, words, reason) in cases {
         let proxy = Inspecting::new();
         let acceptor = proxy.world.server(&["localhost"], &[], |_| {});
-        let port = listen(move |stream| {
-            let acceptor = acceptor.clone();
-            async move {
-                let mut tls = acceptor.accept(stream).await.unwrap();
-                tls.write_all(greeting).await.unwrap();
-                let mut heard = vec![0; words.len()];
-                tls.read_exact(&mut heard).await.unwrap();
-                tls.write_all(&heard).await.unwrap();
-                tls.shutdown().await.unwrap();
-            }
+        let port = listen_tls(acceptor, move |mut tls| async move {
+            tls.write_all(greeting).await.unwrap();
+            let mut heard = vec![0; words.len()];
+            tls.read_exact(&mut heard).await.unwrap();
+            tls.write_all(&heard).await.unwrap();
+            tls.shutdown().await.unwrap();
         })
         .await;
         let mut tls = proxy.tls(&format!("localhost:{port}"), "localhost", &["mqtt"]).await.unwrap();
@@ -121,15 +117,11 @@ async fn what_speaks_first_or_is_unknown_within_tls_is_relayed_and_counted() {
 async fn a_server_that_answers_within_tls_before_it_is_asked_is_not_heard() {
     let proxy = Inspecting::new();
     let acceptor = proxy.world.server(&["localhost"], &[], |_| {});
-    let port = listen(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let mut tls = acceptor.accept(stream).await.unwrap();
-            for piece in [&b"HT"[..], b"TP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"] {
-                tls.write_all(piece).await.unwrap();
-            }
-            let _ = tls.read(&mut [0; 16]).await;
+    let port = listen_tls(acceptor, move |mut tls| async move {
+        for piece in [&b"HT"[..], b"TP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"] {
+            tls.write_all(piece).await.unwrap();
         }
+        let _ = tls.read(&mut [0; 16]).await;
     })
     .await;
     let mut tls = proxy.tls(&format!("localhost:{port}"), "localhost", &["http/1.1"]).await.unwrap();
@@ -147,25 +139,21 @@ async fn a_server_that_answers_within_tls_before_it_is_asked_is_not_heard() {
 async fn a_websocket_within_tls_is_read_both_ways() {
     let proxy = Inspecting::new();
     let acceptor = proxy.world.server(&["localhost"], BOTH, |_| {});
-    let port = listen(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let mut tls = acceptor.accept(stream).await.unwrap();
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") {
-                tls.read_exact(&mut byte).await.unwrap();
-                head.extend_from_slice(&byte);
-            }
-            let head = String::from_utf8(head).unwrap();
-            assert!(head.contains("Sec-WebSocket-Protocol: chat") && head.contains("Upgrade: websocket"), "{head}");
-            tls.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-                .await
-                .unwrap();
-            let mut frame = [0; 8];
-            tls.read_exact(&mut frame).await.unwrap();
-            tls.write_all(&frame).await.unwrap();
-            let _ = tls.read(&mut byte).await;
+    let port = listen_tls(acceptor, move |mut tls| async move {
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            tls.read_exact(&mut byte).await.unwrap();
+            head.extend_from_slice(&byte);
         }
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.contains("Sec-WebSocket-Protocol: chat") && head.contains("Upgrade: websocket"), "{head}");
+        tls.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            .await
+            .unwrap();
+        let mut frame = [0; 8];
+        tls.read_exact(&mut frame).await.unwrap();
+        tls.write_all(&frame).await.unwrap();
+        let _ = tls.read(&mut byte).await;
     })
     .await;
     let mut tls = proxy.tls(&format!("localhost:{port}"), "localhost", &["http/1.1"]).await.unwrap();
