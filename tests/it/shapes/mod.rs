@@ -10,7 +10,7 @@ use guardian::flow::detect::{Detector, rule::RuleSet};
 use made::Draw;
 use posture::{Direction, Family, Severity};
 use serde::Deserialize;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, num::NonZero, sync::Arc, thread};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,25 +142,34 @@ fn what_vendors_print_in_their_documentation_is_no_more_than_info() {
 }
 
 /// At every border between two bytes. A third of the dresses for each key: every one for many keys. With `HTG_BORDERS=all`
-/// every dress for each.
+/// every dress for each. It takes longer than any other test: the processors share it.
 #[test]
 fn where_a_body_is_cut_in_two_changes_nothing() {
     let detector = detector();
     let mut draw = Draw(3);
     let every = if std::env::var_os("HTG_BORDERS").is_some_and(|v| v == "all") { 1 } else { 3 };
-    let mut cuts = 0;
-    for (n, key) in table().iter().enumerate() {
+    let mut bodies = Vec::new();
+    for (n, key) in table().into_iter().enumerate() {
         for (name, carry) in CARRIERS.iter().skip(n % every).step_by(every) {
-            let carried = carry(&key.text(&mut draw));
-            let body = &carried.body[..];
-            let whole = scan(&detector, Direction::Outbound, &carried, [body], &mut |_| {});
-            for at in 0..=body.len() {
-                let (a, b) = body.split_at(at);
-                let cut = scan(&detector, Direction::Outbound, &carried, [a, b], &mut |_| {});
-                assert_eq!(cut, whole, "{} {name} cut at {at}", key.rule);
-                cuts += 1;
-            }
+            bodies.push((format!("{} {name}", key.rule), carry(&key.text(&mut draw))));
         }
     }
+    let cuts: usize = bodies.iter().map(|(_, carried)| carried.body.len() + 1).sum();
     assert!(cuts > 50_000, "{cuts}");
+    let share = bodies.len().div_ceil(thread::available_parallelism().map_or(1, NonZero::get));
+    let detector = &detector;
+    thread::scope(|scope| {
+        for bodies in bodies.chunks(share) {
+            scope.spawn(move || {
+                for (what, carried) in bodies {
+                    let body = &carried.body[..];
+                    let whole = scan(detector, Direction::Outbound, carried, [body], &mut |_| {});
+                    for (a, b) in (0..=body.len()).map(|at| body.split_at(at)) {
+                        let cut = scan(detector, Direction::Outbound, carried, [a, b], &mut |_| {});
+                        assert_eq!(cut, whole, "{what} cut at {}", a.len());
+                    }
+                }
+            });
+        }
+    });
 }
