@@ -47,6 +47,34 @@ impl Searches {
     }
 }
 
+/// Lines whose ends have no carriage return, which a mail, a form and a file of Windows have.
+struct Unix {
+    text: Vec<u8>,
+    /// Where lines end in it that had one.
+    ends: Vec<usize>,
+}
+
+impl Unix {
+    /// `None` when no line of `text` has one.
+    fn of(text: &[u8]) -> Option<Self> {
+        let mut plain: Option<Self> = None;
+        let mut from = 0;
+        for at in memchr::memmem::find_iter(text, b"\r\n") {
+            let plain = plain.get_or_insert_with(|| Self { text: Vec::with_capacity(text.len()), ends: Vec::new() });
+            plain.text.extend_from_slice(&text[from..at]);
+            plain.ends.push(plain.text.len());
+            from = at + 1;
+        }
+        plain.as_mut()?.text.extend_from_slice(&text[from..]);
+        plain
+    }
+
+    /// Where what stands at `at` stands in the text it was made of.
+    fn written(&self, at: usize) -> usize {
+        at + self.ends.partition_point(|end| *end < at)
+    }
+}
+
 /// Tries a command whose first word stands at `at`; answers where a match ends.
 pub(super) fn at_word(
     rule: &Rule,
@@ -90,8 +118,18 @@ pub(super) fn block(
     let (start, end) = (at.saturating_sub(BLOCK_BEFORE), text.len().min(at + BLOCK_AFTER));
     let window = &text[start..end];
     if rule.may_match(window) {
-        for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, &mut searches.sighted) {
-            matches(rule, window, part, &mut searches.bytes, &mut |whole| command(rule, window, start, whole, report));
+        if let Some(plain) = Unix::of(window) {
+            for part in rule.parts(&plain.text) {
+                matches(rule, &plain.text, part, &mut searches.bytes, &mut |whole| {
+                    command(rule, &plain.text, whole, &|at| start + plain.written(at), report);
+                });
+            }
+        } else {
+            for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, &mut searches.sighted) {
+                matches(rule, window, part, &mut searches.bytes, &mut |whole| {
+                    command(rule, window, whole, &|at| start + at, report);
+                });
+            }
         }
     }
     if end == text.len() { end } else { end - BLOCK_BEFORE }
@@ -109,7 +147,9 @@ pub(super) fn line(
     let is_cut = end == at + LINE_AFTER && end < text.len();
     let window = &text[start..end];
     for part in rule.parts(window) {
-        matches(rule, window, part, &mut searches.bytes, &mut |whole| command(rule, window, start, whole, report));
+        matches(rule, window, part, &mut searches.bytes, &mut |whole| {
+            command(rule, window, whole, &|at| start + at, report);
+        });
     }
     if is_cut { end - LINE_BEFORE } else { end }
 }
@@ -249,7 +289,15 @@ fn names(text: &[u8], again: &[u8]) -> bool {
 }
 
 /// Reports one command: its blanks made single, what stands around it left out.
-fn command(rule: &Rule, window: &[u8], offset: usize, range: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
+///
+/// `written` tells where a place of the window stands in the text.
+fn command(
+    rule: &Rule,
+    window: &[u8],
+    range: Range<usize>,
+    written: &dyn Fn(usize) -> usize,
+    report: &mut dyn FnMut(Found<'_>),
+) {
     let mut whole = &window[range.clone()];
     if rule.except().is_some_and(|e| e.is_match(whole)) {
         return;
@@ -265,8 +313,25 @@ fn command(rule: &Rule, window: &[u8], offset: usize, range: Range<usize>, repor
         }
         matched.extend_from_slice(word);
     }
-    let span = offset + range.start..offset + range.end;
+    let span = written(range.start)..written(range.end);
     let is_warned_of = warned::of(&window[..range.start + from], &window[range.start + to.max(from)..]);
     let severity = if is_warned_of { Severity::Low.min(rule.severity()) } else { rule.severity() };
     report(Found { severity, span, matched: Cow::Owned(matched) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Unix;
+
+    #[test]
+    fn a_place_among_lines_is_told_as_it_was_written() {
+        let text = b"a\r\nbc\n\rd\r\n\r\ne\r";
+        let plain = Unix::of(text).expect("lines with a carriage return");
+        assert_eq!(plain.text, b"a\nbc\n\rd\n\ne\r");
+        for (at, byte) in plain.text.iter().enumerate().filter(|(_, b)| **b != b'\n') {
+            assert_eq!(text[plain.written(at)], *byte);
+        }
+        assert_eq!(plain.written(plain.text.len()), text.len());
+        assert!(Unix::of(b"a\nb\r").is_none() && Unix::of(b"").is_none());
+    }
 }

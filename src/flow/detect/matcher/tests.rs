@@ -268,6 +268,26 @@ fn a_path_that_was_excepted_hides_no_other_behind_quotes() {
 }
 
 #[test]
+fn what_lines_end_in_changes_nothing() {
+    let mut changed = Vec::new();
+    // How far a name may stand from its value is counted in bytes.
+    for rule in RuleSet::embedded().rules().iter().filter(|rule| rule.find() != Find::Near) {
+        let id = rule.id().to_string();
+        let found = |text: &str| {
+            let found = found_as(rule.family().direction(), None, text.as_bytes());
+            found.into_iter().any(|f| f.0 == id)
+        };
+        for vector in rule.examples().iter().chain(rule.counter_examples()).filter(|v| v.contains('\n')) {
+            let text = expand(vector);
+            if found(&text) != found(&text.replace('\n', "\r\n")) {
+                changed.push(format!("{id} {vector:?}"));
+            }
+        }
+    }
+    assert!(changed.is_empty(), "{}", changed.join("\n"));
+}
+
+#[test]
 fn a_shell_in_a_folder_of_windows_is_one() {
     for text in [r#""C:\Program Files\Git\bin\bash.exe" -c "id""#, r#"C:/Git/bin/bash.exe -c "id""#] {
         assert_eq!(inbound(text), ["shell_exec_flag.shell"], "{text}");
