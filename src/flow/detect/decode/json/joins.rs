@@ -10,6 +10,8 @@ use std::ops::Range;
 
 /// Longer strings are matched alone; only their beginning joins in.
 const PIECE: usize = 128;
+/// So much joins in of what is secret in a key of the web's form, however long it is: a published one is told by that.
+const TOLD: usize = 32;
 /// A join is shown when it reaches this, and begun anew.
 const LONGEST: usize = 64 << 10;
 /// A longer name of an object is no vendor's.
@@ -128,7 +130,10 @@ impl Joins {
         let Some(open) = open.last_mut() else { return };
         open.strings += 1;
         open.short += usize::from(text.len() < super::SHORT);
-        let begins = text.first(beginning(text.bytes()));
+        let is_secret = key.as_ref().is_some_and(|key| key.bytes() == b"d")
+            && memmem::find(&lines[open.lines..], b"kty: RSA \n").is_some();
+        let least = if is_secret { TOLD } else { 0 };
+        let begins = text.first(beginning(text.bytes()).max(least));
         if open.object {
             let key = key.unwrap_or_default();
             let is_bare = || text.len() >= SHORTEST_KEY && key_name::is_bare(key.bytes());
