@@ -76,12 +76,24 @@ fn is_marker(text: &[u8], span: &Range<usize>) -> bool {
         b'^' => Some(b'$'),
         _ => None,
     });
-    if closed_by.is_some() && closed_by.as_ref() == close {
+    if closed_by.is_some() && (closed_by.as_ref() == close || closed_by == behind_ellipsis(after)) {
         return true;
     }
     let near = &after[..after.len().min(MAX_EMPTY)];
     memchr::memmem::find(near, b"-END ")
         .is_some_and(|end| near[..end].iter().filter(|b| b.is_ascii_alphanumeric()).count() < SHORTEST_KEY)
+}
+
+/// What stands behind a line's end, written out or not, and an ellipsis, which stand for a body.
+fn behind_ellipsis(after: &[u8]) -> Option<u8> {
+    let mut rest = after;
+    while let Some(next) =
+        [&b"\\n"[..], b"\\r", b"\n", b"\r", b" ", b"n"].iter().find_map(|end| rest.strip_prefix(*end))
+    {
+        rest = next;
+    }
+    let rest = rest.strip_prefix(b"...").or_else(|| rest.strip_prefix("…".as_bytes()))?;
+    rest.strip_prefix(b"\\").unwrap_or(rest).first().copied()
 }
 
 /// A header that does not stand on one line.

@@ -388,6 +388,8 @@ fn a_private_keys_body_makes_it_critical() {
         "pem.replace(/-----BEGIN PRIVATE KEY-----/g, '').replace(/-----END PRIVATE KEY-----/g, '')",
         "match: '(?msi)(-----BEGIN PGP PRIVATE KEY BLOCK-----).*?-----END'",
         "tls.crt: |\n  -----BEGIN CERTIFICATE-----\n  ...\n  -----END CERTIFICATE-----\ntls.key: |\n  -----BEGIN PRIVATE KEY-----\n  ...\n  -----END PRIVATE KEY-----\n",
+        "privateKey: \"-----BEGIN PRIVATE KEY-----\\n...\",",
+        "KEY='-----BEGIN RSA PRIVATE KEY-----\n…'",
         "-----BEGIN RSA PRIVATE KEY-----\nkey omitted for security reasons\n-----END RSA PRIVATE KEY-----",
     ] {
         assert_eq!(severity(words), Some(Severity::Info), "{words}");
