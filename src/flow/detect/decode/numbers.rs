@@ -123,6 +123,19 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], likely: &[Range<usize>], n
     }
 }
 
+/// Shows what the numbers are that an array of JSON begins with: a program writes bytes so that makes JSON of what is no text.
+pub(super) fn list(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    let begin = text.iter().take(LONGEST_BETWEEN).take_while(|b| b.is_ascii_whitespace()).count();
+    if Number::at(&text[begin..]).is_none() {
+        return;
+    }
+    let mut list = List::default();
+    list.read(text, begin);
+    if list.len >= LEAST && list.decimal.len() == list.len && w.afford(list.len) {
+        w.deeper(Encoding::Hex, |w| w.text(&list.decimal, name, voice));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{LEAST, List};

@@ -98,6 +98,8 @@ fn every_encoding_is_undone() {
         (format!("of these words and of these bytes: [{}]", escaped(SECRET, |b| format!("0x{b:02x}, "))), "hex"),
         (format!("[{}]", escaped(SECRET, |b| format!("0x{b:02x}, "))), "hex"),
         (format!("String.fromCharCode({}32)", escaped(SECRET, |b| format!("{b},"))), "hex"),
+        (json!({"type": "Buffer", "data": SECRET.as_bytes()}).to_string(), "json hex"),
+        (serde_json::to_string_pretty(&json!([1, ["x", SECRET.as_bytes()]])).unwrap(), "json hex"),
         (format!("exec({}'')", escaped(SECRET, |b| format!("chr({b})+"))), "hex"),
         (format!("0x{}", HEXLOWER.encode(SECRET.as_bytes())), "hex"),
         (format!("a=b&cmd={}", SECRET.replace(' ', "+").replace('|', "%7C")), "form"),

@@ -14,7 +14,7 @@ pub(super) use extent::objects;
 use token::Ahead;
 pub(super) use token::{Text, Token, Tokens};
 
-use super::{Unwrap, Voice, delta::Shapes, runs, voice, voice::Roles};
+use super::{Unwrap, Voice, delta::Shapes, numbers, runs, voice, voice::Roles};
 use crate::flow::detect::bits::Lanes;
 use joins::Joins;
 use memchr::memchr;
@@ -101,6 +101,9 @@ fn walk_with(w: &mut Unwrap<'_>, text: &[u8], voice: Voice, request: bool, mut l
                 let of_request = first_document && frames.len() == 1 && !object;
                 let apart = lists_messages || (of_request && voice::lists_tools(key.unwrap_or_default().bytes()));
                 joins.open(object, key, apart);
+                if let Some(at) = tokens.unread().filter(|_| !object) {
+                    numbers::list(w, &text[at..], key.map(Part::bytes), voice);
+                }
                 frames.push(Frame { object, key: if object { None } else { key }, voice, lists_messages, apart });
             }
             Token::Close if beyond > 0 => beyond -= 1,
