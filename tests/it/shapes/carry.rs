@@ -105,6 +105,43 @@ pub(crate) const CARRIERS: &[Carrier] = &[
     ("base64 of gzip", |t| Carried::body(json!({"z": BASE64.encode(&gzip(t.as_bytes()))}).to_string())),
 ];
 
+/// Forms for programs, which say how long a text is.
+pub(crate) const FORMS: &[Carrier] = &[
+    ("protobuf", |t| Carried::body([field(1, b"assistant"), field(9, b"of tests"), field(4, t.as_bytes())].concat())),
+    ("grpc", |t| {
+        let message = field(1, &field(2, &field(6, t.as_bytes())));
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        Carried::body([&[0], &length[..], &message].concat()).typed("content-type", "application/grpc")
+    }),
+    ("cbor", |t| {
+        let item = |text: &str| measured([0x60, 0x78, 0x79], 24, text);
+        Carried::body([&[0xa2][..], &item("name"), &item("of tests"), &item("note"), &item(t)].concat())
+    }),
+    ("messagepack", |t| {
+        let item = |text: &str| measured([0xa0, 0xd9, 0xda], 32, text);
+        Carried::body([&[0x93][..], &item("note"), &item(t), &[0xc0]].concat())
+    }),
+];
+
+/// A field of Protocol Buffers.
+fn field(number: u8, text: &[u8]) -> Vec<u8> {
+    let len = text.len();
+    let low = u8::try_from(len & 0x7f).unwrap();
+    let length = if len < 0x80 { vec![low] } else { vec![low | 0x80, u8::try_from(len >> 7).unwrap()] };
+    [&[number << 3 | 2], &length[..], text].concat()
+}
+
+/// A text behind its kind and length: in one byte, where it is shorter than `short`, in two or in three.
+fn measured([tiny, one, two]: [u8; 3], short: usize, text: &str) -> Vec<u8> {
+    let [high, low] = u16::try_from(text.len()).unwrap().to_be_bytes();
+    let header = match text.len() {
+        len if len < short => vec![tiny | low],
+        0..=255 => vec![one, low],
+        _ => vec![two, high, low],
+    };
+    [&header, text.as_bytes()].concat()
+}
+
 /// A way to write a text within another, and its name.
 pub(crate) type Writing = (&'static str, fn(&str) -> String);
 

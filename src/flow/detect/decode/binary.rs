@@ -1,14 +1,41 @@
 //! Bytes that are no text → the texts among them.
 
-use super::{Unwrap, Voice};
+use super::{Unwrap, Voice, measured};
+use crate::flow::detect::bits::{BLOCK, Block};
 use memchr::memchr;
+use std::ops::Range;
 
 /// Printable stretches shorter than this say nothing.
 const SHORTEST: usize = 8;
 
+/// How far is looked for what no text has.
+const LOOK: usize = 4 << 10;
+
 /// Whether `text` has a NUL early on: no text has, but for UTF-16.
 pub(super) fn is(text: &[u8]) -> bool {
-    memchr(0, &text[..text.len().min(4096)]).is_some()
+    memchr(0, &text[..text.len().min(LOOK)]).is_some()
+}
+
+/// Whether `text` has a control early on that is more than a blank, or begins with what is no character.
+fn has_controls(text: &[u8]) -> bool {
+    let blocks = text.len().min(LOOK).div_ceil(BLOCK);
+    let starts_amid = matches!(text, [0x80..0xc0, ..] | [0xc0..=0xff, 0..0x80 | 0xc0..=0xff, ..]);
+    starts_amid
+        || (0..blocks).any(|n| {
+            Block::at(text, n * BLOCK).bits(|b| b.within(0, 0x08).or(b.within(0x0e, 0x1a)).or(b.within(0x1c, 0x1f)))
+                != 0
+        })
+}
+
+/// Shows the measured strings of a form for programs that has no NUL.
+pub(super) fn measured(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    let mut out = w.buffer();
+    let found =
+        if has_controls(text) { lines(text, &mut out) } else { strings(text, measured::throughout(text), &mut out) };
+    if found && w.afford(out.len()) {
+        w.as_written(&out, name, voice);
+    }
+    w.give_back(out);
 }
 
 /// Shows UTF-16 as UTF-8, and the printable stretches, a line each.
@@ -36,22 +63,50 @@ pub(super) fn between(w: &mut Unwrap<'_>, text: &[u8], plain: &str, name: Option
 
 fn stretches(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     let mut out = w.buffer();
-    for run in printables(text) {
-        if run.len() >= SHORTEST {
-            out.extend_from_slice(run);
-            out.push(b'\n');
-        }
-    }
+    lines(text, &mut out);
     wide(text, &mut out);
     w.as_written(&out, name, voice);
     w.give_back(out);
 }
 
-/// The stretches of `text` that are printable: ASCII, and characters in UTF-8. A high byte alone belongs to none; there
-/// are many among packed bytes, and between them names would come up that nobody wrote.
-pub(super) fn printables(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.utf8_chunks().flat_map(|chunk| {
-        chunk.valid().as_bytes().split(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r'))
+/// Appends the printable stretches of `text`, a line each, and before each those of its strings that are measured;
+/// answers whether any is.
+fn lines(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut measured = false;
+    for run in printables(text).filter(|run| run.len() >= SHORTEST) {
+        measured |= strings(text, measured::strings(text, &run), out);
+        out.extend_from_slice(&text[run]);
+        out.push(b'\n');
+    }
+    measured
+}
+
+/// What stands between texts that nothing joins.
+const APART: &[u8] = b"\n\x0c\n";
+
+/// Appends strings of `text`, each apart from the next; answers whether there are any.
+fn strings(text: &[u8], strings: Vec<Range<usize>>, out: &mut Vec<u8>) -> bool {
+    let before = out.len();
+    for string in strings.into_iter().filter(|s| s.len() >= SHORTEST) {
+        out.extend_from_slice(&text[string]);
+        out.extend_from_slice(APART);
+    }
+    out.len() > before
+}
+
+/// Where `text` is printable: ASCII, and characters in UTF-8. A high byte alone belongs to none; there are many among
+/// packed bytes, and between them names would come up that nobody wrote.
+pub(super) fn printables(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    text.utf8_chunks().flat_map(move |chunk| {
+        let mut start = end;
+        end += chunk.valid().len() + chunk.invalid().len();
+        let runs = chunk.valid().as_bytes().split(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r'));
+        runs.map(move |run| {
+            let run = start..start + run.len();
+            start = run.end + 1;
+            run
+        })
     })
 }
 
@@ -107,7 +162,7 @@ mod tests {
     fn what_is_printable_ends_at_controls_and_at_high_bytes_that_make_no_character() {
         let shown = |text: &[u8]| -> Vec<String> {
             let long = printables(text).filter(|run| run.len() >= SHORTEST);
-            long.map(|run| std::str::from_utf8(run).unwrap().to_owned()).collect()
+            long.map(|run| std::str::from_utf8(&text[run]).unwrap().to_owned()).collect()
         };
         assert_eq!(shown(b"\0\x01cat /srv/.env\0\x02"), ["cat /srv/.env"]);
         assert_eq!(shown("\0\u{1}cp größe/.env\tx\0".as_bytes()), ["cp größe/.env\tx"]);

@@ -12,6 +12,7 @@ mod head;
 mod html;
 mod json;
 mod kept;
+mod measured;
 mod multipart;
 mod numbers;
 mod packed;

@@ -95,7 +95,7 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
         if clean == Some(true) {
             return;
         }
-        return w.as_written(text, name, Voice::Unknown);
+        return w.bytes(text, name, Voice::Unknown);
     }
     let form_type = b"application/x-www-form-urlencoded";
     let is_form = content_type.get(..form_type.len()).is_some_and(|t| t.eq_ignore_ascii_case(form_type));

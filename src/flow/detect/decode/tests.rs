@@ -151,6 +151,91 @@ fn packed_and_wide_bodies_are_undone() {
     }
 }
 
+/// A text of so many bytes in which no two places are alike.
+fn drawn(len: usize) -> String {
+    let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    (0..len).map(|n| char::from(letters[(n * n * 7 + n * 13 + len) % 62])).collect()
+}
+
+fn varint(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(u8::try_from(number & 0x7f).unwrap() | 0x80);
+        number >>= 7;
+    }
+    bytes.push(u8::try_from(number).unwrap());
+    bytes
+}
+
+#[test]
+fn a_string_is_shown_without_its_length_and_what_follows_on_it() {
+    let measured = |header: &[u8], text: &[u8]| [header, &varint(text.len()), text].concat();
+    let field = |number: u8, text: &[u8]| measured(&[number << 3 | 2], text);
+    let grpc = |text: &[u8]| [&[0][..], &u32::try_from(text.len()).unwrap().to_be_bytes(), text].concat();
+    let sized = |text: &str| [&u32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
+    let cbor = |text: &str| match u8::try_from(text.len()).unwrap() {
+        len @ 0..24 => [&[0x60 | len], text.as_bytes()].concat(),
+        len => [&[0x78, len], text.as_bytes()].concat(),
+    };
+    let pack = |text: &str| match u8::try_from(text.len()).unwrap() {
+        len @ 0..32 => [&[0xa0 | len], text.as_bytes()].concat(),
+        len => [&[0xd9, len], text.as_bytes()].concat(),
+    };
+    let avro = |text: &str| [&varint(2 * text.len())[..], text.as_bytes()].concat();
+    let (mut looked_at, mut missed) = (0, 0);
+    for len in 20..200 {
+        let text = drawn(len);
+        let bytes = text.as_bytes();
+        let other = "what it answers";
+        for number in 1..16 {
+            for body in [
+                field(number, bytes),
+                [&field(number, bytes)[..], b"\x10\x05"].concat(),
+                [field(1, other.as_bytes()), field(number, bytes), field(9, b"and more of it")].concat(),
+                field(2, &[field(1, b"key"), field(2, &field(number, bytes)), field(6, other.as_bytes())].concat()),
+                grpc(&field(1, &field(number, bytes))),
+            ] {
+                looked_at += 1;
+                missed += usize::from(!shows(&body, &text));
+            }
+        }
+        for body in [
+            [&[0xa2][..], &cbor("name"), &cbor(other), &cbor("key"), &cbor(&text)].concat(),
+            [&[0xa2][..], &cbor("key"), &cbor(&text), &cbor("name"), &cbor(other)].concat(),
+            [&[0x82][..], &cbor(&text), &[0x21]].concat(),
+            [&[0x82][..], &pack("name"), &pack(other), &pack("key"), &pack(&text)].concat(),
+            [&[0x93][..], &pack(&text), &[0x51], &pack(other)].concat(),
+            [&[11, 0, 1][..], &sized(other), &[11, 0, 2], &sized(&text), &[0]].concat(),
+            [&[2][..], &avro(other), &avro(&text), &[0x80, 1]].concat(),
+        ] {
+            looked_at += 1;
+            missed += usize::from(!shows(&body, &text));
+        }
+    }
+    // By chance something else is told from a few.
+    assert!(missed * 200 < looked_at, "{missed} of {looked_at}");
+}
+
+/// Whether `text` stands in what is shown of `body` with no other character beside it.
+fn shows(body: &[u8], text: &str) -> bool {
+    let apart = |b: Option<&u8>| b.is_none_or(|b| b.is_ascii_control() || *b >= 0x80);
+    let stands = |shown: &[u8]| {
+        let mut places = memchr::memmem::find_iter(shown, text.as_bytes());
+        places.any(|at| apart(shown[..at].last()) && apart(shown.get(at + text.len())))
+    };
+    views(body).iter().any(|v| stands(&v.2))
+}
+
+#[test]
+fn texts_are_shown_once() {
+    let text =
+        "a text of several lines\n  as they are written, \u{1b}[1mwith a colour\u{1b}[m,\r\n\tand nothing else.\n";
+    let dollars = "what costs 35 \u{20ac}, \u{201e}quoted\u{201c}: \u{8a9e}";
+    for text in [text, dollars, "\n\n  indented\n", "x y", "\"quoted\" and 'quoted'"] {
+        assert_eq!(views(text.as_bytes()).len(), 1, "{text}");
+    }
+}
+
 #[test]
 fn what_begins_like_something_else_hides_nothing_behind_it() {
     let wide: Vec<u8> = "words of two bytes each, quite a few".encode_utf16().flat_map(u16::to_le_bytes).collect();

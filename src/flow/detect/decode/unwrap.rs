@@ -208,10 +208,16 @@ impl<'a> Unwrap<'a> {
         if json::likely(text) && self.deeper(Encoding::Json, |w| json::walk(w, text, voice, false)) == Some(true) {
             return;
         }
+        self.bytes(text, name, voice);
+    }
+
+    /// As [`Self::text`], of what is nothing packed and no JSON.
+    pub(super) fn bytes(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
         if binary::is(text) {
             binary::printable(self, text, name, voice);
             return;
         }
+        binary::measured(self, text, name, voice);
         self.as_written(text, name, voice);
     }
 
