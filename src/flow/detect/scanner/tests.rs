@@ -499,6 +499,36 @@ fn our_own_token_is_seen_and_is_no_hit() {
     }
 }
 
+#[test]
+fn what_a_header_of_packed_data_says_is_found() {
+    let packed = |with: fn(flate2::GzBuilder) -> flate2::GzBuilder| {
+        let mut encoder = with(flate2::GzBuilder::new()).write(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"nothing to see").unwrap();
+        encoder.finish().unwrap()
+    };
+    for body in [
+        packed(|b| b.filename("/etc/shadow")),
+        packed(|b| b.comment("see /etc/shadow")),
+        packed(|b| b.extra("/etc/shadow").filename("a.txt").comment("none")),
+        packed(|b| b.extra("ab").filename("a.txt").comment("/etc/shadow")),
+    ] {
+        let (hits, scanned) = scan(Direction::Outbound, &[("content-encoding", "gzip")], &body);
+        assert_eq!(hits.len(), 1, "{}", body.escape_ascii());
+        assert_eq!(scanned, Scanned { bytes: body.len() as u64, unscanned: None });
+        for whole in [body.clone(), data_encoding::BASE64.encode(&body).into_bytes()] {
+            assert_eq!(scan(Direction::Outbound, &[], &whole).0.len(), 1, "{}", whole.escape_ascii());
+        }
+    }
+    let none = packed(|b| b.filename("a.txt"));
+    assert_eq!(scan(Direction::Outbound, &[("content-encoding", "gzip")], &none).0.len(), 0);
+    // Headers in headers come to an end.
+    let nested = (0..5000).fold(Vec::new(), |inner, _| {
+        let len = u16::try_from(inner.len()).unwrap_or(u16::MAX).to_le_bytes();
+        [&[0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0, len[0], len[1]], &inner[..]].concat()
+    });
+    scan(Direction::Outbound, &[], &nested);
+}
+
 /// Bodies made of what decoders look for, in any order.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     const PARTS: &[&[u8]] = &[
