@@ -23,6 +23,9 @@ const LEAST_READ: usize = 256;
 const UNMATCHED: usize = 8;
 /// Names that are looked at in one match: of what was fetched, something else may be run before it.
 const MAX_NAMES: usize = 4;
+/// Names that are passed over in one text; beyond, a match has the first one alone. Where texts name one thing and remove
+/// another again and again, each such look costs as much as all else.
+const MAX_PASSED: usize = 256;
 /// The longest command or path kept of a match.
 const MAX_MATCHED: usize = 1 << 10;
 
@@ -31,14 +34,22 @@ const MAX_MATCHED: usize = 1 << 10;
 pub(super) struct Searches {
     /// In the text that is searched.
     sighted: Sighted,
-    /// Bytes its regex has read.
+    read: Read,
+}
+
+/// What a rule has read.
+#[derive(Default)]
+struct Read {
+    /// Bytes of the message, by its regex.
     bytes: usize,
+    /// Names it has passed over in the text that is searched.
+    passed: usize,
 }
 
 impl Searches {
     /// The same where another text of the message begins.
     pub(super) fn of_another_text(self) -> Self {
-        Self { sighted: Sighted::default(), ..self }
+        Self { sighted: Sighted::default(), read: Read { passed: 0, ..self.read } }
     }
 
     /// Bytes it takes beside its own.
@@ -120,13 +131,13 @@ pub(super) fn block(
     if rule.may_match(window) {
         if let Some(plain) = Unix::of(window) {
             for part in rule.parts(&plain.text) {
-                matches(rule, &plain.text, part, &mut searches.bytes, &mut |whole| {
+                matches(rule, &plain.text, part, &mut searches.read, &mut |whole| {
                     command(rule, &plain.text, whole, &|at| start + plain.written(at), report);
                 });
             }
         } else {
             for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, &mut searches.sighted) {
-                matches(rule, window, part, &mut searches.bytes, &mut |whole| {
+                matches(rule, window, part, &mut searches.read, &mut |whole| {
                     command(rule, window, whole, &|at| start + at, report);
                 });
             }
@@ -147,7 +158,7 @@ pub(super) fn line(
     let is_cut = end == at + LINE_AFTER && end < text.len();
     let window = &text[start..end];
     for part in rule.parts(window) {
-        matches(rule, window, part, &mut searches.bytes, &mut |whole| {
+        matches(rule, window, part, &mut searches.read, &mut |whole| {
             command(rule, window, whole, &|at| start + at, report);
         });
     }
@@ -217,8 +228,8 @@ const fn is_blank(b: u8) -> bool {
 
 /// Tells of each match in a window, all of which stand in one part of it.
 ///
-/// `searched` is what the rule has read of the message, in bytes.
-fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize, on: &mut dyn FnMut(Range<usize>)) {
+/// `read` is what the rule has read by then.
+fn matches(rule: &Rule, window: &[u8], part: Range<usize>, read: &mut Read, on: &mut dyn FnMut(Range<usize>)) {
     let lines = window;
     // What follows a match is looked at too: whether a word, a line or the text ends there.
     let window = &window[..window.len().min(part.end + 1)];
@@ -229,9 +240,9 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
     while at <= window.len() {
         let from = at;
         let found = if rule.names_again() {
-            named_again(rule, window, at)
+            named_again(rule, window, at, &mut read.passed)
         } else {
-            rule.regex_after(*searched).find_at(window, at).map(|whole| (whole.range(), true))
+            rule.regex_after(read.bytes).find_at(window, at).map(|whole| (whole.range(), true))
         };
         let Some((whole, is_one)) = found else { break };
         let borders = cells::borders(lines, whole.clone());
@@ -239,21 +250,21 @@ fn matches(rule: &Rule, window: &[u8], part: Range<usize>, searched: &mut usize,
         if let Some(borders) = borders {
             // What goes on to the end of its line may stand in the one cell, too.
             if !rule.names_again()
-                && let Some(whole) = rule.regex_after(*searched).find_at(&window[..borders.start], whole.start)
+                && let Some(whole) = rule.regex_after(read.bytes).find_at(&window[..borders.start], whole.start)
             {
                 on(whole.range());
             }
         } else if is_one {
             on(whole);
         }
-        *searched += (at - from).max(LEAST_READ);
+        read.bytes += (at - from).max(LEAST_READ);
     }
-    *searched += window.len().saturating_sub(at) / UNMATCHED;
+    read.bytes += window.len().saturating_sub(at) / UNMATCHED;
 }
 
 /// The first match from `at` on, and whether what it names again stands in it before: another name is passed over, a few
 /// times, for one behind it.
-fn named_again(rule: &Rule, window: &[u8], at: usize) -> Option<(Range<usize>, bool)> {
+fn named_again(rule: &Rule, window: &[u8], at: usize, passed: &mut usize) -> Option<(Range<usize>, bool)> {
     let mut text = Cow::Borrowed(window);
     let mut first = None;
     for _ in 0..MAX_NAMES {
@@ -268,6 +279,10 @@ fn named_again(rule: &Rule, window: &[u8], at: usize) -> Option<(Range<usize>, b
             return Some((whole, true));
         }
         if first.get_or_insert(whole.clone()).start != whole.start {
+            break;
+        }
+        *passed += 1;
+        if *passed > MAX_PASSED {
             break;
         }
         text.to_mut()[again].fill(0);

@@ -421,6 +421,14 @@ fn how_far_rules_looked_at_one_view_is_forgotten_at_the_next() {
 }
 
 #[test]
+fn behind_many_names_of_which_none_is_removed_one_that_is_is_found() {
+    let others = "root = \"/\"\nrmtree(out)\n".repeat(600);
+    assert_eq!(inbound(&others), [""; 0]);
+    let found = inbound(&format!("{others}d = '/'\nshutil.rmtree(d)\n"));
+    assert_eq!(found, ["destructive_remove.code_by_variable"]);
+}
+
+#[test]
 fn a_command_after_many_harmless_ones_is_found() {
     let text = format!("{} rm -rf /", "rm -rf ./build; ".repeat(100));
     assert_eq!(inbound(&text), ["destructive_remove.rm"]);
