@@ -29,8 +29,9 @@ pub(in crate::flow::detect) fn shape(content_type: &[u8], start: &[u8], over: bo
     let typed = |name: &[u8]| content_type.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
     let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
     let other = matches!(text[0], b'{' | b'[' | b'<');
-    let events = fields.iter().any(|f| text.starts_with(f))
-        || numbered(text).is_some()
+    // Before the first of its parts stands any text.
+    let in_parts = typed(b"multipart/");
+    let events = (!in_parts && (fields.iter().any(|f| text.starts_with(f)) || numbered(text).is_some()))
         || (typed(b"text/event-stream") && !other);
     let lines = typed(b"application/x-ndjson") || typed(b"application/jsonl") || typed(b"application/x-jsonlines");
     Some(match (events, lines) {

@@ -4,6 +4,11 @@ use super::{Deltas, Unwrap, Voice, json, shape::numbered};
 use crate::flow::detect::Limits;
 use memchr::memchr2;
 
+/// Lines that are no event's are shown together when there is more of them than this.
+const LONGEST_WRITTEN: usize = 256 << 10;
+/// What is kept of lines that were shown, and of a longer line of an event.
+const KEPT: usize = 4 << 10;
+
 /// A stream of events, cut anywhere.
 pub(in crate::flow::detect) struct Events {
     line: Vec<u8>,
@@ -12,6 +17,7 @@ pub(in crate::flow::detect) struct Events {
     /// The last piece ended in CR: an LF would belong to it.
     after_cr: bool,
     begun: bool,
+    written: Written,
     /// The longest event held; a longer one is judged in parts.
     longest: usize,
     deltas: Deltas,
@@ -25,6 +31,7 @@ impl Events {
             has_data: false,
             after_cr: false,
             begun: false,
+            written: Written::default(),
             longest: limits.max_scan_bytes / 4 * 3,
             deltas: Deltas::new(),
         }
@@ -32,7 +39,7 @@ impl Events {
 
     /// Bytes in memory.
     pub(in crate::flow::detect) fn held(&self) -> usize {
-        self.line.len() + self.data.len() + self.deltas.held()
+        self.line.len() + self.data.len() + self.written.lines.len() + self.deltas.held()
     }
 
     /// The next piece of the stream.
@@ -74,6 +81,7 @@ impl Events {
     pub(in crate::flow::detect) fn end(&mut self, w: &mut Unwrap<'_>) {
         self.take_line(w);
         self.event(w);
+        self.written.show(w);
         self.deltas.end(w);
     }
 
@@ -90,6 +98,7 @@ impl Events {
     fn field(&mut self, w: &mut Unwrap<'_>, line: &[u8]) {
         let line = if self.begun { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) };
         self.begun = true;
+        self.written.line(w, line);
         if line.is_empty() {
             return self.event(w);
         }
@@ -127,6 +136,60 @@ impl Events {
         data.clear();
         self.data = data;
     }
+}
+
+/// The lines since the last event, as they are written. A text that begins as a stream does may be another, to whoever
+/// reads it: what stands on several of its lines would be in no event.
+#[derive(Default)]
+struct Written {
+    lines: Vec<u8>,
+    /// One of them is no event's.
+    other: bool,
+}
+
+impl Written {
+    fn line(&mut self, w: &mut Unwrap<'_>, line: &[u8]) {
+        if line.is_empty() && !self.other {
+            return self.lines.clear();
+        }
+        match of_stream(line) {
+            Some(Line::Whole) if !self.other => return self.lines.clear(),
+            Some(Line::Field) if !self.other => self.lines.extend_from_slice(&line[line.len().saturating_sub(KEPT)..]),
+            of_stream => {
+                self.other |= of_stream.is_none() && !line.is_empty();
+                self.lines.extend_from_slice(line);
+            }
+        }
+        self.lines.push(b'\n');
+        if self.lines.len() > LONGEST_WRITTEN {
+            self.show(w);
+            self.lines.drain(..self.lines.len() - KEPT);
+        }
+    }
+
+    fn show(&self, w: &mut Unwrap<'_>) {
+        if self.other {
+            w.text(&self.lines, None, Voice::Unknown);
+        }
+    }
+}
+
+/// A line of a stream.
+enum Line {
+    /// A field of an event.
+    Field,
+    /// A document or a part, by itself.
+    Whole,
+}
+
+/// What a line is to a stream; `None` when it is nothing to it.
+fn of_stream(line: &[u8]) -> Option<Line> {
+    let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+    if fields.iter().any(|field| line.starts_with(field)) {
+        return Some(Line::Field);
+    }
+    let ended = matches!(line.trim_ascii_end().last(), Some(b'}' | b']' | b'"'));
+    (ended && (json::likely(line) || numbered(line).is_some())).then_some(Line::Whole)
 }
 
 /// Whether the name of an event is a word as every stream has them, not worth a look.

@@ -278,6 +278,27 @@ fn an_event_of_a_stream_hides_nothing_between_its_strings() {
 }
 
 #[test]
+fn what_begins_like_a_stream_hides_nothing_on_several_lines() {
+    let base64 = BASE64.encode(SECRET.as_bytes());
+    let wrapped: Vec<_> = base64.as_bytes().chunks(20).map(|l| String::from_utf8_lossy(l)).collect();
+    for begins in ["id: 5", "data: x", "event: a", ": c", "retry: 1", "0:\"hi\"", "data: {\"delta\":\"hi\"}\n\nid: 6"] {
+        for others in ["", "name: x\n\n", "{\"a\":1}\n"] {
+            let text = format!("{begins}\n{others}key: |\n  {}\n", wrapped.join("\n  "));
+            assert_ne!(events(&text), [""; 0], "{text}");
+        }
+    }
+    let seen = views_with(&Limits::default(), |w| {
+        let mut events = Events::new(&Limits::default());
+        (0..1 << 16).for_each(|n| events.push(w, format!(": {n}\nline {n}\n").as_bytes()));
+        assert!(events.held() < 1 << 19);
+        events.end(w);
+    });
+    assert!(seen.iter().any(|v| memchr::memmem::find(&v.2, b"line 40000\n: 40001\nline 40001").is_some()));
+    let parts = format!(": before\r\n--b1\r\nContent-Type: text/plain\r\n\r\n{SECRET}\r\n--b1--\r\n");
+    assert_eq!(shape(b"multipart/mixed; boundary=b1", parts.as_bytes(), false), Some(Shape::Whole));
+}
+
+#[test]
 fn a_boundary_is_shown_that_no_content_type_names() {
     const NAME: &str = "x-a-name-that-says-something";
     let seen = views(format!("--{NAME}\r\nContent-Type: text/plain\r\n\r\ntext\r\n--{NAME}--\r\n").as_bytes());
