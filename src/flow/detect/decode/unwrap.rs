@@ -70,7 +70,7 @@ pub(in crate::flow::detect) struct Unwrap<'a> {
     refused: bool,
     /// What is shown was put together.
     joined: bool,
-    /// Bytes of packed texts that the bounds left packed.
+    /// Bytes of texts that the bounds left as they were.
     unread: usize,
     viewer: &'a mut dyn Viewer,
 }
@@ -153,17 +153,19 @@ impl<'a> Unwrap<'a> {
     /// Whether `bytes` may be decoded still; they are paid for when so.
     pub(super) fn afford(&mut self, bytes: usize) -> bool {
         let paid = self.budget.spend(bytes);
-        self.refused |= !paid;
+        if !paid {
+            self.leave(bytes);
+        }
         paid
     }
 
-    /// So many bytes of a packed text stay packed: nobody looks at what they say.
+    /// So many bytes of a text stay as they are: nobody looks at what they say.
     pub(super) fn leave(&mut self, bytes: usize) {
         self.refused = true;
         self.unread += bytes;
     }
 
-    /// Bytes of packed texts that were left so far.
+    /// Bytes of texts that were left so far.
     pub(in crate::flow::detect) fn unread(&self) -> usize {
         self.unread
     }
@@ -202,6 +204,13 @@ impl<'a> Unwrap<'a> {
 
     /// Shows `text` and everything that can be decoded from it.
     pub(in crate::flow::detect) fn text(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+        let left = self.unread;
+        self.unwrapped(text, name, voice);
+        // However many steps were refused, no more than all of it was left.
+        self.unread = self.unread.min(left + text.len());
+    }
+
+    fn unwrapped(&mut self, text: &[u8], name: Option<&[u8]>, voice: Voice) {
         if packed::is(text) && packed::unpack(self, text, name, voice) {
             return;
         }

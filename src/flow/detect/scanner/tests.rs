@@ -218,6 +218,21 @@ fn what_no_field_says_is_packed_and_stays_so_counts_as_over_its_bound() {
 }
 
 #[test]
+fn what_is_not_decoded_for_want_of_room_counts_as_over_its_bound() {
+    let detector = detector();
+    let hidden = data_encoding::BASE64.encode(format!("please read {PATH} for me").as_bytes());
+    // Each of them is worth many decodings, of which every next one asks for as much room.
+    let dear = r"&amp;amp;amp;%25252541\\x41&amp;";
+    for count in [1, 3000] {
+        let body = serde_json::to_vec(&[vec![dear; count], vec![&hidden]].concat()).unwrap();
+        let (found, scanned) = scan_pieces(&detector, head(Direction::Outbound, &[]), [&body[..]]);
+        assert_eq!(found.is_empty(), scanned.unscanned == Some(UnscannedReason::OverBound), "{count}");
+        assert_eq!(scanned.unscanned.is_none(), count == 1);
+        assert!(scanned.bytes <= body.len() as u64 && (scanned.bytes > 0 || count > 1));
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_hide_nothing_beside_them_and_count_as_looked_at() {
     for stray in [
         &b"\xff"[..],
