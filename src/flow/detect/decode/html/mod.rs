@@ -5,7 +5,10 @@ mod entity;
 use super::{Unwrap, Voice};
 use crate::flow::detect::{bits::places, patch::Patch};
 use entity::reference;
-use memchr::{memchr, memmem::Finder};
+use memchr::{
+    memchr,
+    memmem::{self, Finder},
+};
 use posture::Encoding;
 use std::sync::LazyLock;
 
@@ -29,13 +32,17 @@ const INITIALS: u32 = {
     bits
 };
 
-/// Shows `text` without the tags that begin no new line, and with its character references replaced.
+/// Shows `text` without the tags that begin no new line and without comments, and with its character references replaced.
 pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     static CLOSING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"</"));
     let tagged = CLOSING.find(text).is_some();
     let mut found = places(text, 0, |b| b.is(b'<').or(b.is(b'&')))
         .filter_map(|at| match text[at] {
-            b'<' if tagged => inline_tag(&text[at..]).map(|len| (at, at + len, None)),
+            b'<' => match text[at + 1..].first() {
+                Some(b'!') => unseen(text, at).map(|(start, end)| (start, end, None)),
+                _ if tagged => inline_tag(&text[at..]).map(|len| (at, at + len, None)),
+                _ => None,
+            },
             b'&' => reference(&text[at + 1..]).map(|(c, len)| (at, at + 1 + len, Some(c))),
             _ => None,
         })
@@ -57,6 +64,19 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
         patch.finish()
     });
     w.give_back(out.unwrap_or_default());
+}
+
+/// From where to where nothing is seen of what begins at `at`: a comment, or where one piece of character data ends and
+/// the next begins.
+fn unseen(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    const DATA: &[u8] = b"<![CDATA[";
+    let here = &text[at..text.len().min(at + LONGEST)];
+    if here.starts_with(DATA) {
+        let before = text[..at].strip_suffix(b"]]>").map_or(at, <[u8]>::len);
+        return Some((before, at + DATA.len()));
+    }
+    let comment = here.strip_prefix(b"<!--")?;
+    memmem::find(comment, b"-->").map(|len| (at, at + 4 + len + 3))
 }
 
 /// The length of the inline tag `text` begins with.
