@@ -6,18 +6,24 @@ use memchr::{memchr, memmem};
 use posture::Encoding;
 
 /// More parts than this are read as one.
-const MAX_PARTS: usize = 1024;
+const MAX_PARTS: usize = 1 << 16;
+/// Boundaries of one type that are looked for.
+const MAX_NAMED: usize = 4;
 
-/// The boundary a content type names, or the one a body begins with.
+/// The boundary a content type names, or the one a body begins with. What the type names and the body has not is none.
 pub(super) fn boundary(content_type: &[u8], body: &[u8]) -> Option<Vec<u8>> {
     if content_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/")) {
-        let at = memmem::find(&content_type.to_ascii_lowercase(), b"boundary=")? + 9;
-        let value = &content_type[at..];
-        let value = match value {
-            [b'"', rest @ ..] => &rest[..memchr(b'"', rest).unwrap_or(rest.len())],
-            _ => &value[..memchr(b';', value).unwrap_or(value.len())],
-        };
-        return Some(value.trim_ascii().to_vec()).filter(|b| !b.is_empty());
+        let values = content_type.split(|&b| b == b';').skip(1).filter_map(|parameter| {
+            let equals = memchr(b'=', parameter)?;
+            let named = parameter[..equals].trim_ascii().eq_ignore_ascii_case(b"boundary");
+            let value = parameter[equals + 1..].trim_ascii();
+            let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+            (named && !value.is_empty()).then_some(value)
+        });
+        let stands = |value: &&[u8]| memmem::find(body, &[b"--", *value].concat()).is_some();
+        if let Some(value) = values.take(MAX_NAMED).find(stands) {
+            return Some(value.to_vec());
+        }
     }
     let first = body.strip_prefix(b"--")?;
     let line = &first[..memchr(b'\n', &first[..first.len().min(128)])?];

@@ -240,6 +240,29 @@ fn texts_are_shown_once() {
 }
 
 #[test]
+fn the_boundary_is_the_one_that_stands_in_the_body() {
+    let body =
+        [b"--B\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n", &gzip(SECRET.as_bytes())[..], b"\r\n--B--\r\n"];
+    for parameters in [
+        "boundary=B",
+        " Boundary = \"B\" ; a=b",
+        "xboundary=A; boundary=B",
+        "charset=\"boundary=A\"; boundary=B",
+        "boundary=A; boundary=B",
+        "boundary*=us-ascii''B",
+        "boundary*0=B",
+        "boundary=\"\\B\"",
+        "",
+    ] {
+        let content_type = format!("multipart/form-data; {parameters}");
+        let text = body.concat();
+        let seen =
+            views_with(&Limits::default(), |w| super::body(w, &text, content_type.as_bytes(), Direction::Outbound));
+        assert!(seen.iter().any(|v| v.2 == SECRET.as_bytes()), "{parameters}");
+    }
+}
+
+#[test]
 fn what_begins_like_something_else_hides_nothing_behind_it() {
     let wide: Vec<u8> = "words of two bytes each, quite a few".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let stored = |level| [zlib(b"hello", level), b"then ".to_vec()].concat();
