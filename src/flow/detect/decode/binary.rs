@@ -1,6 +1,6 @@
 //! Bytes that are no text → the texts among them.
 
-use super::{Unwrap, Voice, measured};
+use super::{Unwrap, Voice, archive, measured};
 use crate::flow::detect::bits::{BLOCK, Block};
 use memchr::memchr;
 use std::ops::Range;
@@ -38,8 +38,9 @@ pub(super) fn measured(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voi
     w.give_back(out);
 }
 
-/// Shows UTF-16 as UTF-8, and the printable stretches, a line each.
+/// Shows what is packed within it, UTF-16 as UTF-8, and the printable stretches, a line each.
 pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    archive::members(w, text, name, voice);
     if !w.afford(text.len()) {
         w.show(text, name, voice);
         return;

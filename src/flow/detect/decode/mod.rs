@@ -3,6 +3,7 @@
 //! Every step is tried only when a cheap test finds its mark, gives the text it made to the next step, and draws on one
 //! budget a message: work is linear in the input whatever the input is. A view borrows; nothing decoded outlives it.
 
+mod archive;
 mod binary;
 mod coding;
 mod delta;

@@ -2,7 +2,7 @@
 //!
 //! Images, hashes and embeddings are runs too. A run's first bytes are decoded, and the rest only when they are plausible.
 
-use super::{Unwrap, Voice, binary, numbers, packed, percent::nibble, stretches::Stretches};
+use super::{Unwrap, Voice, archive, binary, numbers, packed, percent::nibble, stretches::Stretches};
 use crate::flow::detect::bits::Lanes;
 use data_encoding::{Encoding as Alphabet, HEXLOWER_PERMISSIVE, Specification};
 use memchr::{memchr_iter, memrchr};
@@ -161,7 +161,7 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
 /// Shows a decoded run.
 fn inside(w: &mut Unwrap<'_>, plain: &[u8], name: Option<&[u8]>, voice: Voice) {
     // Packed bytes may have as many zeros.
-    match binary::utf16(plain).filter(|_| !packed::is(plain)) {
+    match binary::utf16(plain).filter(|_| !packed::is(plain) && !archive::is(plain)) {
         Some(text) => {
             w.text(text.as_bytes(), name, voice);
             binary::between(w, plain, &text, name, voice);
@@ -286,9 +286,9 @@ fn may_be_utf8(bits: u64) -> bool {
     goes_on & FIRST == 0 && out_of_place == 0
 }
 
-/// Whether decoded bytes look like something a receiver would use: text, UTF-16 text, or compressed data.
+/// Whether decoded bytes look like something a receiver would use: text, UTF-16 text, compressed data, or an archive.
 fn plausible(bytes: &[u8]) -> bool {
-    packed::is(bytes) || (bytes.len() >= 8 && readable(bytes)) || binary::utf16(bytes).is_some()
+    packed::is(bytes) || archive::is(bytes) || (bytes.len() >= 8 && readable(bytes)) || binary::utf16(bytes).is_some()
 }
 
 /// Whether bytes that begin like a text are drawn: one line in some ten thousand begins so, hardly one as far as a key or
@@ -305,6 +305,7 @@ fn is_drawn(bytes: &[u8]) -> bool {
         && controls * 32 >= bytes.len()
         && high() * 4 >= bytes.len()
         && !packed::is(bytes)
+        && !archive::is(bytes)
         && binary::utf16(bytes).is_none()
 }
 

@@ -239,6 +239,61 @@ fn texts_are_shown_once() {
     }
 }
 
+/// One member of a ZIP archive, its length behind it as one has it that is written as it comes.
+fn member(name: &str, text: &[u8], method: u8) -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text).unwrap();
+    let packed = if method == 0 { text.to_vec() } else { encoder.finish().unwrap() };
+    let mut head = vec![b'P', b'K', 3, 4, 20, 0, 8, 0, method, 0];
+    head.extend([0; 16]);
+    head.extend([u8::try_from(name.len()).unwrap(), 0, 0, 0]);
+    [&head, name.as_bytes(), &packed, b"PK\x07\x08", &[0; 12]].concat()
+}
+
+/// An object of a pack.
+fn object(kind: u8, before: &[u8], text: &[u8]) -> Vec<u8> {
+    let len = text.len();
+    let head = [u8::try_from(len & 15).unwrap() | kind << 4 | 0x80, u8::try_from(len >> 4).unwrap()];
+    [&head, before, &zlib(text, 6)].concat()
+}
+
+#[test]
+fn what_is_packed_in_an_archive_or_a_pack_is_undone() {
+    let archive = |last: &[u8]| [member("a/b.txt", b"hello ", 8), member("c", b"hello", 0), last.to_vec()].concat();
+    for last in [member("word/document.xml", SECRET.as_bytes(), 8), member("", &gzip(SECRET.as_bytes()), 8)] {
+        let archive = archive(&last);
+        assert_ne!(chains(&archive), [""; 0]);
+        assert_ne!(chains(&archive[..archive.len() - 10]), [""; 0], "cut short");
+        assert_ne!(chains(format!("{{\"file\":\"{}\"}}", BASE64.encode(&archive))), [""; 0]);
+        let part =
+            [b"--b1\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n", &archive[..], b"\r\n--b1--\r\n"].concat();
+        assert_ne!(chains(&part), [""; 0]);
+    }
+    let (start, end) = SECRET.as_bytes().split_at(20);
+    let insert = |text: &[u8]| [&[u8::try_from(text.len()).unwrap()], text].concat();
+    let delta = [&[9, 60, 0x91, 0, 9][..], &insert(start), &insert(end), &[0x90, 3]].concat();
+    for last in [
+        object(3, b"", SECRET.as_bytes()),
+        object(6, &[0x81, 5], &delta),
+        object(7, &[0x55; 20], &delta),
+        object(4, b"", &gzip(SECRET.as_bytes())),
+    ] {
+        let pack = [b"PACK\0\0\0\x02\0\0\0\x03", &object(1, b"", b"tree 0")[..], &object(3, b"", b""), &last].concat();
+        assert_ne!(chains(&pack), [""; 0]);
+        assert_ne!(chains([&b"00350123 4567 refs/heads/main\0 report-status0000"[..], &pack].concat()), [""; 0]);
+        assert_ne!(chains([&b"# v2 git bundle\n0123 HEAD\n\n"[..], &pack].concat()), [""; 0]);
+    }
+    let noise: Vec<u8> = (0..4000_u32).map(|n| n.wrapping_mul(0x9e37_79b9).to_be_bytes()[0]).collect();
+    for begins in
+        [&b"PK\x03\x04"[..], b"PK\x03\x04\x14\0\0\0\x08\0", b"PACK\0\0\0\x02", b"PACK\0\0\0\x02\0\0\0\x01\xb5\x01"]
+    {
+        for end in [0, 1, 100, noise.len()] {
+            let text = [begins, &[0; 8], &noise[..end]].concat();
+            assert!(chains([&text[..], b"\0\0", SECRET.as_bytes()].concat()).iter().any(String::is_empty));
+        }
+    }
+}
+
 #[test]
 fn the_boundary_is_the_one_that_stands_in_the_body() {
     let body =

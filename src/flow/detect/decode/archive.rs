@@ -1,0 +1,148 @@
+//! What is packed within an archive, or within what `git push` sends → its texts, one by one.
+//!
+//! Each is packed by itself, and between them stands what no packed text begins with: only the archive's own form tells
+//! where they are. What is not packed there is seen as it is.
+
+use super::{Unwrap, Voice};
+use flate2::{Decompress, FlushDecompress, Status};
+use memchr::memmem;
+use posture::Encoding;
+
+/// A member of a ZIP archive begins so (APPNOTE, section 4.3.7).
+const MEMBER: &[u8] = b"PK\x03\x04";
+const MEMBER_HEAD: usize = 30;
+/// A pack begins so (gitformat-pack), and then says how many objects there are.
+const PACK: &[u8] = b"PACK\0\0\0";
+/// How far a pack is looked for: what is to be changed is listed before it.
+const LISTED: usize = 64 << 10;
+/// Output allowed before the ratio counts.
+const RATIO_FLOOR: usize = 64 << 10;
+
+/// Whether `text` begins as an archive does.
+pub(super) fn is(text: &[u8]) -> bool {
+    text.starts_with(MEMBER)
+}
+
+/// Shows what is packed within `text`, if it is an archive or has a pack.
+pub(super) fn members(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    if is(text) {
+        w.deeper(Encoding::Deflate, |w| zip(w, text, name, voice));
+    } else if let Some(at) = pack(text) {
+        w.deeper(Encoding::Deflate, |w| objects(w, &text[at..], name, voice));
+    }
+}
+
+fn zip(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    let mut at = 0;
+    while let Some(found) = memmem::find(&text[at..], MEMBER) {
+        let head = &text[at + found..];
+        at += found + MEMBER.len();
+        let Some(fixed) = head.get(..MEMBER_HEAD) else { return };
+        let number = |at: usize| usize::from(u16::from_le_bytes([fixed[at], fixed[at + 1]]));
+        let (encrypted, method) = (number(6) & 1 == 1, number(8));
+        let Some(packed) = head.get(MEMBER_HEAD + number(26) + number(28)..) else { continue };
+        match method {
+            0 if !encrypted => {}
+            8 if !encrypted => match inflate(w, packed, false) {
+                Some((plain, used)) => {
+                    w.text(&plain, name, voice);
+                    w.give_back(plain);
+                    at = text.len() - packed.len() + used;
+                }
+                None if w.affordable() == 0 => return,
+                None => {}
+            },
+            // Nobody here can tell what it says.
+            _ => w.leave(packed.len().min(number(18) | number(20) << 16)),
+        }
+    }
+}
+
+/// Where the pack in `text` begins: it stands alone, behind what is pushed, or behind the head of a bundle.
+fn pack(text: &[u8]) -> Option<usize> {
+    let at = memmem::find(&text[..text.len().min(LISTED)], PACK)?;
+    (at == 0 || text[..at].ends_with(b"0000") || text[..at].ends_with(b"\n\n")).then_some(at)
+}
+
+fn objects(w: &mut Unwrap<'_>, pack: &[u8], name: Option<&[u8]>, voice: Voice) {
+    const HEAD: usize = 12;
+    const OFFSET: u8 = 6;
+    const NAMED: u8 = 7;
+    let mut rest = pack.get(HEAD..).unwrap_or_default();
+    while let Some(first) = rest.first() {
+        let kind = first >> 4 & 7;
+        rest = after_number(rest);
+        rest = match kind {
+            OFFSET => after_number(rest),
+            NAMED => rest.get(20..).unwrap_or_default(),
+            _ => rest,
+        };
+        let Some((plain, used)) = inflate(w, rest, true) else { return };
+        if matches!(kind, OFFSET | NAMED) {
+            let mut inserted = w.buffer();
+            insertions(&plain, &mut inserted);
+            w.text(&inserted, name, voice);
+            w.give_back(inserted);
+        } else {
+            w.text(&plain, name, voice);
+        }
+        w.give_back(plain);
+        rest = &rest[used..];
+    }
+}
+
+/// What follows a number of seven bits a byte.
+fn after_number(text: &[u8]) -> &[u8] {
+    let len = text.iter().position(|b| b & 0x80 == 0).map_or(text.len(), |at| at + 1);
+    &text[len..]
+}
+
+/// Appends what a delta brings that the object before had not, a line for each stretch.
+fn insertions(delta: &[u8], out: &mut Vec<u8>) {
+    let mut rest = after_number(after_number(delta));
+    while let Some((&what, more)) = rest.split_first() {
+        let len = if what & 0x80 == 0 { usize::from(what) } else { (what & 0x7f).count_ones() as usize };
+        let Some((own, after)) = more.split_at_checked(len) else { return };
+        if what & 0x80 == 0 {
+            out.extend_from_slice(own);
+        } else {
+            out.push(b'\n');
+        }
+        rest = after;
+    }
+}
+
+/// What `packed` begins with, unpacked, and how many bytes of it that took; `None` when it is nothing packed, or more than
+/// the bounds allow.
+fn inflate(w: &mut Unwrap<'_>, packed: &[u8], framed: bool) -> Option<(Vec<u8>, usize)> {
+    let mut inflater = Decompress::new(framed);
+    let most = w.affordable();
+    let mut plain = w.buffer();
+    let mut block = [0; 4 << 10];
+    let mut used = 0;
+    let done = loop {
+        let before = plain.len();
+        let made = |inflater: &Decompress| usize::try_from(inflater.total_out()).unwrap_or(usize::MAX) - before;
+        let status = inflater.decompress(&packed[used..], &mut block, FlushDecompress::None);
+        used = usize::try_from(inflater.total_in()).unwrap_or(packed.len()).min(packed.len());
+        let made = made(&inflater).min(block.len());
+        plain.extend_from_slice(&block[..made]);
+        if plain.len() > most.min(used.saturating_mul(w.limits().max_ratio).max(RATIO_FLOOR)) {
+            w.leave(packed.len());
+            break false;
+        }
+        match status {
+            Ok(Status::StreamEnd) => break true,
+            // What was cut short still said something.
+            Ok(_) if made == 0 => break used == packed.len(),
+            Ok(_) => {}
+            Err(_) => break false,
+        }
+    };
+    if done && !plain.is_empty() && w.afford(plain.len()) {
+        return Some((plain, used));
+    }
+    let empty = done && plain.is_empty();
+    w.give_back(plain);
+    empty.then(|| (Vec::new(), used))
+}
