@@ -9,6 +9,7 @@ mod coding;
 mod delta;
 mod escape;
 mod form;
+mod frames;
 mod head;
 mod html;
 mod json;

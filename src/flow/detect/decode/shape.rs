@@ -1,6 +1,6 @@
 //! A body → what kind of body it is, by its type and by its shape; senders are wrong about types.
 
-use super::{Deltas, Unwrap, Voice, binary, form, json, multipart, packed};
+use super::{Deltas, Unwrap, Voice, binary, form, frames, json, multipart, packed};
 use memchr::{memchr, memchr_iter, memmem};
 use posture::{Direction, Encoding};
 
@@ -81,6 +81,9 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
     if let Some(boundary) = multipart::boundary(content_type, text) {
         return multipart::show(w, text, &boundary);
     }
+    if frames::is(text) {
+        frames::pieces(w, text);
+    }
     let document = without_guard(text);
     if json::likely(document) {
         let lines = memmem::find(document, b"}\n{").is_some();
@@ -106,11 +109,13 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
     w.text(text, name, Voice::Unknown);
 }
 
+/// How far into an array it is looked for what tells that it is a stream's.
+const TELLING: usize = 1 << 10;
+
 /// Whether an array holds the pieces of a stream: Gemini's, where nobody asked for events.
 fn is_streamed(document: &[u8]) -> bool {
-    let array = document.trim_ascii_start().strip_prefix(b"[").unwrap_or_default();
-    let object = array.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
-    object.trim_ascii_start().starts_with(b"\"candidates\"")
+    let array = document.trim_ascii_start().strip_prefix(b"[").unwrap_or_default().trim_ascii_start();
+    array.starts_with(b"{") && memmem::find(&array[..array.len().min(TELLING)], b"\"candidates\"").is_some()
 }
 
 /// Puts what documents of a stream hold together, whose texts were shown already.

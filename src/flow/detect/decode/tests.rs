@@ -294,6 +294,34 @@ fn what_is_packed_in_an_archive_or_a_pack_is_undone() {
     }
 }
 
+/// A frame of a stream of Amazon's, whose checksums nobody here asks for but for that of its lengths.
+fn frame(payload: &str) -> Vec<u8> {
+    const HEADERS: &[u8] = b"\x0b:event-type\x07\0\x05chunk";
+    let lengths = [HEADERS.len() + payload.len() + 16, HEADERS.len()].map(|n| u32::try_from(n).unwrap().to_be_bytes());
+    let mut sum = flate2::Crc::new();
+    sum.update(&lengths.concat());
+    [&lengths.concat(), &sum.sum().to_be_bytes()[..], HEADERS, payload.as_bytes(), b"\0\0\0\0"].concat()
+}
+
+#[test]
+fn pieces_in_frames_are_put_together() {
+    let pieces: Vec<_> = SECRET.as_bytes().chunks(3).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+    let text = |piece: &&str| json!({"contentBlockIndex": 0, "delta": {"text": piece}, "p": "abcdef"}).to_string();
+    let inner = |piece: &&str| json!({"type": "content_block_delta", "index": 0, "delta": {"text": piece}}).to_string();
+    let packed = |piece: &&str| json!({"bytes": BASE64.encode(inner(piece).as_bytes()), "p": "abc"}).to_string();
+    for way in [&text as &dyn Fn(&&str) -> String, &packed] {
+        let frames: Vec<u8> = pieces.iter().flat_map(|piece| frame(&way(piece))).collect();
+        assert_ne!(chains(&frames), [""; 0]);
+        assert_ne!(chains([&frames[..], b"\0\0\0\x40"].concat()), [""; 0]);
+    }
+    assert_ne!(chains(frame(&text(&SECRET))), [""; 0]);
+    let pieces: Vec<_> =
+        pieces.iter().map(|piece| json!({"candidates": [{"text": piece}], "usage": {"n": 1}})).collect();
+    let first = format!("{{\"usage\":{{\"n\":1}},{}", &serde_json::to_string(&pieces[0]).unwrap()[1..]);
+    let rest = serde_json::to_string(&pieces[1..]).unwrap();
+    assert_ne!(chains(format!("[{first},{}", &rest[1..])), [""; 0]);
+}
+
 #[test]
 fn the_boundary_is_the_one_that_stands_in_the_body() {
     let body =
