@@ -17,6 +17,8 @@ const PACK: &[u8] = b"PACK\0\0\0";
 const LISTED: usize = 64 << 10;
 /// Output allowed before the ratio counts.
 const RATIO_FLOOR: usize = 64 << 10;
+/// How much is unpacked at a time.
+const BLOCK: usize = 4 << 10;
 
 /// Whether `text` begins as an archive does.
 pub(super) fn is(text: &[u8]) -> bool {
@@ -33,7 +35,7 @@ pub(super) fn members(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voic
 }
 
 fn zip(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    let mut at = 0;
+    let (mut at, mut broken) = (0, 0);
     while let Some(found) = memmem::find(&text[at..], MEMBER) {
         let head = &text[at + found..];
         at += found + MEMBER.len();
@@ -43,15 +45,20 @@ fn zip(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
         let Some(packed) = head.get(MEMBER_HEAD + number(26) + number(28)..) else { continue };
         match method {
             0 if !encrypted => {}
-            8 if !encrypted => match inflate(w, packed, false) {
-                Some((plain, used)) => {
-                    w.text(&plain, name, voice);
-                    w.give_back(plain);
+            8 if !encrypted => {
+                let Unpacked { plain, used, whole } = inflate(w, packed, false);
+                w.text(&plain, name, voice);
+                w.give_back(plain);
+                if whole {
                     at = text.len() - packed.len() + used;
+                    continue;
                 }
-                None if w.affordable() == 0 => return,
-                None => {}
-            },
+                // Many heads may stand before one text that breaks, and each leads through all of it.
+                broken += used;
+                if broken > text.len() || w.affordable() < BLOCK {
+                    return w.leave(text.len() - at);
+                }
+            }
             // Nobody here can tell what it says.
             _ => w.leave(packed.len().min(number(18) | number(20) << 16)),
         }
@@ -77,7 +84,7 @@ fn objects(w: &mut Unwrap<'_>, pack: &[u8], name: Option<&[u8]>, voice: Voice) {
             NAMED => rest.get(20..).unwrap_or_default(),
             _ => rest,
         };
-        let Some((plain, used)) = inflate(w, rest, true) else { return };
+        let Unpacked { plain, used, whole } = inflate(w, rest, true);
         if matches!(kind, OFFSET | NAMED) {
             let mut inserted = w.buffer();
             insertions(&plain, &mut inserted);
@@ -87,6 +94,9 @@ fn objects(w: &mut Unwrap<'_>, pack: &[u8], name: Option<&[u8]>, voice: Voice) {
             w.text(&plain, name, voice);
         }
         w.give_back(plain);
+        if !whole {
+            return;
+        }
         rest = &rest[used..];
     }
 }
@@ -112,25 +122,32 @@ fn insertions(delta: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// What `packed` begins with, unpacked, and how many bytes of it that took; `None` when it is nothing packed, or more than
-/// the bounds allow.
-fn inflate(w: &mut Unwrap<'_>, packed: &[u8], framed: bool) -> Option<(Vec<u8>, usize)> {
+/// What came of a packed text.
+struct Unpacked {
+    plain: Vec<u8>,
+    /// Bytes of it that were read.
+    used: usize,
+    /// It ended, or all there is of it was read.
+    whole: bool,
+}
+
+/// Unpacks what `packed` begins with, as far as the bounds allow and until it breaks.
+fn inflate(w: &mut Unwrap<'_>, packed: &[u8], framed: bool) -> Unpacked {
     let mut inflater = Decompress::new(framed);
-    let most = w.affordable();
     let mut plain = w.buffer();
-    let mut block = [0; 4 << 10];
+    let mut block = [0; BLOCK];
     let mut used = 0;
-    let done = loop {
-        let before = plain.len();
-        let made = |inflater: &Decompress| usize::try_from(inflater.total_out()).unwrap_or(usize::MAX) - before;
+    let whole = loop {
+        let made = inflater.total_out();
         let status = inflater.decompress(&packed[used..], &mut block, FlushDecompress::None);
+        let made = usize::try_from(inflater.total_out() - made).unwrap_or(BLOCK).min(BLOCK);
         used = usize::try_from(inflater.total_in()).unwrap_or(packed.len()).min(packed.len());
-        let made = made(&inflater).min(block.len());
-        plain.extend_from_slice(&block[..made]);
-        if plain.len() > most.min(used.saturating_mul(w.limits().max_ratio).max(RATIO_FLOOR)) {
+        let bound = used.saturating_mul(w.limits().max_ratio).max(RATIO_FLOOR);
+        if plain.len() + made > bound || !w.afford(made) {
             w.leave(packed.len());
             break false;
         }
+        plain.extend_from_slice(&block[..made]);
         match status {
             Ok(Status::StreamEnd) => break true,
             // What was cut short still said something.
@@ -139,10 +156,5 @@ fn inflate(w: &mut Unwrap<'_>, packed: &[u8], framed: bool) -> Option<(Vec<u8>, 
             Err(_) => break false,
         }
     };
-    if done && !plain.is_empty() && w.afford(plain.len()) {
-        return Some((plain, used));
-    }
-    let empty = done && plain.is_empty();
-    w.give_back(plain);
-    empty.then(|| (Vec::new(), used))
+    Unpacked { plain, used, whole }
 }

@@ -294,6 +294,26 @@ fn what_is_packed_in_an_archive_or_a_pack_is_undone() {
     }
 }
 
+#[test]
+fn many_heads_before_one_broken_text_are_bounded_work() {
+    let noise: Vec<u8> =
+        (0..200_000_u32).flat_map(|n| n.wrapping_mul(0x9e37_79b9).rotate_left(n % 31).to_le_bytes()).collect();
+    let stored = member("", &noise, 8);
+    let packed = &stored[30..stored.len() - 16];
+    let broken = [&packed[..packed.len() / 2], &[0xff; 64]].concat();
+    let heads = 2_000_usize;
+    let mut archive = Vec::new();
+    for n in (0..heads).rev() {
+        let mut head = member("", b"", 8)[..30].to_vec();
+        head[26..28].copy_from_slice(&u16::try_from(n * 30).unwrap().to_le_bytes());
+        archive.extend(head);
+    }
+    archive.extend(&broken);
+    let seen = views_with(&Limits::default(), |w| w.text(&archive, None, Voice::Unknown));
+    let shown: usize = seen.iter().map(|v| v.2.len()).sum();
+    assert!(shown < 16 * archive.len(), "{shown} of {}", archive.len());
+}
+
 /// A frame of a stream of Amazon's, whose checksums nobody here asks for but for that of its lengths.
 fn frame(payload: &str) -> Vec<u8> {
     const HEADERS: &[u8] = b"\x0b:event-type\x07\0\x05chunk";
