@@ -27,18 +27,22 @@ pub(in crate::flow::detect) fn shape(content_type: &[u8], start: &[u8], over: bo
         return over.then_some(Shape::Whole);
     }
     let typed = |name: &[u8]| content_type.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
-    let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
     let other = matches!(text[0], b'{' | b'[' | b'<');
     // Before the first of its parts stands any text.
     let in_parts = typed(b"multipart/");
-    let events = (!in_parts && (fields.iter().any(|f| text.starts_with(f)) || numbered(text).is_some()))
-        || (typed(b"text/event-stream") && !other);
+    let events = (!in_parts && (is_field(text) || numbered(text).is_some())) || (typed(b"text/event-stream") && !other);
     let lines = typed(b"application/x-ndjson") || typed(b"application/jsonl") || typed(b"application/x-jsonlines");
     Some(match (events, lines) {
         (true, _) => Shape::Events,
         (_, true) if text[0] == b'{' => Shape::Lines,
         _ => Shape::Whole,
     })
+}
+
+/// Whether `text` begins as a field of an event, or a comment between events, does.
+pub(super) fn is_field(text: &[u8]) -> bool {
+    let begins: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+    begins.iter().any(|field| text.starts_with(field))
 }
 
 /// The kind and the data of a line of a stream that has one character for each kind of part: `0:"Hel"`, `d:{…}`.

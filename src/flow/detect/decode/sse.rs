@@ -1,6 +1,9 @@
 //! Server-sent events, JSON lines or numbered parts → events, as they come (HTML, section 9.2).
 
-use super::{Deltas, Unwrap, Voice, json, shape::numbered};
+use super::{
+    Deltas, Unwrap, Voice, json,
+    shape::{is_field, numbered},
+};
 use crate::flow::detect::Limits;
 use memchr::memchr2;
 
@@ -184,8 +187,7 @@ enum Line {
 
 /// What a line is to a stream; `None` when it is nothing to it.
 fn of_stream(line: &[u8]) -> Option<Line> {
-    let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
-    if fields.iter().any(|field| line.starts_with(field)) {
+    if is_field(line) {
         return Some(Line::Field);
     }
     let ended = matches!(line.trim_ascii_end().last(), Some(b'}' | b']' | b'"'));
