@@ -25,20 +25,22 @@ pub(super) fn is(text: &[u8]) -> bool {
     text.starts_with(MEMBER)
 }
 
-/// Shows what is packed within `text`, if it is an archive or has a pack.
+/// Shows what is packed within `text`, if it is an archive, whatever stands before that, or has a pack.
 pub(super) fn members(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    if is(text) {
-        w.deeper(Encoding::Deflate, |w| zip(w, text, name, voice));
-    } else if let Some(at) = pack(text) {
+    if let Some(at) = memmem::find(text, MEMBER) {
+        w.deeper(Encoding::Deflate, |w| zip(w, &text[at..], name, voice));
+    }
+    if let Some(at) = pack(text) {
         w.deeper(Encoding::Deflate, |w| objects(w, &text[at..], name, voice));
     }
 }
 
+/// Whoever unpacks an archive goes by the list at its end, which may point to a head within what another takes for a
+/// name, or into packed bytes: each head is gone by.
 fn zip(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    let (mut at, mut broken) = (0, 0);
-    while let Some(found) = memmem::find(&text[at..], MEMBER) {
-        let head = &text[at + found..];
-        at += found + MEMBER.len();
+    let (mut inflater, mut read) = (Decompress::new(false), 0);
+    for at in memmem::find_iter(text, MEMBER) {
+        let head = &text[at..];
         let Some(fixed) = head.get(..MEMBER_HEAD) else { return };
         let number = |at: usize| usize::from(u16::from_le_bytes([fixed[at], fixed[at + 1]]));
         let (encrypted, method) = (number(6) & 1 == 1, number(8));
@@ -46,18 +48,14 @@ fn zip(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
         match method {
             0 if !encrypted => {}
             8 if !encrypted => {
-                let Unpacked { plain, used, whole } = inflate(w, packed, false);
+                // Many heads may lead to the same packed text.
+                if read > text.len() || w.affordable() < BLOCK {
+                    return w.leave(head.len());
+                }
+                let Unpacked { plain, used, .. } = inflate(w, &mut inflater, packed, false);
                 w.text(&plain, name, voice);
                 w.give_back(plain);
-                if whole {
-                    at = text.len() - packed.len() + used;
-                    continue;
-                }
-                // Many heads may stand before one text that breaks, and each leads through all of it.
-                broken += used;
-                if broken > text.len() || w.affordable() < BLOCK {
-                    return w.leave(text.len() - at);
-                }
+                read += used;
             }
             // Nobody here can tell what it says.
             _ => w.leave(packed.len().min(number(18) | number(20) << 16)),
@@ -75,6 +73,7 @@ fn objects(w: &mut Unwrap<'_>, pack: &[u8], name: Option<&[u8]>, voice: Voice) {
     const HEAD: usize = 12;
     const OFFSET: u8 = 6;
     const NAMED: u8 = 7;
+    let mut inflater = Decompress::new(true);
     let mut rest = pack.get(HEAD..).unwrap_or_default();
     while let Some(first) = rest.first() {
         let kind = first >> 4 & 7;
@@ -84,7 +83,7 @@ fn objects(w: &mut Unwrap<'_>, pack: &[u8], name: Option<&[u8]>, voice: Voice) {
             NAMED => rest.get(20..).unwrap_or_default(),
             _ => rest,
         };
-        let Unpacked { plain, used, whole } = inflate(w, rest, true);
+        let Unpacked { plain, used, whole } = inflate(w, &mut inflater, rest, true);
         if matches!(kind, OFFSET | NAMED) {
             let mut inserted = w.buffer();
             insertions(&plain, &mut inserted);
@@ -131,9 +130,9 @@ struct Unpacked {
     whole: bool,
 }
 
-/// Unpacks what `packed` begins with, as far as the bounds allow and until it breaks.
-fn inflate(w: &mut Unwrap<'_>, packed: &[u8], framed: bool) -> Unpacked {
-    let mut inflater = Decompress::new(framed);
+/// Unpacks what `packed` begins with, as far as the bounds allow and until it breaks. Framed, it is zlib's.
+fn inflate(w: &mut Unwrap<'_>, inflater: &mut Decompress, packed: &[u8], framed: bool) -> Unpacked {
+    inflater.reset(framed);
     let mut plain = w.buffer();
     let mut block = [0; BLOCK];
     let mut used = 0;

@@ -269,6 +269,13 @@ fn what_is_packed_in_an_archive_or_a_pack_is_undone() {
             [b"--b1\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n", &archive[..], b"\r\n--b1--\r\n"].concat();
         assert_ne!(chains(&part), [""; 0]);
     }
+    // What one reader takes for the name of a member may be another to one who goes by the list at the end.
+    let inner = member("c", SECRET.as_bytes(), 8);
+    let outer = member("", b"hello", 8);
+    let mut hiding = [&outer[..30], &inner, &outer[30..]].concat();
+    hiding[26..28].copy_from_slice(&u16::try_from(inner.len()).unwrap().to_le_bytes());
+    assert_ne!(chains(&hiding), [""; 0]);
+    assert_ne!(chains([b"MZ\0\0 what unpacks itself \0", &inner[..]].concat()), [""; 0]);
     let (start, end) = SECRET.as_bytes().split_at(20);
     let insert = |text: &[u8]| [&[u8::try_from(text.len()).unwrap()], text].concat();
     let delta = [&[9, 60, 0x91, 0, 9][..], &insert(start), &insert(end), &[0x90, 3]].concat();
