@@ -129,18 +129,14 @@ pub(super) fn block(
     let (start, end) = (at.saturating_sub(BLOCK_BEFORE), text.len().min(at + BLOCK_AFTER));
     let window = &text[start..end];
     if rule.may_match(window) {
-        if let Some(plain) = Unix::of(window) {
-            for part in rule.parts(&plain.text) {
-                matches(rule, &plain.text, part, &mut searches.read, &mut |whole| {
-                    command(rule, &plain.text, whole, &|at| start + plain.written(at), report);
-                });
-            }
-        } else {
-            for part in rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, &mut searches.sighted) {
-                matches(rule, window, part, &mut searches.read, &mut |whole| {
-                    command(rule, window, whole, &|at| start + at, report);
-                });
-            }
+        let plain = Unix::of(window);
+        let (lines, parts) = match &plain {
+            Some(plain) => (&plain.text[..], rule.parts(&plain.text)),
+            None => (window, rule.parts_in(text, start..end, BLOCK_BEFORE + BLOCK_AFTER, &mut searches.sighted)),
+        };
+        let written = |at| start + plain.as_ref().map_or(at, |plain| plain.written(at));
+        for part in parts {
+            matches(rule, lines, part, &mut searches.read, &mut |whole| command(rule, lines, whole, &written, report));
         }
     }
     if end == text.len() { end } else { end - BLOCK_BEFORE }
