@@ -3,7 +3,7 @@
 //! Each is packed by itself, and between them stands what no packed text begins with: only the archive's own form tells
 //! where they are. What is not packed there is seen as it is.
 
-use super::{Unwrap, Voice};
+use super::{Unwrap, Voice, coding::RATIO_FLOOR};
 use flate2::{Decompress, FlushDecompress, Status};
 use memchr::memmem;
 use posture::Encoding;
@@ -15,8 +15,6 @@ const MEMBER_HEAD: usize = 30;
 const PACK: &[u8] = b"PACK\0\0\0";
 /// How far a pack is looked for: what is to be changed is listed before it.
 const LISTED: usize = 64 << 10;
-/// Output allowed before the ratio counts.
-const RATIO_FLOOR: usize = 64 << 10;
 /// How much is unpacked at a time.
 const BLOCK: usize = 4 << 10;
 
@@ -141,8 +139,8 @@ fn inflate(w: &mut Unwrap<'_>, inflater: &mut Decompress, packed: &[u8], framed:
         let status = inflater.decompress(&packed[used..], &mut block, FlushDecompress::None);
         let made = usize::try_from(inflater.total_out() - made).unwrap_or(BLOCK).min(BLOCK);
         used = usize::try_from(inflater.total_in()).unwrap_or(packed.len()).min(packed.len());
-        let bound = used.saturating_mul(w.limits().max_ratio).max(RATIO_FLOOR);
-        if plain.len() + made > bound || !w.afford(made) {
+        let bound = inflater.total_in().saturating_mul(w.limits().max_ratio as u64).max(RATIO_FLOOR);
+        if inflater.total_out() > bound || !w.afford(made) {
             w.leave(packed.len());
             break false;
         }

@@ -17,7 +17,7 @@ use zstd::Zstd;
 /// More codings than this stacked on one body is no honest sender's doing.
 const MAX_STACKED: usize = 4;
 /// Output allowed before the ratio counts: the first bytes of a stream are its headers.
-const RATIO_FLOOR: u64 = 64 << 10;
+pub(super) const RATIO_FLOOR: u64 = 64 << 10;
 
 /// Bytes of a `deflate` body that tell which of its kinds it is.
 const SNIFFED: usize = 16;
