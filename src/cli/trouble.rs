@@ -141,7 +141,9 @@ impl From<ControlError> for Trouble {
     fn from(error: ControlError) -> Self {
         let trouble = match error {
             ControlError::NoMonitor | ControlError::Ending | ControlError::Refused(_) => Self::no(chain(&error)),
-            ControlError::Silent | ControlError::Malformed | ControlError::Io(_) => Self::io(chain(&error)),
+            ControlError::Silent | ControlError::Gone | ControlError::Malformed | ControlError::Io(_) => {
+                Self::io(chain(&error))
+            }
         };
         trouble.hint(error.hint())
     }

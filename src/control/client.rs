@@ -27,6 +27,9 @@ pub enum ControlError {
     /// It is on its way out, and does nothing else.
     #[error("the monitor is ending, and has not ended yet")]
     Ending,
+    /// It heard what was asked, and was gone before it answered.
+    #[error("the monitor went away before it answered")]
+    Gone,
     /// It said why it did not do it.
     #[error("the monitor answered: {0}")]
     Refused(String),
@@ -45,6 +48,7 @@ impl ControlError {
             Self::NoMonitor => "`hermes-traffic-guardian start` starts one",
             Self::Silent => "`hermes-traffic-guardian stop` ends a monitor that hangs",
             Self::Ending => "what passes when it ends gets its time: try again in a moment",
+            Self::Gone => "`hermes-traffic-guardian status` shows how it ended; what was asked may be done or not",
             Self::Refused(_) => "`hermes-traffic-guardian status` shows how it is",
             Self::Malformed => "was the program updated while a monitor ran? stop it and start it again",
             Self::Io(_) => "check that the state folder belongs to this user",
@@ -58,6 +62,8 @@ impl From<io::Error> for ControlError {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
                 Self::NoMonitor
             }
+            // It let go of its socket before it read a byte.
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Ending,
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Silent,
             _ => Self::Io(error),
         }
@@ -119,6 +125,9 @@ pub(super) fn ask_on(
     connection.set_write_timeout(Some(timeout))?;
     connection.write_all(&line)?;
     let answer = read_line(connection, deadline)?;
+    if answer.is_empty() {
+        return Err(ControlError::Gone);
+    }
     let response: Response = serde_json::from_slice(&answer).map_err(|_| ControlError::Malformed)?;
     if response.ok {
         Ok(response)

@@ -66,6 +66,45 @@ fn nobody_there_is_no_monitor() {
 }
 
 #[test]
+fn a_monitor_that_lets_go_of_its_socket_unasked_is_no_monitor_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(&crate::home::tests::config(&dir.path().join("home"))).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(home.control_socket()).unwrap();
+    let leaving = std::thread::spawn({
+        let home = home.clone();
+        move || {
+            let (mut client, _) = listener.accept().unwrap();
+            // What was asked is there, and not read to its end.
+            std::io::Read::read_exact(&mut client, &mut [0]).unwrap();
+            unlink(&home);
+        }
+    });
+    assert!(matches!(ask(&home, &Request::Rotate, SOON), Err(ControlError::NoMonitor)));
+    leaving.join().unwrap();
+
+    let (mut client, monitor) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(monitor);
+    assert!(
+        matches!(client::ask_on(&mut client, Request::Rotate, SOON), Err(ControlError::Ending)),
+        "before it was asked"
+    );
+}
+
+#[test]
+fn a_monitor_that_goes_away_before_it_answers_may_have_done_what_was_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(&crate::home::tests::config(&dir.path().join("home"))).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(home.control_socket()).unwrap();
+    let leaving = std::thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(client), &mut String::new()).unwrap();
+    });
+    let error = ask(&home, &Request::Rotate, SOON).unwrap_err();
+    assert_eq!(error.to_string(), "the monitor went away before it answered");
+    leaving.join().unwrap();
+}
+
+#[test]
 fn what_is_no_request_gets_an_answer_and_an_endless_line_an_end() {
     served("home", Some(Response::done()), |home, _| {
         for bad in [b"{\"request\":\"block\"}\n".to_vec(), b"\xff\n".to_vec(), vec![b' '; 5000]] {

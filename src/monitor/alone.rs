@@ -29,7 +29,7 @@ pub(super) fn lock(home: &Home) -> Result<Lock, HomeError> {
 fn is_at_work(home: &Home) -> bool {
     !matches!(
         control::status(home, ANSWER_WITHIN),
-        Err(ControlError::NoMonitor | ControlError::Ending | ControlError::Io(_))
+        Err(ControlError::NoMonitor | ControlError::Ending | ControlError::Gone | ControlError::Io(_))
     )
 }
 
