@@ -7,14 +7,12 @@
 //! alive: a 100-byte event would hold 256 KiB. So a piece under [`SHARE_FROM`] is copied and charged by its length; a
 //! longer one is shared and charged as a whole [`READ_BUFFER`]. The bound is thus a bound on memory, not only on
 //! lengths, and a megabyte passes without a copy.
-//!
-//! **Who wakes whom.** Waking a thread is a system call, and costs more than all else that is done here for a message.
-//! So a scanner with nothing to do looks again by itself, after pauses that grow, and goes to sleep only after the
-//! longest of them: as long as messages come, whoever relays them calls nobody. It is woken early when much waits.
 
 mod budget;
+mod channel;
 
 pub use budget::Holding;
+pub use channel::Intake;
 
 use super::{
     message::{Field, Head, Part, StartLine},
@@ -23,27 +21,16 @@ use super::{
 };
 use budget::{Budget, Charge};
 use bytes::Bytes;
+use channel::{Shard, channel};
 use posture::UnscannedReason;
-use std::{
-    sync::{
-        Arc,
-        atomic::{
-            AtomicU8, AtomicU64,
-            Ordering::{Relaxed, SeqCst},
-            fence,
-        },
-        mpsc::{self, Receiver, Sender, SyncSender, TryRecvError},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// The most the engine reads at once, on either side: what one shared piece can keep alive.
 pub(super) const READ_BUFFER: usize = 256 << 10;
 const SHARE_FROM: usize = READ_BUFFER / 4;
-/// A scanner's first pause and, each twice the one before, its longest. After it, it sleeps.
-const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
-/// A scanner that pauses is woken when as much waits, or a quarter of the queue: memory is best used again while warm.
-const PRESSING: usize = 1 << 20;
 /// So large a part of the queue is kept free of what scanners hold of open messages.
 const KEPT_FREE: usize = 8;
 /// Charged for each item beside its bytes: its place in the queue and its allocations.
@@ -62,46 +49,6 @@ pub struct Tap {
     next: Arc<AtomicU64>,
     shards: Arc<[Shard]>,
     sightings: Option<Arc<Sightings>>,
-}
-
-/// The way to one scanner. Its fields go in this order: a scanner woken by the bell's end finds the queue's.
-struct Shard {
-    parts: Sender<Fed>,
-    bell: SyncSender<()>,
-    rest: Arc<AtomicU8>,
-}
-
-/// One scanner's end of the queue: the whole of every message that falls to it, in order.
-pub struct Intake {
-    parts: Receiver<Fed>,
-    bell: Receiver<()>,
-    rest: Arc<AtomicU8>,
-    budget: Budget,
-    share: usize,
-}
-
-/// What a scanner does while it has nothing to do.
-const AWAKE: u8 = 0;
-const PAUSING: u8 = 1;
-const ASLEEP: u8 = 2;
-
-impl Shard {
-    /// Hands something to the scanner, and wakes it if it would not come by itself in time. `false` without a scanner.
-    fn send(&self, fed: Fed) -> bool {
-        let budget = &fed.charge.budget;
-        let pressing = budget.used.load(Relaxed) > PRESSING.min(budget.limit / 4);
-        if self.parts.send(fed).is_err() {
-            return false;
-        }
-        // Either it sees what was sent, or we see that it rests.
-        fence(SeqCst);
-        let rest = self.rest.load(Relaxed);
-        if (rest == ASLEEP || rest == PAUSING && pressing) && self.rest.swap(AWAKE, Relaxed) != AWAKE {
-            // Rung already is as good.
-            let _ = self.bell.try_send(());
-        }
-        true
-    }
 }
 
 /// One thing to scan. Its room in the queue is free again when it is dropped.
@@ -152,14 +99,7 @@ impl Tap {
     pub fn new(bytes: usize, scanners: usize, meter: Meter) -> (Self, Vec<Intake>) {
         let budget = Budget { limit: bytes, used: Arc::default() };
         let each = (bytes - bytes / KEPT_FREE) / scanners.max(1);
-        let (shards, intakes): (Vec<_>, Vec<_>) = (0..scanners.max(1))
-            .map(|_| {
-                let ((sender, parts), (ring, bell)) = (mpsc::channel(), mpsc::sync_channel(1));
-                let rest = Arc::new(AtomicU8::new(AWAKE));
-                let shard = Shard { parts: sender, bell: ring, rest: Arc::clone(&rest) };
-                (shard, Intake { parts, bell, rest, budget: budget.clone(), share: each })
-            })
-            .unzip();
+        let (shards, intakes): (Vec<_>, Vec<_>) = (0..scanners.max(1)).map(|_| channel(&budget, each)).unzip();
         (Self { meter, budget, next: Arc::default(), shards: shards.into(), sightings: None }, intakes)
     }
 
@@ -264,53 +204,6 @@ impl Drop for TapMessage {
     }
 }
 
-impl Intake {
-    /// The next thing to scan; waits for it. `None` when the proxy is gone and everything was handed over.
-    pub fn recv(&self) -> Option<Fed> {
-        let [mut pause, longest] = PAUSES;
-        loop {
-            let found = match self.parts.try_recv() {
-                Err(TryRecvError::Empty) => self.rest(pause, longest),
-                found => found,
-            };
-            match found {
-                Ok(fed) => return Some(fed),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => pause = pause.saturating_mul(2),
-            }
-        }
-    }
-
-    /// Pauses, or sleeps where a pause would be longer than the longest, unless something comes at the last moment.
-    fn rest(&self, pause: Duration, longest: Duration) -> Result<Fed, TryRecvError> {
-        let sleeps = pause > longest;
-        self.rest.store(if sleeps { ASLEEP } else { PAUSING }, Relaxed);
-        fence(SeqCst);
-        let found = self.parts.try_recv();
-        if matches!(found, Err(TryRecvError::Empty)) {
-            // Rung, over or ended: whoever asked looks again.
-            if sleeps {
-                let _ = self.bell.recv();
-            } else {
-                let _ = self.bell.recv_timeout(pause);
-            }
-        }
-        self.rest.store(AWAKE, Relaxed);
-        found
-    }
-
-    /// The bytes this scanner may hold of its open messages together: beyond, one of several gives way. Those that stall
-    /// would otherwise leave no room for those that begin.
-    pub fn share(&self) -> usize {
-        self.share
-    }
-
-    /// A place to tell what a scanner holds of a message, nothing at first.
-    pub fn holding(&self) -> Holding {
-        Holding(Charge { budget: self.budget.clone(), bytes: 0 })
-    }
-}
-
 impl Head {
     fn weight(&self) -> usize {
         let start = match &self.start {
@@ -326,162 +219,4 @@ fn weight(fields: &[Field]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flow::capture::Route;
-    use posture::{Direction, Protocol};
-    use proptest::prelude::*;
-
-    fn head() -> Head {
-        let route = Route {
-            protocol: Protocol::Http,
-            host: "origin".to_owned(),
-            port: 80,
-            source: [127, 0, 0, 1].into(),
-            names_agree: true,
-            verified_tls: false,
-        };
-        let fields = vec![Field { name: Bytes::from_static(b"host"), value: Bytes::from_static(b"origin") }];
-        Head {
-            direction: Direction::Outbound,
-            route: Arc::new(route),
-            start: StartLine::Response { status: 200 },
-            fields,
-        }
-    }
-
-    /// A scanner that looks at everything, on the spot.
-    fn scan(intake: &Intake) -> Vec<u8> {
-        let (mut seen, mut ticket) = (Vec::new(), None);
-        while let Ok(fed) = intake.parts.try_recv() {
-            match fed.feed {
-                Feed::Begin(_, t, _) => ticket = Some(t),
-                Feed::Part(Part::Body(piece)) => seen.extend_from_slice(&piece),
-                Feed::Name(..) | Feed::Part(Part::Trailers(_)) => {}
-                Feed::Part(Part::End) => ticket.take().unwrap().settle(seen.len() as u64, None),
-            }
-        }
-        seen
-    }
-
-    #[test]
-    fn a_message_arrives_whole_and_gives_its_room_back() {
-        let meter = Meter::default();
-        let (tap, intakes) = Tap::new(1 << 20, 1, meter.clone());
-        let mut message = tap.open(head());
-        message.body(&Bytes::from_static(b"hello "));
-        message.body(&Bytes::from(vec![b'x'; SHARE_FROM]));
-        drop(message);
-        assert!(tap.used() > READ_BUFFER);
-        assert_eq!(scan(&intakes[0]).len(), 6 + SHARE_FROM);
-        assert_eq!(tap.used(), 0);
-        assert_eq!(meter.coverage().scanned.bytes, 6 + SHARE_FROM as u64);
-        assert_eq!(meter.coverage().scanned.messages, 1);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_dropped_and_what_was_scanned_before_stays_scanned() {
-        let meter = Meter::default();
-        let (tap, intakes) = Tap::new(4096, 1, meter.clone());
-        let mut message = tap.open(head());
-        message.body(&Bytes::from(vec![1; 1000]));
-        message.body(&Bytes::from(vec![2; 4000]));
-        message.body(&Bytes::from(vec![3; 10]));
-        drop(message);
-        assert_eq!(scan(&intakes[0]), vec![1; 1000]);
-        let coverage = meter.coverage();
-        assert!(coverage.adds_up());
-        assert_eq!(coverage.scanned.bytes, 1000);
-        assert_eq!(coverage.unscanned(UnscannedReason::Dropped).bytes, 4010);
-        assert_eq!(coverage.unscanned(UnscannedReason::Dropped).messages, 1);
-        assert_eq!(tap.used(), 0);
-    }
-
-    #[test]
-    fn a_message_whose_head_does_not_fit_is_dropped_without_a_scanner() {
-        let meter = Meter::default();
-        let (tap, intakes) = Tap::new(10, 1, meter.clone());
-        let mut message = tap.open(head());
-        message.body(&Bytes::from_static(b"four"));
-        drop(message);
-        assert!(intakes[0].parts.try_recv().is_err());
-        assert_eq!(meter.coverage().unscanned(UnscannedReason::Dropped).bytes, 4);
-        assert_eq!(tap.used(), 0);
-    }
-
-    #[test]
-    fn a_long_target_takes_its_room() {
-        let meter = Meter::default();
-        let (tap, intakes) = Tap::new(4096, 1, meter.clone());
-        let start = |length| StartLine::Request { method: Bytes::new(), target: Bytes::from(vec![b'a'; length]) };
-        let message = tap.open(Head { start: start(2000), ..head() });
-        assert!(tap.used() > 2000);
-        drop(message);
-        scan(&intakes[0]);
-        tap.name(Head { start: start(2000), ..head() });
-        assert!(tap.used() > 2000);
-        assert_eq!(meter.coverage().seen.messages, 1);
-        drop(tap.open(Head { start: start(3000), ..head() }));
-        tap.name(Head { start: start(3000), ..head() });
-        assert_eq!(meter.coverage().unscanned(UnscannedReason::Dropped).messages, 2);
-        scan(&intakes[0]);
-        assert_eq!(tap.used(), 0);
-    }
-
-    #[test]
-    fn bytes_a_scanner_holds_leave_no_room() {
-        let meter = Meter::default();
-        let (tap, intakes) = Tap::new(4096, 1, meter.clone());
-        let mut holding = intakes[0].holding();
-        assert!(holding.set(4096));
-        drop(tap.open(head()));
-        assert_eq!(meter.coverage().unscanned(UnscannedReason::Dropped).messages, 1);
-        assert!(!holding.set(4097), "more than fits");
-        assert!(holding.set(4097), "no more than before");
-        assert!(holding.set(10));
-        assert_eq!(tap.used(), 10);
-        drop(holding);
-        assert_eq!(tap.used(), 0);
-    }
-
-    #[test]
-    fn a_scanner_that_died_leaves_nothing_unsettled() {
-        let meter = Meter::default();
-        let (tap, intakes) = Tap::new(4096, 1, meter.clone());
-        let mut message = tap.open(head());
-        drop(intakes);
-        message.body(&Bytes::from_static(b"four"));
-        drop(message);
-        drop(tap.open(head()));
-        let coverage = meter.coverage();
-        assert!(coverage.adds_up());
-        assert_eq!(coverage.unscanned(UnscannedReason::InProgress).messages, 0);
-        assert_eq!(coverage.scanned.messages, 0);
-        assert_eq!(tap.used(), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn the_bound_is_never_passed_and_everything_is_given_back(
-            pieces in proptest::collection::vec((0_usize..3, 0_usize..70_000, any::<bool>()), 0..60)
-        ) {
-            let meter = Meter::default();
-            let (tap, intakes) = Tap::new(200_000, 2, meter.clone());
-            let mut messages: Vec<_> = (0..3).map(|_| tap.open(head())).collect();
-            for (at, length, reopen) in pieces {
-                messages[at].body(&Bytes::from(vec![0; length]));
-                if reopen { messages[at] = tap.open(head()); }
-                prop_assert!(tap.used() <= 200_000);
-                prop_assert!(meter.coverage().adds_up());
-            }
-            drop(messages);
-            for intake in &intakes {
-                // Several messages share an intake: only their tickets' drop is of interest here.
-                while intake.parts.try_recv().is_ok() {}
-            }
-            prop_assert_eq!(tap.used(), 0);
-            prop_assert!(meter.coverage().adds_up());
-            prop_assert_eq!(meter.coverage().unscanned(UnscannedReason::InProgress), posture::Totals::default());
-        }
-    }
-}
+mod tests;
