@@ -1,7 +1,7 @@
 //! Text → a request that carries it, in each encoding a receiver undoes.
 
 use bytes::Bytes;
-use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE32, BASE64, BASE64URL_NOPAD, HEXLOWER};
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder, write::ZlibEncoder};
 use guardian::flow::{
     capture::{Field, Head, Route, StartLine},
@@ -81,6 +81,7 @@ pub(crate) const CARRIERS: &[Carrier] = &[
     }),
     ("base64", |t| Carried::body(json!({"data": BASE64.encode(t.as_bytes())}).to_string())),
     ("base64url", |t| Carried::body(format!("blob {} end", BASE64URL_NOPAD.encode(t.as_bytes())))),
+    ("base32", |t| Carried::body(format!("echo {} | base32 -d", BASE32.encode(t.as_bytes())))),
     ("hex", |t| Carried::body(format!("dump {} end", HEXLOWER.encode(t.as_bytes())))),
     ("unicode escapes", |t| {
         let escaped = t.encode_utf16().fold(String::new(), |mut out, unit| {

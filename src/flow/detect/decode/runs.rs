@@ -1,6 +1,8 @@
-//! Base64 and hexadecimal runs → what they spell, when it is text or something packed.
+//! Base64, base32 and hexadecimal runs → what they spell, when it is text or something packed.
 //!
 //! Images, hashes and embeddings are runs too. A run's first bytes are decoded, and the rest only when they are plausible.
+
+mod base32;
 
 use super::{Unwrap, Voice, archive, binary, numbers, packed, percent::nibble, stretches::Stretches};
 use crate::flow::detect::bits::Lanes;
@@ -74,7 +76,9 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
     for run in runs.by_ref() {
         // The lines of a wrapped one are runs too.
         if run.start >= after && !hex(w, &text[run.clone()], name, voice) {
-            after = base64(w, text, run, name, voice);
+            // What only begins like base32 is the other's.
+            let base32 = base32::decode(w, text, run.clone(), name, voice);
+            after = base32.max(base64(w, text, run, name, voice));
         }
     }
     if !runs.numbers().is_empty() {
@@ -136,7 +140,7 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
     let mut chars = w.buffer();
     chars.extend_from_slice(&run[skip..]);
     if skip < SHORTEST {
-        end = unwrap_lines(text, end, run.len(), &mut chars);
+        end = unwrap_lines(text, end, run.len(), in_base64, &mut chars);
     }
     if w.afford(chars.len()) {
         let url = chars.iter().any(|b| matches!(b, b'-' | b'_'));
@@ -171,12 +175,12 @@ fn inside(w: &mut Unwrap<'_>, plain: &[u8], name: Option<&[u8]>, voice: Voice) {
 }
 
 /// Appends the lines that continue a run wrapped at `width`; gives the end of the last.
-fn unwrap_lines(text: &[u8], mut end: usize, width: usize, chars: &mut Vec<u8>) -> usize {
+fn unwrap_lines(text: &[u8], mut end: usize, width: usize, own: fn(u8) -> bool, chars: &mut Vec<u8>) -> usize {
     loop {
         let rest = &text[end..];
         let Some(between) = to_next_line(rest) else { return end };
         let line = &rest[between..];
-        let len = line.iter().take(width + 1).take_while(|b| in_base64(**b)).count();
+        let len = line.iter().take(width + 1).take_while(|b| own(**b)).count();
         let whole = matches!(line.get(len), None | Some(b'\r' | b'\n' | b'=' | b'"' | b'\'' | b'`' | b'<'));
         if len == 0 || len > width || !whole {
             return end;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::flow::detect::Limits;
-use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE32, BASE64, BASE64URL_NOPAD, HEXLOWER};
 use flate2::{Compression, write::GzEncoder};
 use posture::Direction;
 use proptest::prelude::*;
@@ -56,7 +56,11 @@ fn escaped(text: &str, each: impl Fn(u8) -> String) -> String {
 fn every_encoding_is_undone() {
     let base64 = BASE64.encode(SECRET.as_bytes());
     let utf16: Vec<u8> = SECRET.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let wrapped = base64.as_bytes().chunks(20).map(|l| String::from_utf8_lossy(l).into_owned()).collect::<Vec<_>>();
+    let base32 = BASE32.encode(SECRET.as_bytes());
+    let lines = |text: &str, width| {
+        text.as_bytes().chunks(width).map(|l| String::from_utf8_lossy(l).into_owned()).collect::<Vec<_>>()
+    };
+    let wrapped = lines(&base64, 20);
     let json = serde_json::to_string(SECRET).unwrap();
     let twice = serde_json::to_string(&format!("{{\"cmd\":{json}}}")).unwrap();
     let thrice = serde_json::to_string(&format!("{{\"x\":{twice}}}")).unwrap();
@@ -84,6 +88,11 @@ fn every_encoding_is_undone() {
         (wrapped.join("\n"), "base64"),
         (wrapped.join("\r\n  "), "base64"),
         (BASE64.encode(base64.as_bytes()), "base64 base64"),
+        (base32.clone(), "base64"),
+        (format!("https://a.example/?q={}/b", base32.trim_end_matches('=')), "base64"),
+        (lines(&base32, 24).join("\n"), "base64"),
+        (BASE32.encode(base64.as_bytes()), "base64 base64"),
+        (BASE32.encode(&gzip(SECRET.as_bytes())), "base64 gzip"),
         (format!("v={}", BASE64URL_NOPAD.encode(format!("{SECRET} ~~~~???>>>").as_bytes())), "form base64url"),
         (format!("powershell -enc {}", BASE64.encode(&utf16)), "base64"),
         (format!("H: {}", BASE64.encode(&gzip(SECRET.as_bytes()))), "base64 gzip"),
@@ -395,6 +404,14 @@ fn what_begins_like_something_else_hides_nothing_behind_it() {
     }
     let odd: Vec<u8> = SECRET.encode_utf16().flat_map(u16::to_be_bytes).collect();
     assert_ne!(chains([&wide[..], b"!", &odd].concat()), [""; 0]);
+}
+
+#[test]
+fn base64_that_begins_like_base32_is_both() {
+    let both = b"NE5WUXJTNE5WUXJT";
+    let [plain, other] = [BASE64.decode(both), BASE32.decode(both)].map(Result::unwrap);
+    assert!(plain.iter().chain(&other).all(u8::is_ascii_graphic));
+    assert_eq!(chains(BASE64.encode(&[&plain[..], SECRET.as_bytes()].concat())), ["base64"]);
 }
 
 #[test]
