@@ -66,7 +66,7 @@ impl Exported {
         let token = fs::read_to_string(self.place.home().join("keys/proxy.token")).unwrap();
         let credential = data_encoding::BASE64.encode(format!("guardian:{}", token.trim()).as_bytes());
         let mut proxy = TcpStream::connect(proxy).unwrap();
-        proxy.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        proxy.set_read_timeout(Some(crate::GIVE_UP)).unwrap();
         let request = format!(
             "GET http://{address}/ HTTP/1.1\r\nHost: {address}\r\nProxy-Authorization: Basic {credential}\r\nConnection: close\r\n\r\n"
         );
@@ -98,7 +98,7 @@ impl Exported {
     }
 
     fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + crate::GIVE_UP;
         while !holds() {
             assert!(Instant::now() < deadline, "{what}: {}", self.run(&["status"]).out);
             thread::sleep(Duration::from_millis(200));

@@ -103,7 +103,7 @@ fn out_of_descriptors_it_waits_makes_room_and_serves_again() {
     assert!(rests, "in no two seconds of thirty, in which nothing could be done, does it rest: it spins");
     // Strangers make room, oldest first: one who comes behind them all is answered.
     let mut late = TcpStream::connect(&listen).unwrap();
-    late.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    late.set_read_timeout(Some(crate::GIVE_UP)).unwrap();
     late.write_all(b"GET http://x.invalid/ HTTP/1.1\r\n\r\n").unwrap();
     let mut answer = [0; 12];
     late.read_exact(&mut answer).unwrap();
@@ -130,7 +130,7 @@ fn a_supervisor_is_told_of_readiness_life_and_the_end() {
     let place = Place::with_config("listen = \"127.0.0.1:0\"\n");
     let path = place.folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(crate::GIVE_UP)).unwrap();
     let mut command = Command::new(BIN);
     command.env_clear().env("HERMES_HOME", place.folder.path().join("hermes")).env("HOME", place.folder.path());
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000").arg("start");

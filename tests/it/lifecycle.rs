@@ -231,7 +231,7 @@ fn an_export_that_does_not_come_is_overdue_and_says_why() {
         screen.lines().find_map(|line| Some(line.strip_prefix("next export")?.trim().to_owned())).unwrap()
     };
     let until = |is: &dyn Fn(&str) -> bool| {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let deadline = std::time::Instant::now() + crate::GIVE_UP;
         while !is(&shown()) {
             assert!(std::time::Instant::now() < deadline, "{}", shown());
             std::thread::sleep(std::time::Duration::from_millis(100));
@@ -411,7 +411,7 @@ fn a_hangup_begins_and_ends_the_search_for_known_secrets() {
         let before = place.status()["reload"]["at"].clone();
         write(&config, text);
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let deadline = std::time::Instant::now() + crate::GIVE_UP;
         let status = loop {
             let status = place.status();
             if status["reload"]["at"].is_string() && status["reload"]["at"] != before {
@@ -436,7 +436,7 @@ fn a_monitor_whose_run_folder_was_tidied_away_is_found_again() {
     let pid = place.run(&["start", "--background", "--json"]).json()["pid"].clone();
     let run = place.0.home().join("run");
     for _ in 0..2 {
-        let again = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let again = std::time::Instant::now() + crate::GIVE_UP;
         // The monitor may be making its files anew at this very moment.
         while let Err(error) = fs::remove_dir_all(&run) {
             assert!(std::time::Instant::now() < again, "{error}");

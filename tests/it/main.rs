@@ -20,3 +20,6 @@ mod security;
 mod shapes;
 mod threats;
 mod users;
+
+/// Whatever is waited for comes sooner than this, on a machine that has much else to do as well.
+const GIVE_UP: std::time::Duration = std::time::Duration::from_secs(120);

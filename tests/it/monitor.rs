@@ -2,6 +2,7 @@
 
 mod fold;
 
+use crate::GIVE_UP;
 use attest::{Anchor, Folder};
 use guardian::{
     clock,
@@ -20,8 +21,6 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-
-const SOON: Duration = Duration::from_secs(30);
 
 /// A key no vendor ever gave out, in the shape of one.
 fn planted() -> String {
@@ -45,17 +44,17 @@ impl Monitor {
             let config = config.clone();
             move || monitor::run(config, options, |started| ready.send(started.clone()).unwrap())
         });
-        let Ok(started) = started.recv_timeout(SOON) else { panic!("{:?}", thread.join()) };
+        let Ok(started) = started.recv_timeout(GIVE_UP) else { panic!("{:?}", thread.join()) };
         Self { home: Home::of(config), started, thread }
     }
 
     pub(crate) fn status(&self) -> control::Status {
-        control::status(&self.home, SOON).unwrap()
+        control::status(&self.home, GIVE_UP).unwrap()
     }
 
     /// The status, once it is as it should be.
     pub(crate) fn status_when(&self, is: impl Fn(&control::Status) -> bool) -> control::Status {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + GIVE_UP;
         loop {
             let status = self.status();
             if is(&status) {
@@ -67,7 +66,7 @@ impl Monitor {
     }
 
     fn ended(self) -> Ended {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + GIVE_UP;
         while !self.thread.is_finished() {
             assert!(Instant::now() < deadline, "the monitor does not end");
             thread::sleep(Duration::from_millis(5));
@@ -79,7 +78,7 @@ impl Monitor {
     pub(crate) fn post(&self, origin: SocketAddr, token: &str, body: &str) -> String {
         let credential = data_encoding::BASE64.encode(format!("guardian:{token}").as_bytes());
         let mut stream = TcpStream::connect(self.started.listen).unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.set_read_timeout(Some(GIVE_UP)).unwrap();
         let length = body.len();
         write!(
             stream,
@@ -136,7 +135,7 @@ pub(crate) fn verified(config: &Config, accept_stopped: bool) -> VerdictResult {
 
 /// Stops it, as an operator does.
 pub(crate) fn ended_well(monitor: Monitor) {
-    control::ask(&monitor.home, &Request::Stop, SOON).unwrap();
+    control::ask(&monitor.home, &Request::Stop, GIVE_UP).unwrap();
     assert_eq!(monitor.ended(), Ended::OperatorStop);
 }
 
@@ -181,10 +180,10 @@ fn what_goes_through_is_found_recorded_signed_and_nowhere_written_down() {
     let refused: Vec<_> = status.refusals.iter().map(|r| (r.name.as_str(), r.count)).collect();
     assert_eq!(refused, [("proxy_authentication_required", 1)]);
 
-    let exported = control::ask(&monitor.home, &Request::Export, SOON).unwrap().export.unwrap();
+    let exported = control::ask(&monitor.home, &Request::Export, GIVE_UP).unwrap().export.unwrap();
     assert_eq!(posture(&config).sequence, exported.sequence);
     assert_eq!(verified(&config, false), VerdictResult::Verified);
-    let response = control::ask(&monitor.home, &Request::Stop, SOON).unwrap();
+    let response = control::ask(&monitor.home, &Request::Stop, GIVE_UP).unwrap();
     assert_eq!(response.ended, Some(Ended::OperatorStop));
     let lock = monitor.home.lock().expect("a stop that is answered has let go of the folder");
     assert_eq!(monitor.ended(), Ended::OperatorStop);
@@ -222,8 +221,8 @@ fn a_monitor_for_runs_ends_with_the_last_of_them() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path());
     let monitor = Monitor::start(&config, Options { until_last_lease: true, ..Options::default() });
-    let first = control::lease(&monitor.home, SOON).unwrap();
-    let second = control::lease(&monitor.home, SOON).unwrap();
+    let first = control::lease(&monitor.home, GIVE_UP).unwrap();
+    let second = control::lease(&monitor.home, GIVE_UP).unwrap();
     drop(first);
     assert_eq!(monitor.status().monitor_status, MonitorStatus::Running);
     drop(second);
@@ -247,10 +246,10 @@ fn a_lost_state_folder_stops_no_traffic_and_comes_back() {
     fs::remove_dir_all(&config.export_dir).unwrap();
     assert!(monitor.post(origin, &token, &secret.replace('A', "B")).ends_with("ok"));
     monitor.status_when(|s| s.counts.findings == 2);
-    control::ask(&monitor.home, &Request::Export, SOON).unwrap();
+    control::ask(&monitor.home, &Request::Export, GIVE_UP).unwrap();
     assert_eq!(fs::read(config.home.join("signing.pub.pem")).unwrap(), anchor);
     assert_eq!(verified(&config, false), VerdictResult::Verified);
-    control::ask(&monitor.home, &Request::Stop, SOON).unwrap();
+    control::ask(&monitor.home, &Request::Stop, GIVE_UP).unwrap();
     monitor.ended();
 }
 

@@ -149,7 +149,7 @@ fn a_reload_that_is_refused_for_one_tells_the_place_and_keeps_the_secret_out_of_
         write(&rules, &file);
         write(&config, &text);
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let deadline = std::time::Instant::now() + crate::GIVE_UP;
         let told = loop {
             let told = place.run(&["status", "--json"]).json()["reload"].clone();
             if told["at"].is_string() && told["at"] != before {

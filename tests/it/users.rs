@@ -13,7 +13,6 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -160,7 +159,7 @@ fn a_stranger_gets_nothing_through_the_proxy_without_the_credential() {
     let (listen, _) = world.start();
     for request in ["GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT 127.0.0.1:9 HTTP/1.1\r\n\r\n"] {
         let mut stream = TcpStream::connect(listen).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(crate::GIVE_UP)).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).unwrap();

@@ -79,9 +79,10 @@ impl Rig {
     pub(crate) async fn seen(&self, count: usize) -> Vec<Seen> {
         let notes = Arc::clone(&self.notes);
         let wait = task::spawn_blocking(move || {
-            let limit = Duration::from_secs(20);
-            let (seen, outcome) =
-                notes.more.wait_timeout_while(notes.seen.lock().unwrap(), limit, |seen| seen.len() < count).unwrap();
+            let (seen, outcome) = notes
+                .more
+                .wait_timeout_while(notes.seen.lock().unwrap(), crate::GIVE_UP, |seen| seen.len() < count)
+                .unwrap();
             assert!(!outcome.timed_out(), "{} of {count} messages", seen.len());
             seen.clone()
         });
@@ -134,7 +135,7 @@ pub(crate) fn authenticated(request: &str) -> String {
 
 /// Nothing here may hang a test run.
 pub(crate) async fn bounded<F: Future>(future: F) -> F::Output {
-    timeout(Duration::from_secs(30), future).await.expect("in time")
+    timeout(crate::GIVE_UP, future).await.expect("in time")
 }
 
 /// A socket spoken to in bytes.
