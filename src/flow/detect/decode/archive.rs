@@ -26,10 +26,10 @@ pub(super) fn is(text: &[u8]) -> bool {
 /// Shows what is packed within `text`, if it is an archive, whatever stands before that, or has a pack.
 pub(super) fn members(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
     if let Some(at) = memmem::find(text, MEMBER) {
-        w.deeper(Encoding::Deflate, |w| zip(w, &text[at..], name, voice));
+        w.opened(Encoding::Deflate, &text[at..], |w| zip(w, &text[at..], name, voice));
     }
     if let Some(at) = pack(text) {
-        w.deeper(Encoding::Deflate, |w| objects(w, &text[at..], name, voice));
+        w.opened(Encoding::Deflate, &text[at..], |w| objects(w, &text[at..], name, voice));
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod archive;
 mod binary;
+mod closed;
 mod coding;
 mod delta;
 mod escape;

@@ -90,7 +90,7 @@ fn part(w: &mut Unwrap<'_>, part: &[u8]) {
     };
     match plain {
         Some((by, plain)) if w.afford(plain.len()) => {
-            w.deeper(by, |w| shape::inner(w, &plain, content_type, name));
+            w.opened(by, content, |w| shape::inner(w, &plain, content_type, name));
         }
         _ => shape::inner(w, content, content_type, name),
     }

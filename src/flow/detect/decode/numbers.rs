@@ -115,7 +115,7 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], likely: &[Range<usize>], n
             }
             for bytes in [&list.hex, &list.decimal] {
                 if bytes.len() == list.len {
-                    w.deeper(Encoding::Hex, |w| w.text(bytes, name, voice));
+                    w.opened(Encoding::Hex, bytes, |w| w.text(bytes, name, voice));
                 }
             }
         }
@@ -132,7 +132,7 @@ pub(super) fn list(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: 
     let mut list = List::default();
     list.read(text, begin);
     if list.len >= LEAST && list.decimal.len() == list.len && w.afford(list.len) {
-        w.deeper(Encoding::Hex, |w| w.text(&list.decimal, name, voice));
+        w.opened(Encoding::Hex, &list.decimal, |w| w.text(&list.decimal, name, voice));
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn unpack(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
         return false;
     }
     let (mut at, mut broken) = (0, false);
-    let shown = w.deeper(kind, |w| {
+    let shown = w.opened(kind, text, |w| {
         let mut plain = w.buffer();
         let mut coding = Coding::of(kind, w.limits());
         let most = w.affordable();

@@ -109,7 +109,7 @@ fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> boo
         }
         if plausible(&sample[..sampled]) && says_something(digits) && w.afford(digits.len() / 2) {
             let plain = HEXLOWER_PERMISSIVE.decode(digits).unwrap_or_default();
-            w.deeper(Encoding::Hex, |w| inside(w, &plain, name, voice));
+            w.opened(Encoding::Hex, digits, |w| inside(w, &plain, name, voice));
         }
     }
     found > run.len() / 2
@@ -155,7 +155,8 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
         {
             plain.truncate(slash * 3 / 4);
         }
-        w.deeper(if url { Encoding::Base64url } else { Encoding::Base64 }, |w| inside(w, &plain, name, voice));
+        let by = if url { Encoding::Base64url } else { Encoding::Base64 };
+        w.opened(by, &chars, |w| inside(w, &plain, name, voice));
         w.give_back(plain);
     }
     w.give_back(chars);

@@ -1,6 +1,6 @@
 //! Text → views: shows a text, then what each decoding makes of it, deeper and deeper within the bounds.
 
-use super::{View, Viewer, Voice, binary, escape, html, json, packed, percent, runs};
+use super::{View, Viewer, Voice, binary, closed::Closed, escape, html, json, packed, percent, runs};
 use crate::flow::detect::Limits;
 use memchr::{memchr, memchr2};
 use posture::{Encoding, Placement};
@@ -72,6 +72,7 @@ pub(in crate::flow::detect) struct Unwrap<'a> {
     joined: bool,
     /// Bytes of texts that the bounds left as they were.
     unread: usize,
+    closed: Closed,
     viewer: &'a mut dyn Viewer,
 }
 
@@ -83,7 +84,18 @@ impl<'a> Unwrap<'a> {
         viewer: &'a mut dyn Viewer,
     ) -> Self {
         let chain = Chain { steps: [Encoding::Json; MAX_CHAIN], len: 0, depth: 0 };
-        Self { limits, budget, chain, placement, spare: Vec::new(), refused: false, joined: false, unread: 0, viewer }
+        Self {
+            limits,
+            budget,
+            chain,
+            placement,
+            spare: Vec::new(),
+            refused: false,
+            joined: false,
+            unread: 0,
+            closed: Closed::default(),
+            viewer,
+        }
     }
 
     /// Whether parts are told of here: in the outermost document, since what is nested deeper may meet a bound sooner.
@@ -93,6 +105,7 @@ impl<'a> Unwrap<'a> {
 
     /// Begins a part of the message, which is as it is by itself; answers whether it is known.
     pub(super) fn begin_part(&mut self, text: &[u8], voice: Voice) -> bool {
+        self.settle();
         self.refused = false;
         let (encoding, placement) = (&self.chain.steps[..self.chain.len], self.placement);
         self.viewer.begin(&View { encoding, placement, voice, ..View::plain(text) })
@@ -100,6 +113,7 @@ impl<'a> Unwrap<'a> {
 
     /// Ends the part that began last; `whole` says that it is what it seemed to be.
     pub(super) fn end_part(&mut self, whole: bool) {
+        self.settle();
         self.viewer.end(whole && !self.refused && self.budget.left > 0);
     }
 
@@ -141,6 +155,17 @@ impl<'a> Unwrap<'a> {
         Some(made)
     }
 
+    /// As [`Self::deeper`], for what says nothing as it is: beyond the bound it stays closed.
+    pub(super) fn opened<T>(&mut self, by: Encoding, packed: &[u8], inner: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let made = self.deeper(by, inner);
+        if made.is_some() {
+            self.closed.open(packed);
+        } else if !self.closed.keep(packed) {
+            self.leave(packed.len());
+        }
+        made
+    }
+
     /// As [`Self::deeper`], for a step that is framing around another: it does not count as depth.
     pub(super) fn within<T>(&mut self, by: Encoding, inner: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.chain.len;
@@ -159,6 +184,13 @@ impl<'a> Unwrap<'a> {
         paid
     }
 
+    /// What is closed still is so for good: what comes next is another part.
+    fn settle(&mut self) {
+        if let Some(bytes) = self.closed.take() {
+            self.leave(bytes);
+        }
+    }
+
     /// So many bytes of a text stay as they are: nobody looks at what they say.
     pub(super) fn leave(&mut self, bytes: usize) {
         self.refused = true;
@@ -167,7 +199,7 @@ impl<'a> Unwrap<'a> {
 
     /// Bytes of texts that were left so far.
     pub(in crate::flow::detect) fn unread(&self) -> usize {
-        self.unread
+        self.unread + self.closed.bytes()
     }
 
     /// Bytes that may be decoded still.

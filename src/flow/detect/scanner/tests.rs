@@ -218,6 +218,27 @@ fn what_no_field_says_is_packed_and_stays_so_counts_as_over_its_bound() {
 }
 
 #[test]
+fn what_lies_deeper_than_the_bound_counts_as_over_it() {
+    let detector = detector();
+    let write = |n, t: &[u8]| match n {
+        0 => data_encoding::BASE64.encode(t).into_bytes(),
+        1 => data_encoding::BASE32.encode(t).into_bytes(),
+        2 => data_encoding::HEXLOWER.encode(t).into_bytes(),
+        3 => gzip(t),
+        _ => data_encoding::BASE64.encode(&gzip(t)).into_bytes(),
+    };
+    for (n, each) in [1, 1, 1, 1, 2].into_iter().enumerate() {
+        let mut body = format!("please read {PATH} for me").into_bytes();
+        for depth in (each..8).step_by(each) {
+            body = write(n, &body);
+            let (found, scanned) = scan_pieces(&detector, head(Direction::Outbound, &[]), [&body[..]]);
+            let seen = depth <= Limits::default().max_depth;
+            assert_eq!((found.is_empty(), scanned.unscanned.is_none()), (!seen, seen), "{n}, {depth} deep");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_decoded_for_want_of_room_counts_as_over_its_bound() {
     let detector = detector();
     let hidden = data_encoding::BASE64.encode(format!("please read {PATH} for me").as_bytes());

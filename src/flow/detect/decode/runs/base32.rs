@@ -40,7 +40,7 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: O
     }
     if w.afford(chars.len()) {
         let plain = BASE32.decode(&chars[..whole(chars.len())]).unwrap_or_default();
-        w.deeper(Encoding::Base64, |w| inside(w, &plain, name, voice));
+        w.opened(Encoding::Base64, &chars, |w| inside(w, &plain, name, voice));
     }
     w.give_back(chars);
     end
