@@ -9,6 +9,7 @@ mod context;
 mod gate;
 mod gates;
 mod looks;
+mod near;
 mod path;
 mod pem;
 mod table;
@@ -315,7 +316,7 @@ impl Matcher {
                 let mut report = |found: Found<'_>| reporter.report(index, rule, &found);
                 match find {
                     Find::Prefix => token::prefix(rule, pass.text, keyword.clone(), &mut report),
-                    Find::Near => token::near(rule, pass.text, keyword.clone(), &mut report),
+                    Find::Near => near::near(rule, pass.text, keyword.clone(), &mut report),
                     Find::Pem => pem::find(rule, pass.text, keyword.start, &mut report),
                     Find::Path => {
                         path::find((index, rule), pass.text, keyword.clone(), pass.joined, paths, &mut report);
