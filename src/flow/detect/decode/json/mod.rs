@@ -1,5 +1,6 @@
 //! JSON text → its strings, however deep, and the texts they make together.
 
+mod ahead;
 mod escape;
 mod extent;
 mod joins;
@@ -8,10 +9,10 @@ mod repeats;
 mod token;
 mod words;
 
+use ahead::Ahead;
 pub(super) use escape::undo;
 use escape::undo_within;
 pub(super) use extent::objects;
-use token::Ahead;
 pub(super) use token::{Text, Token, Tokens};
 
 use super::{Unwrap, Voice, delta::Shapes, numbers, runs, voice, voice::Roles};

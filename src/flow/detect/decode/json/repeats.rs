@@ -1,6 +1,6 @@
 //! The messages and tools of a request → those that are known from a request before are passed over.
 
-use super::{Unwrap, Voice, token::Ahead};
+use super::{Unwrap, Voice, ahead::Ahead};
 
 /// A shorter part is looked at sooner than it is told from others.
 const SHORTEST: usize = 32;
