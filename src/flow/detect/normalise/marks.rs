@@ -28,6 +28,8 @@ const AFTER_SLASH: Spells = 1 << 5;
 const CARET: Spells = 1 << 6;
 /// `\`, `^` or a backquote at the end of a line, which may be continued on the next one.
 pub(super) const CONTINUES: Spells = 1 << 8;
+/// `\` behind a word and before a quote, as in a literal.
+pub(super) const IN_LITERAL: Spells = 1 << 9;
 /// What spells something for certain.
 pub(super) const CERTAIN: Spells = ESCAPE | DOLLAR | BRACE | AFTER_SLASH | CARET;
 
@@ -57,7 +59,7 @@ const fn role(b: u8) -> Role {
     let line_end = matches!(b, b'\n' | b'\r');
     let mut role = Role { before: SEAM | ESCAPE | DOLLAR | CONTINUES, mark: 0, after: AFTER_SLASH };
     role.mark = match b {
-        b'\\' => ESCAPE | CONTINUES,
+        b'\\' => ESCAPE | CONTINUES | IN_LITERAL,
         b'\'' | b'"' => SEAM | IN_WORD | OPENS,
         b'$' => DOLLAR,
         b'{' => BRACE | AFTER_SLASH,
@@ -77,6 +79,12 @@ const fn role(b: u8) -> Role {
     }
     if word {
         role.after |= BRACE;
+    }
+    if word {
+        role.before |= IN_LITERAL;
+    }
+    if matches!(b, b'\'' | b'"') {
+        role.after |= IN_LITERAL;
     }
     if b == b'/' {
         role.before |= AFTER_SLASH;

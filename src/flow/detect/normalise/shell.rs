@@ -2,7 +2,7 @@
 //!
 //! No shell: only the lines that hold such a spelling are rewritten, each one once, and what is unclear stays.
 
-use super::marks::{CERTAIN, CONTINUES, IN_WORD, OPENS, Spells, in_word, is_mark, means_itself};
+use super::marks::{CERTAIN, CONTINUES, IN_LITERAL, IN_WORD, OPENS, Spells, in_word, is_mark, means_itself};
 use std::collections::HashMap;
 
 /// Longest line rewritten; the rest of a longer one is left out.
@@ -13,6 +13,10 @@ const MAX_VALUE: usize = 256;
 /// The longest text whose quotes are taken off.
 const MAX_QUOTED: usize = 64;
 const MAX_BRACE: usize = 512;
+/// The longest part of a command's name on each side of a backslash.
+const MAX_BROKEN: usize = 6;
+/// The most words that are put into a format.
+const MAX_WORDS: usize = 8;
 const MAX_DEPTH: usize = 3;
 
 /// What is written for each byte read, at most: a variable's value is longer than its name.
@@ -129,7 +133,8 @@ impl<'t> Shell<'t> {
         let Self { text, done, .. } = *self;
         let spelt = spells & CERTAIN != 0
             || (spells & IN_WORD != 0 && breaks_word(text[at - 1], &text[at + 1..]))
-            || (spells & OPENS != 0 && quotes_word(&text[at..]));
+            || (spells & OPENS != 0 && quotes_word(&text[at..]))
+            || (spells & IN_LITERAL != 0 && breaks_literal_word(&text[at..]));
         if !spelt && spells & CONTINUES == 0 {
             return;
         }
@@ -209,6 +214,13 @@ fn breaks_word(before: u8, after: &[u8]) -> bool {
     !(before.is_ascii_alphabetic() && english && !closed)
 }
 
+/// Whether a quote of a literal's own, behind a word, is no end of what it quotes: as in `"r\"m\" -rf"`.
+fn breaks_literal_word(rest: &[u8]) -> bool {
+    let after = rest.get(2..).unwrap_or_default();
+    let after = if after.starts_with(&rest[..2]) { &after[2..] } else { after };
+    after.first().is_some_and(|b| in_word(*b))
+}
+
 /// Whether a word stands in quotes it does not need, as in `"rm" -rf`.
 fn quotes_word(quoted: &[u8]) -> bool {
     let inner = quoted[1..].iter().take(MAX_QUOTED + 1).take_while(|b| means_itself(**b)).count();
@@ -243,7 +255,7 @@ fn assignments(lines: &[u8], variables: &mut Variables) {
         let clear = name_start == 0
             || matches!(
                 lines[name_start - 1],
-                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`' | b'>'
+                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`' | b'>' | b'+'
             );
         if !clear || !variables.values.contains_key(name) {
             continue;
@@ -293,8 +305,19 @@ fn rewrite(line: &[u8], variables: &Variables, depth: usize, out: &mut Plain) {
     }
 }
 
-/// `\c` is `c`; `\x41`, `\101` and `\u0041` are `A`.
+/// `\c` is `c`; `\x41`, `\101` and `\u0041` are `A`. In a literal of a program each is written twice.
 fn backslash(rest: &[u8], out: &mut Plain) -> usize {
+    if let Some((inner, used)) = quoted_in_literal(rest, out.bytes.last()) {
+        out.extend_from_slice(inner);
+        return used;
+    }
+    if let [_, b'\\', c, after @ ..] = rest
+        && c.is_ascii_alphabetic()
+        && breaks_name(&out.bytes, *c, after)
+    {
+        out.push(*c);
+        return 3;
+    }
     let number = |digits: Option<&[u8]>, radix| {
         let value = u32::from_str_radix(std::str::from_utf8(digits?).ok()?, radix).ok()?;
         u8::try_from(value).ok().filter(|b| b.is_ascii_graphic() || *b == b' ')
@@ -323,7 +346,89 @@ fn backslash(rest: &[u8], out: &mut Plain) -> usize {
     }
 }
 
+/// What stands between the quotes of a word that is part of a literal, as in `"r\"m\" -rf"`, and how long that is.
+fn quoted_in_literal<'t>(rest: &'t [u8], before: Option<&u8>) -> Option<(&'t [u8], usize)> {
+    let (mark, quoted) = rest.split_at_checked(2)?;
+    let quote = mark.last().filter(|b| matches!(b, b'"' | b'\''))?;
+    let inner = &quoted[..closing(quoted, *quote)?.len()].strip_suffix(b"\\")?;
+    let after = quoted.get(inner.len() + 2);
+    let of_word = |b: Option<&u8>| b.is_some_and(|b| in_word(*b));
+    let (follows, goes_on) = (of_word(before), of_word(after));
+    let breaks = if inner.is_empty() { follows && goes_on } else { follows || goes_on };
+    (breaks && simple(inner)).then_some((inner, inner.len() + 4))
+}
+
+/// Whether a backslash that is written twice breaks the name of a command, as in `cu\\rl`: a short one, and no end of a line.
+fn breaks_name(before: &[u8], letter: u8, after: &[u8]) -> bool {
+    let is_end = matches!(letter, b'n' | b't') || (letter == b'r' && after.starts_with(b"\\"));
+    let head = before.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
+    let tail = after.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let begins =
+        before.len().checked_sub(head + 1).is_none_or(|at| !in_word(before[at]) && !b":\\%".contains(&before[at]));
+    let ends =
+        after.get(tail).is_none_or(|b| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'`' | b';' | b'|' | b'&' | b')'));
+    !is_end && (1..=MAX_BROKEN).contains(&head) && tail <= MAX_BROKEN && begins && ends
+}
+
+/// What `printf` makes of its format, with which `text` begins, and the words behind it, and how long that is.
+fn formatted(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let mut rest = text;
+    let format = shell_word(&mut rest)?;
+    let parts: Vec<&[u8]> = split_at_holes(format);
+    let mut words = Vec::new();
+    while let Some(word) = shell_word(&mut rest) {
+        words.push(word);
+    }
+    let holes = parts.len() - 1;
+    if holes == 0 || words.is_empty() || words.len() > MAX_WORDS || format.contains(&b'$') {
+        return None;
+    }
+    let mut made = Vec::new();
+    for filled in words.chunks(holes) {
+        for (n, part) in parts.iter().enumerate() {
+            made.extend_from_slice(part);
+            made.extend_from_slice(filled.get(n).copied().unwrap_or_default());
+        }
+    }
+    (!made.contains(&b'%')).then_some((made, text.len() - rest.len()))
+}
+
+/// The parts of a format between its `%s`, a line's end behind the last one left out.
+fn split_at_holes(format: &[u8]) -> Vec<&[u8]> {
+    let mut rest = format.strip_suffix(b"\\n").unwrap_or(format);
+    let mut parts = Vec::new();
+    while let Some(at) = memchr::memmem::find(rest, b"%s") {
+        parts.push(&rest[..at]);
+        rest = &rest[at + 2..];
+    }
+    parts.push(rest);
+    parts
+}
+
+/// Takes the next word of a command from `text`, without its quotes; `None` where the command ends.
+fn shell_word<'t>(text: &mut &'t [u8]) -> Option<&'t [u8]> {
+    let rest = text.trim_ascii_start();
+    let first = rest.first()?;
+    if matches!(first, b'"' | b'\'') {
+        let word = closing(&rest[1..], *first)?;
+        *text = &rest[word.len() + 2..];
+        return Some(word);
+    }
+    let ends = |b: &u8| b.is_ascii_whitespace() || b";&|)\"'`<>".contains(b);
+    let word = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+    *text = &rest[word.len()..];
+    (!word.is_empty()).then_some(word)
+}
+
 fn quote(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> usize {
+    if let Some(before) = out.bytes.strip_suffix(b"printf ").map(<[u8]>::len)
+        && depth > 0
+        && let Some((made, used)) = formatted(rest)
+    {
+        out.bytes.truncate(before);
+        rewrite(&made, variables, depth - 1, out);
+        return used;
+    }
     let Some(inner) = closing(&rest[1..], rest[0]).filter(|i| simple(i)) else { return 0 };
     if rest[0] == b'"' && depth > 0 {
         rewrite(inner, variables, depth - 1, out);
@@ -383,10 +488,20 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
     }
 }
 
-/// `$(echo word)` is `word`, and so is `$(rev <<< drow)`.
+/// `$(echo word)` is `word`, and so are `$(which word)` and `$(rev <<< drow)`.
 fn command(rest: &[u8], open: usize, close: u8, variables: &Variables, depth: usize, out: &mut Plain) -> usize {
     let inner = &rest[open..rest.len().min(MAX_VALUE)];
     let Some(end) = memchr::memchr(close, inner) else { return 0 };
+    if let Some(program) = sought(&inner[..end]) {
+        out.extend_from_slice(program);
+        return open + end + 1;
+    }
+    if depth > 0
+        && let Some((made, _)) = inner[..end].strip_prefix(b"printf ").and_then(formatted)
+    {
+        rewrite(&made, variables, depth - 1, out);
+        return open + end + 1;
+    }
     let words = [&b"echo "[..], b"printf ", b"echo -n ", b"printf %s "]
         .iter()
         .rev()
@@ -398,6 +513,14 @@ fn command(rest: &[u8], open: usize, close: u8, variables: &Variables, depth: us
     };
     rewrite(words, variables, depth - 1, out);
     open + end + 1
+}
+
+/// The name of a program whose path is asked for.
+fn sought(command: &[u8]) -> Option<&[u8]> {
+    let command = command.trim_ascii();
+    let name =
+        [&b"which "[..], b"command -v ", b"type -p "].iter().find_map(|p| command.strip_prefix(*p))?.trim_ascii();
+    (!name.is_empty() && name.iter().all(|b| in_word(*b))).then_some(name)
 }
 
 /// The word that a program of everyday turns back to what it was: `echo cm0= | base64 -d`, `rev <<< mr`.

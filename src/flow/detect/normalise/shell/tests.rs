@@ -1,4 +1,4 @@
-use super::{breaks_word, simple};
+use super::{breaks_literal_word, breaks_word, simple};
 use crate::flow::detect::normalise::{marks::in_word, undone};
 
 fn plain(text: &[u8]) -> Option<Vec<u8>> {
@@ -39,6 +39,18 @@ fn spellings_of_one_command_become_it() {
         "$(xxd -r -p <<< 726d) -rf /",
         "$(echo mr | rev) -rf /",
         "rm$@ -rf /",
+        "$(which rm) -rf /",
+        "$(command -v rm) -rf /",
+        "r\\\\m -rf /",
+        "run(\"r\\\\m -rf /\")",
+        "r\\\"m\\\" -rf /",
+        "\\\"r\\\"m -rf /",
+        "r\\\"\\\"m -rf /",
+        "+a=rm; $a -rf /",
+        "$(printf '%s%s' r m) -rf /",
+        "$(printf \"%s %s\\n\" rm -rf) /",
+        "$(printf %s r m) -rf /",
+        "a=rm; printf '%s -%s /' $a rf; x",
     ] {
         is(spelt, if spelt.contains("\\\n") { "rm -rf  /" } else { "rm -rf /" });
     }
@@ -54,6 +66,9 @@ fn what_has_another_meaning_stays() {
         let made = plain(text.as_bytes()).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&made).contains("rm -rf /\n"), "{text}");
     }
+    is(r"C:\\Users\\me $x", r"C:\Users\me");
+    is(r"two lines\\nof text $x", r"lines\nof");
+    is(r#"{\"a\":\"b\",\"c\":\"\"} $x"#, r#"{"a":"b","c":""}"#);
     assert_eq!(plain(b"plain words"), None);
     assert_eq!(plain(b""), None);
 }
@@ -95,6 +110,7 @@ fn spelt(line: &[u8]) -> bool {
         let (before, next) = (at(n.checked_sub(1)), at(Some(n + 1)));
         let begins = before.is_ascii_whitespace() || matches!(before, b';' | b'|' | b'&' | b'(' | b'`');
         match b {
+            b'\\' if matches!(next, b'\'' | b'"') => in_word(before) && breaks_literal_word(&line[n..]),
             b'\\' => next.is_ascii_alphanumeric() || matches!(next, b'/' | b'-' | b'.' | b'_'),
             b'\'' | b'"' => {
                 let within = joins(before) && joins(next) && breaks_word(before, &line[n + 1..]);
