@@ -17,108 +17,159 @@ const MAX_NAME: usize = 48;
 
 /// A token within reach of a name that holds the keyword, on either side of it.
 pub(super) fn near(rule: &Rule, text: &[u8], keyword: Range<usize>, report: &mut dyn FnMut(Found<'_>)) {
-    // The keyword begins a word: `coherent` is not `cohere`, but `MY_COHERE_KEY` is.
-    let before = keyword.start.checked_sub(1).map(|n| text[n]);
-    if before.is_some_and(|b| b.is_ascii_alphanumeric()) && !text[keyword.start].is_ascii_uppercase() {
-        return;
+    let Some(mut name) = Name::around(rule, text, keyword) else { return };
+    name.heads = judge_column(rule, text, &name.at, report);
+    let (reaches_after, reaches_before) = reached(rule, text, name.at.clone());
+    let value = reaches_after
+        .then(|| name.right_behind())
+        .flatten()
+        .or_else(|| name.behind())
+        .or_else(|| reaches_before.then(|| name.right_before()).flatten())
+        .or_else(|| piped(rule, text, name.at.clone()).filter(|_| name.is_of_secret()))
+        .or_else(|| name.before_host());
+    if let Some(value) = value {
+        token::judge(rule, text, value, 0, report);
     }
-    let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    let floor = keyword.start.saturating_sub(MAX_NAME);
-    let start = text[floor..keyword.start].iter().rposition(|b| !named(b)).map_or(floor, |n| floor + n + 1);
-    let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| named(b)).count();
-    let is_head = judge_column(rule, text, &(start..end), report);
-    let in_table = |v: &Range<usize>| !is_head || memchr::memchr(b'\n', &text[end.min(v.start)..v.start]).is_none();
-    let (reaches_after, reaches_before) = reached(rule, text, start..end);
-    // What has a shape of its own is a key, whatever its name says.
-    let is_other = |context: &[u8], v: &Range<usize>| {
-        context::is_other(context) && context::is_plain(&text[v.clone()]) && !context::is_handed(context)
-    };
-    // A keyword that ends a name or a value is a word that others use too.
-    let is_everyday = matches!(text[keyword.end - 1], b'"' | b'\'' | b'\n' | b':' | b']' | b')')
-        || text[keyword.clone()].ends_with(b" is");
-    let word = text[keyword.clone()].split(|b| *b == b' ').next().unwrap_or_default();
-    let vendor = keyword.start + word.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |n| n + 1);
-    let is_member = |v: &Range<usize>| {
-        let alone = (start == keyword.start || before == Some(b'.')) && !text.get(vendor).is_some_and(named);
-        alone && context::is_member(&text[vendor..v.start], &text[..start], context::is_drawn(&text[v.clone()]))
-    };
-    if reaches_after {
-        let value = values(rule, text, end..end + NEAR + 1).next();
-        let said = |v: &Range<usize>| {
-            let context = &text[start..v.start];
-            if is_everyday {
-                return context::names_key(text, v.start)
-                    || is_member(v)
-                    || (keyword.start == start
-                        && context::is_value_of(&text[..v.start], start..vendor, &text[v.clone()]));
-            }
-            let says = context::says_secret(context)
+}
+
+/// A name, and the keyword it holds.
+struct Name<'t> {
+    rule: &'t Rule,
+    text: &'t [u8],
+    keyword: Range<usize>,
+    /// The whole of it.
+    at: Range<usize>,
+    /// Where the vendor's own name ends in it.
+    vendor: usize,
+    /// The keyword ends a name or a value: it is a word that others use too.
+    is_everyday: bool,
+    /// It is the head of a table's column.
+    heads: bool,
+}
+
+/// What may stand in a name.
+const fn is_named(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')
+}
+
+impl<'t> Name<'t> {
+    /// The name around a keyword that begins a word: `coherent` is not `cohere`, but `MY_COHERE_KEY` is.
+    fn around(rule: &'t Rule, text: &'t [u8], keyword: Range<usize>) -> Option<Self> {
+        let before = keyword.start.checked_sub(1).map(|n| text[n]);
+        if before.is_some_and(|b| b.is_ascii_alphanumeric()) && !text[keyword.start].is_ascii_uppercase() {
+            return None;
+        }
+        let floor = keyword.start.saturating_sub(MAX_NAME);
+        let own = text[floor..keyword.start].iter().rposition(|b| !is_named(*b));
+        let start = own.map_or(floor, |n| floor + n + 1);
+        let end = keyword.end + text[keyword.end..].iter().take(MAX_NAME).take_while(|b| is_named(**b)).count();
+        let is_everyday = matches!(text[keyword.end - 1], b'"' | b'\'' | b'\n' | b':' | b']' | b')')
+            || text[keyword.clone()].ends_with(b" is");
+        let word = text[keyword.clone()].split(|b| *b == b' ').next().unwrap_or_default();
+        let vendor = keyword.start + word.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |n| n + 1);
+        Some(Self { rule, text, keyword, at: start..end, vendor, is_everyday, heads: false })
+    }
+
+    /// The first value within reach behind it, where what stands around says it is its.
+    fn right_behind(&self) -> Option<Range<usize>> {
+        let Self { text, at, keyword, .. } = self;
+        let value = values(self.rule, text, at.end..at.end + NEAR + 1).next()?;
+        let (context, between) = (&text[at.start..value.start], &text[at.end..value.start]);
+        let is_its = if self.is_everyday {
+            context::names_key(text, value.start)
+                || self.is_member(&value)
+                || (keyword.start == at.start && self.is_value_of(at.start..self.vendor, &value))
+        } else {
+            let begins_line = || text[..value.start].ends_with(b"\n") && context::goes_on(&text[value.end..]);
+            (context::says_secret(context)
                 || context::makes_client(context, &text[keyword.clone()])
-                || (keyword == (start..end)
-                    && context::is_value_of(&text[..v.start], keyword.clone(), &text[v.clone()]));
-            let begins_line = || text[..v.start].ends_with(b"\n") && context::goes_on(&text[v.end..]);
-            let between = &text[end..v.start];
-            let handed = || context::is_handed(between) && context::keeps_key(&text[..start]);
-            let drawn_member = || context::is_drawn(&text[v.clone()]) && is_member(v);
-            (says
-                || is_below_key(text, v, between)
-                || handed()
-                || drawn_member()
-                || context::is_told(&text[..start], between, &text[v.clone()])
-                || context::is_inserted(&text[..start], between))
-                && in_table(v)
-                && !context::leads_on(&text[keyword.end..v.start])
-                && !is_other(context, v)
+                || (keyword == at && self.is_value_of(keyword.clone(), &value))
+                || is_below_key(text, &value, between)
+                || (context::is_handed(between) && context::keeps_key(&text[..at.start]))
+                || (context::is_drawn(&text[value.clone()]) && self.is_member(&value))
+                || context::is_told(&text[..at.start], between, &text[value.clone()])
+                || context::is_inserted(&text[..at.start], between))
+                && self.is_in_row(&value)
+                && !context::leads_on(&text[keyword.end..value.start])
+                && !self.is_other(context, &value)
                 && !begins_line()
         };
-        if let Some(value) = value.filter(said) {
-            return token::judge(rule, text, value, 0, report);
-        }
+        is_its.then_some(value)
     }
-    let far = next_run(rule, text, end + NEAR + 1)..end + FAR;
-    let named = || context::is_of_secret(&text[start..end]);
-    let said = |v: &Range<usize>| {
-        let between = &text[end..v.start];
-        !context::begins_anew(between)
-            && in_table(v)
-            && (context::names_key(text, v.start)
-                || is_below_key(text, v, between)
-                || is_member(v)
-                || (context::is_handed(between) && named())
-                || (!is_everyday && context::is_told(&text[..start], between, &text[v.clone()]))
-                || (context::names_value(text, v.start) && named() && !context::holds_name(between)))
-    };
-    if let Some(value) = values(rule, text, far).find(said) {
-        return token::judge(rule, text, value, 0, report);
-    }
-    if reaches_before {
-        let before = last_run(rule, text, start.saturating_sub(NEAR))..start;
-        let value = values(rule, text, before).filter(|v| v.end <= start).last();
-        let said = |v: &Range<usize>| {
-            let name = &text[start..end];
-            let is_named = || text.get(end) != Some(&b'=') && !context::is_host(text, start..end);
-            (context::says_secret(name) && is_named() && !is_other(name, v))
-                || context::names_key(text, v.start)
-                || is_below_key(text, v, &text[v.end..start])
-                || context::is_said_of(&text[v.end..start], &text[keyword.end..text.len().min(end + NEAR)])
+
+    /// A value farther behind it that has a key's name of its own, or is plainly its.
+    fn behind(&self) -> Option<Range<usize>> {
+        let Self { rule, text, at, .. } = self;
+        let is_its = |value: &Range<usize>| {
+            let between = &text[at.end..value.start];
+            !context::begins_anew(between)
+                && self.is_in_row(value)
+                && (context::names_key(text, value.start)
+                    || is_below_key(text, value, between)
+                    || self.is_member(value)
+                    || (context::is_handed(between) && self.is_of_secret())
+                    || (!self.is_everyday && context::is_told(&text[..at.start], between, &text[value.clone()]))
+                    || (context::names_value(text, value.start)
+                        && self.is_of_secret()
+                        && !context::holds_name(between)))
         };
-        if let Some(value) = value.filter(said) {
-            return token::judge(rule, text, value, 0, report);
+        values(rule, text, next_run(rule, text, at.end + NEAR + 1)..at.end + FAR).find(is_its)
+    }
+
+    /// The last value within reach before it, where it is its.
+    fn right_before(&self) -> Option<Range<usize>> {
+        let Self { rule, text, at, keyword, .. } = self;
+        let starts = last_run(rule, text, at.start.saturating_sub(NEAR))..at.start;
+        let value = values(rule, text, starts).filter(|value| value.end <= at.start).last()?;
+        let (name, between) = (&text[at.clone()], &text[value.end..at.start]);
+        let is_named = || text.get(at.end) != Some(&b'=') && !context::is_host(text, at.clone());
+        let is_its = (context::says_secret(name) && is_named() && !self.is_other(name, &value))
+            || context::names_key(text, value.start)
+            || is_below_key(text, &value, between)
+            || context::is_said_of(between, &text[keyword.end..text.len().min(at.end + NEAR)]);
+        is_its.then_some(value)
+    }
+
+    /// The vendor is the one whose host is said behind the key: `api_key="…", base_url="https://api.vendor.test"`.
+    fn before_host(&self) -> Option<Range<usize>> {
+        let Self { rule, text, at, .. } = self;
+        if !context::is_host(text, at.clone()) {
+            return None;
         }
+        let starts = last_run(rule, text, at.start.saturating_sub(FAR))..at.start.saturating_sub(NEAR);
+        let is_its = |value: &Range<usize>| {
+            value.end <= at.start
+                && context::names_key(text, value.start)
+                && !context::begins_anew(&text[value.end..at.start])
+        };
+        values(rule, text, starts).filter(is_its).last()
     }
-    if let Some(value) = piped(rule, text, start..end).filter(|_| named()) {
-        return token::judge(rule, text, value, 0, report);
+
+    fn is_of_secret(&self) -> bool {
+        context::is_of_secret(&self.text[self.at.clone()])
     }
-    // The vendor is the one whose host is said behind the key: `api_key="…", base_url="https://api.vendor.test"`.
-    if !context::is_host(text, start..end) {
-        return;
+
+    /// Below the head of a column stands what is its, and is found there; beside it, what stands in its row.
+    fn is_in_row(&self, value: &Range<usize>) -> bool {
+        !self.heads || memchr::memchr(b'\n', &self.text[self.at.end.min(value.start)..value.start]).is_none()
     }
-    let far = last_run(rule, text, start.saturating_sub(FAR))..start.saturating_sub(NEAR);
-    let said = |v: &Range<usize>| {
-        v.end <= start && context::names_key(text, v.start) && !context::begins_anew(&text[v.end..start])
-    };
-    if let Some(value) = values(rule, text, far).filter(said).last() {
-        token::judge(rule, text, value, 0, report);
+
+    /// What has a shape of its own is a key, whatever its name says.
+    fn is_other(&self, context: &[u8], value: &Range<usize>) -> bool {
+        context::is_other(context) && context::is_plain(&self.text[value.clone()]) && !context::is_handed(context)
+    }
+
+    /// Whether a value is one of several of an object that has the vendor's name, and no other.
+    fn is_member(&self, value: &Range<usize>) -> bool {
+        let Self { text, at, keyword, vendor, .. } = self;
+        let begins = at.start == keyword.start || text[..keyword.start].ends_with(b".");
+        let alone = begins && !text.get(*vendor).is_some_and(|b| is_named(*b));
+        let is_drawn = || context::is_drawn(&text[value.clone()]);
+        alone && context::is_member(&text[*vendor..value.start], &text[..at.start], is_drawn())
+    }
+
+    fn is_value_of(&self, name: Range<usize>, value: &Range<usize>) -> bool {
+        context::is_value_of(&self.text[..value.start], name, &self.text[value.clone()])
     }
 }
 
