@@ -8,11 +8,12 @@ trap 'rm -rf "$work"' EXIT
 die() { echo "not verified: $*" >&2; exit 1; }
 hash() { sha256sum | cut -d' ' -f1; }
 get() { jq -r "$1" "$work/posture.json"; }
+take() { [ -f "$home/export/$newest/$1" ] && head -c 1048577 "$home/export/$newest/$1" >"$work/$1"; } # a file, with an end
 
 newest=$(readlink "$home/export/current") || die "there is no export/current" # once: a monitor at work moves it
 echo "$newest" | grep -Eqx '[0-9]{12}' || die "export/current leads elsewhere"
 for name in posture.json state.json; do
-    cp "$home/export/$newest/$name" "$home/export/$newest/$name.sig" "$work" || die "$name is missing"
+    { take "$name" && take "$name.sig"; } || die "$name is missing"
     base64 -d "$work/$name.sig" >"$work/sig" 2>/dev/null || die "$name.sig is not base64"
     base64 -w 0 "$work/sig" | sed 's/$/\n/' | cmp -s - "$work/$name.sig" || die "$name.sig is not one line of base64"
     openssl pkeyutl -verify -rawin -pubin -inkey "$key" -sigfile "$work/sig" -in "$work/$name" >/dev/null 2>&1 ||
@@ -23,9 +24,9 @@ for name in posture.json state.json; do
 done
 [ "$(get .state_sha256)" = "$(hash <"$work/state.json")" ] || die "the state is not the posture's"
 
-next=$(get .finding_log.next_seq) want=$(get .finding_log.first_seq) tab=$(printf '\t') first=
-head=$(printf clawsec-traffic-log/v1 | hash)
-{ cat "$home"/findings-????????????.jsonl "$home/findings.jsonl" 2>/dev/null; echo torn; } | jq -Rr '. as $line | ((fromjson? | objects) // {}) |
+next=$(get .finding_log.next_seq) want=$(get .finding_log.first_seq) tab=$(printf '\t') first= head=$(printf clawsec-traffic-log/v1 | hash)
+{ for file in "$home"/findings-????????????.jsonl "$home/findings.jsonl"; do [ ! -f "$file" ] || cat "$file"; done; echo torn; } |
+    cut -b -65537 | jq -Rr '. as $line | ((fromjson? | objects) // {}) |
     [(.seq // "-" | tostring), (.prev_sha256 // "-"), $line] | join("\t")' >"$work/log" 2>/dev/null || true
 while IFS=$tab read -r seq prev line && [ "$want" -lt "$next" ]; do
     [ -n "$first" ] || [ "$seq" = "$want" ] || continue # pruned, and still there

@@ -88,6 +88,17 @@ check "every document of this run fits its schema" fit
 ok "$(cat "$work/check.out")"
 exits "no such schema" 64 htg schema nonsense
 
+# === what is no file ===
+
+cp -a "$home" "$work/copy"
+copied() { timeout 10 sh "$root/attest/verify.sh" "$work/copy" "$home/signing.pub.pem"; }
+exits "attest/verify.sh of a copy" 3 copied
+rm "$work/copy/findings.jsonl"
+mkfifo "$work/copy/findings.jsonl"
+exits "attest/verify.sh of a pipe in the place of the log" 1 copied
+ln -sf /dev/zero "$work/copy/export/$(readlink "$work/copy/export/current")/posture.json"
+exits "attest/verify.sh of a device in the place of a document" 1 copied
+
 # === damaged ===
 
 sed -i 's/"severity":"high"/"severity":"info"/' "$home/findings.jsonl"
