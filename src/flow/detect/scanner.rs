@@ -13,8 +13,6 @@ use std::sync::Arc;
 
 /// Relayed bytes of a coded body that are remembered: longer than most keys.
 const RECENT: usize = 256;
-/// And of one packed by gzip so many of the first: its header may name a file.
-const HEADER: usize = 1 << 10;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +36,6 @@ pub struct Scanner {
     unknown_coding: bool,
     /// The last bytes of a coded body as relayed: where it breaks, they are what was lost.
     recent: Vec<u8>,
-    /// The first bytes of a body that is packed by gzip, and last so.
-    header: Vec<u8>,
     content: Content,
     relayed: u64,
     stopped: Option<Stopped>,
@@ -89,7 +85,6 @@ impl Scanner {
             blocks: known.as_ref().filter(|c| !c.encodings().is_empty()).map(|_| Blocks::default()),
             coding: known.unwrap_or_default(),
             recent: Vec::new(),
-            header: Vec::new(),
             content: Content::Unshaped(Vec::new()),
             relayed: 0,
             stopped: None,
@@ -126,9 +121,6 @@ impl Scanner {
     fn coded(&mut self, block: &[u8], on: &mut dyn FnMut(&Hit<'_>)) {
         let before = self.relayed;
         self.relayed += block.len() as u64;
-        if before < HEADER as u64 && self.coding.encodings().first() == Some(&Encoding::Gzip) {
-            self.header.extend_from_slice(block);
-        }
         match self.stopped {
             Some(Stopped { reason: UnscannedReason::Undecodable, .. }) => {
                 self.budget.earn(block.len());
@@ -156,7 +148,11 @@ impl Scanner {
             // What came out is no part of what follows.
             self.content(b"\n", on);
         } else {
-            self.coding = Coding::default();
+            let coding = std::mem::take(&mut self.coding);
+            for (_, text) in coding.aside() {
+                self.content(text, on);
+                self.content(b"\n", on);
+            }
         }
         let recent = std::mem::take(&mut self.recent);
         self.content(&recent, on);
@@ -189,11 +185,16 @@ impl Scanner {
         }
         self.shape(true, on);
         let mut scanned = self.scanned();
-        let Self { mut judge, mut budget, content_type, placement, coding, header, content, mut unread, .. } = self;
+        let Self { mut judge, mut budget, content_type, placement, coding, content, mut unread, .. } = self;
         let direction = judge.direction;
-        unwrapped(&mut judge, &mut budget, placement, on, |w| {
-            decode::packed_header(w, &header, None, Voice::Unknown);
-        });
+        unread += coding.unsaid() as u64;
+        for (within, text) in coding.aside() {
+            unwrapped(&mut judge, &mut budget, placement, on, |w| {
+                coding.encodings()[..within].iter().for_each(|&e| w.framed(e));
+                w.text(text, None, Voice::Unknown);
+                unread += w.unread() as u64;
+            });
+        }
         unwrapped(&mut judge, &mut budget, placement, on, |w| {
             coding.encodings().iter().for_each(|&e| w.framed(e));
             match content {
@@ -225,7 +226,6 @@ impl Scanner {
             + self.blocks.as_ref().map_or(0, Blocks::held)
             + self.content_type.len()
             + self.recent.len()
-            + self.header.len()
             + self.judge.held()
             + match &self.content {
                 Content::Unshaped(start) => start.len(),

@@ -1,5 +1,6 @@
 //! Content-Encoding → the body inside, as it arrives (RFC 9110, section 8.4).
 
+mod aside;
 mod blocks;
 mod pipe;
 mod zstd;
@@ -7,6 +8,7 @@ mod zstd;
 pub(in crate::flow::detect) use blocks::Blocks;
 
 use crate::flow::detect::Limits;
+use aside::Aside;
 use brotli_decompressor::Decompressor;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use pipe::Pipe;
@@ -88,9 +90,19 @@ impl Coding {
         self.meter.made > 0
     }
 
-    /// Compressed bytes held until more of them come.
+    /// Compressed bytes held until more of them come, and what was said beside the data.
     pub(in crate::flow::detect) fn held(&self) -> usize {
-        self.stages.iter().map(Stage::held).sum()
+        self.stages.iter().map(|stage| stage.held() + stage.aside.held()).sum()
+    }
+
+    /// What the codings carry beside the data, each text with how many codings it was within.
+    pub(in crate::flow::detect) fn aside(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.stages.iter().enumerate().flat_map(|(at, stage)| stage.aside.said().map(move |text| (at + 1, text)))
+    }
+
+    /// Bytes beside the data that nobody kept.
+    pub(in crate::flow::detect) fn unsaid(&self) -> usize {
+        self.stages.iter().map(|stage| stage.aside.unsaid()).sum()
     }
 
     /// Decodes the next piece. After an error the rest of the body says nothing.
@@ -130,7 +142,9 @@ fn run(
     // Small: a decoder that fails forgets the block it was filling.
     let mut block = [0; 4 << 10];
     loop {
-        match stage.read(&mut block) {
+        let done = stage.read(&mut block);
+        stage.note();
+        match done {
             // It has ended, and more came.
             Ok(0) if stage.held() > 0 => return Err(Stop::Broken),
             Ok(0) => break,
@@ -155,6 +169,7 @@ struct Stage {
     decoder: Decoder,
     begun: bool,
     made: bool,
+    aside: Aside,
 }
 
 #[expect(clippy::large_enum_variant, reason = "there are at most four, in a Vec")]
@@ -177,7 +192,7 @@ impl Stage {
             Encoding::Zstd => Decoder::Zstd(Zstd::default()),
             _ => Decoder::Sniff(pipe),
         };
-        Self { decoder, begun: false, made: false }
+        Self { decoder, begun: false, made: false, aside: Aside::default() }
     }
 
     fn feed(&mut self, input: &[u8], over: bool) {
@@ -241,7 +256,16 @@ impl Stage {
                 Err(_) if d.get_ref().over => Err(ErrorKind::UnexpectedEof.into()),
                 done => done,
             },
-            Decoder::Zstd(d) => d.read(block),
+            Decoder::Zstd(d) => d.read(block, &mut self.aside),
+        }
+    }
+
+    /// Notes what the header of the member that is being read says (RFC 1952, section 2.3.1).
+    fn note(&mut self) {
+        if let Decoder::Gzip(d) = &self.decoder
+            && let Some(header) = d.header()
+        {
+            self.aside.header(header);
         }
     }
 }

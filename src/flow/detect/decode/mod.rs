@@ -34,7 +34,6 @@ pub(super) use coding::{Blocks, Coding, Stop};
 use delta::Deltas;
 pub(super) use head::{absolute, fields, host, method, target};
 pub(super) use kept::Kept;
-pub(super) use packed::header as packed_header;
 pub(super) use shape::{Shape, body, shape, tail};
 pub(super) use sse::Events;
 pub(super) use unwrap::{Budget, Unwrap};

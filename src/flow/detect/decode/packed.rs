@@ -1,7 +1,6 @@
 //! A compressed text inside a text, known by its first bytes.
 
 use super::{Coding, Stop, Unwrap, Voice, binary};
-use memchr::memchr;
 use posture::Encoding;
 
 /// How far a text is looked at that may be one.
@@ -34,36 +33,9 @@ fn kind(text: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// Shows what the header of gzip data says beside the data: more of any kind, a file's name and a comment (RFC 1952,
-/// section 2.3.1).
-pub(in crate::flow::detect) fn header(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    const MORE: u8 = 4;
-    const NAME: u8 = 8;
-    const COMMENT: u8 = 16;
-    let [0x1f, 0x8b, 8, flags, _, _, _, _, _, _, rest @ ..] = text else { return };
-    let mut rest = rest;
-    let mut said = Vec::new();
-    if flags & MORE != 0
-        && let [low, high, more @ ..] = rest
-    {
-        let len = usize::from(u16::from_le_bytes([*low, *high])).min(more.len());
-        said.push(&more[..len]);
-        rest = &more[len..];
-    }
-    for _ in [NAME, COMMENT].iter().filter(|flag| flags & **flag != 0) {
-        let end = memchr(0, rest).unwrap_or(rest.len());
-        said.push(&rest[..end]);
-        rest = rest.get(end + 1..).unwrap_or_default();
-    }
-    if !said.is_empty() {
-        w.deeper(Encoding::Gzip, |w| said.iter().for_each(|text| w.text(text, name, voice)));
-    }
-}
-
 /// Shows what `text` unpacks to, and as it is what follows on it; `false` when nothing came out.
 pub(super) fn unpack(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
     let Some(kind) = kind(text) else { return false };
-    header(w, text, name, voice);
     if w.affordable() == 0 {
         w.leave(text.len());
         return false;
@@ -95,6 +67,10 @@ pub(super) fn unpack(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
             w.text(&plain, name, voice);
         }
         w.give_back(plain);
+        coding.aside().for_each(|(_, text)| w.text(text, name, voice));
+        if coding.unsaid() > 0 {
+            w.leave(coding.unsaid());
+        }
         shown
     });
     // A few packed bytes must not hide what stands behind them. It broke in the last step, or shortly before.

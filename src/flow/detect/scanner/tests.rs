@@ -542,7 +542,27 @@ fn what_a_header_of_packed_data_says_is_found() {
         encoder.write_all(b"nothing to see").unwrap();
         encoder.finish().unwrap()
     };
+    let skippable =
+        |said: &[u8]| [&[0x5f, 0x2a, 0x4d, 0x18], &u32::try_from(said.len()).unwrap().to_le_bytes()[..], said].concat();
     for body in [
+        [zstd(b"nothing to see"), skippable(b"/etc/shadow"), zstd(b"here")].concat(),
+        [zstd(b"nothing to see"), skippable(&[&[b' '; 3000][..], b"/etc/shadow"].concat())].concat(),
+        [skippable(b"see"), skippable(b"/etc/shadow")].concat(),
+    ] {
+        for step in [1, 7, body.len()] {
+            let head = head(Direction::Outbound, &[("content-encoding", "zstd")]);
+            let (hits, scanned) = scan_pieces(&detector(), head, body.chunks(step));
+            assert_eq!(hits.len(), 1, "{}", body.escape_ascii());
+            assert_eq!(scanned, Scanned { bytes: body.len() as u64, unscanned: None });
+        }
+    }
+    let much = [zstd(b"nothing to see"), skippable(&vec![b' '; 1 << 20])].concat();
+    let (_, scanned) = scan(Direction::Outbound, &[("content-encoding", "zstd")], &much);
+    assert_eq!(scanned.unscanned, Some(UnscannedReason::OverBound));
+    assert!(scanned.bytes < 256 << 10, "{}", scanned.bytes);
+    for body in [
+        packed(|b| b.extra([&[b' '; 3000][..], b"/etc/shadow"].concat())),
+        [packed(|b| b), packed(|b| b.filename("/etc/shadow"))].concat(),
         packed(|b| b.filename("/etc/shadow")),
         packed(|b| b.comment("see /etc/shadow")),
         packed(|b| b.extra("/etc/shadow").filename("a.txt").comment("none")),

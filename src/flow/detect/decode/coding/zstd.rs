@@ -1,6 +1,6 @@
 //! Zstandard frames → their content (RFC 8878).
 
-use super::Pipe;
+use super::{Pipe, aside::Aside};
 use ruzstd::decoding::FrameDecoder;
 use std::io::{self, BufRead, ErrorKind};
 
@@ -14,12 +14,13 @@ pub(super) struct Zstd {
     frame: Option<FrameDecoder>,
     /// The frame ends in a checksum.
     checked: bool,
-    /// Bytes of a skippable frame still to be passed over.
+    /// Bytes of a skippable frame still to come.
     skip: usize,
 }
 
 impl Zstd {
-    pub(super) fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+    /// The next of what the frames hold; what skippable ones do is no part of it, and goes to `aside`.
+    pub(super) fn read(&mut self, block: &mut [u8], aside: &mut Aside) -> io::Result<usize> {
         loop {
             let held = &self.pipe.held[self.pipe.at..];
             let left = held.len();
@@ -28,6 +29,7 @@ impl Zstd {
                 if passed == 0 {
                     return self.wait();
                 }
+                aside.say(&held[..passed]);
                 self.skip -= passed;
                 self.pipe.consume(passed);
                 continue;
@@ -41,7 +43,9 @@ impl Zstd {
                 Some(_) => next_block(held, self.checked),
                 None => match *held {
                     [a, 0x2a, 0x4d, 0x18, l0, l1, l2, l3, ..] if a & 0xf0 == 0x50 => {
-                        self.skip = 8 + u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+                        self.skip = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+                        self.pipe.consume(8);
+                        aside.begin();
                         continue;
                     }
                     [a, 0x2a, 0x4d, 0x18, ..] if a & 0xf0 == 0x50 => return self.wait(),
