@@ -78,7 +78,12 @@ impl Exports {
     pub(super) fn write(&self, generation: &Generation<'_>) -> io::Result<()> {
         file::make_folders(&self.folder)?;
         // Who may read is what the operator gave the folder of the exports.
-        let mode = fs::metadata(&self.folder)?.mode();
+        let found = fs::symlink_metadata(&self.folder)?;
+        if !found.is_dir() {
+            // A link may lead to anyone's folder, and old generations are removed there.
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let mode = found.mode();
         let folder = self.folder.join(name(generation.number));
         file::make_folder(&folder, mode & 0o755)?;
         let written = write(&folder, mode & 0o644, generation);

@@ -179,6 +179,22 @@ fn a_pipe_among_the_exports_makes_nobody_wait() {
 }
 
 #[test]
+fn nothing_is_exported_through_a_link() {
+    let (dir, home) = home();
+    let (mut vouch, _) = open(&home);
+    vouch.publish(&settings(), statement()).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(home.export_dir(), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, home.export_dir()).unwrap();
+    let listed = || fs::read_dir(&elsewhere).unwrap().count();
+    let before = listed();
+    assert!(vouch.publish(&settings(), statement()).is_err());
+    assert_eq!(listed(), before);
+    fs::remove_file(home.export_dir()).unwrap();
+    vouch.publish(&settings(), statement()).unwrap();
+}
+
+#[test]
 fn a_failed_export_leaves_the_last_one_in_place_and_uses_up_its_number() {
     let (_dir, home) = home();
     let mut vouch = open(&home).0;
