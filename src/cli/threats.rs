@@ -2,6 +2,7 @@
 
 mod log;
 mod ocsf;
+mod report;
 mod sarif;
 
 use super::place::{Json, Place};
@@ -11,8 +12,8 @@ use attest::chain::Record;
 use clap::ValueEnum;
 use log::{Tail, each_record};
 use posture::{Direction, EventBody, Family, FindingRecord, Severity, Timestamp};
+use report::Report;
 use sarif::Sarif;
-use serde::Serialize;
 use std::{
     collections::{HashMap, VecDeque},
     io::{self, Write},
@@ -79,20 +80,6 @@ impl Since {
     }
 }
 
-#[derive(Serialize)]
-struct Report<'a> {
-    schema_version: &'static str,
-    findings: Vec<Shown<'a>>,
-    not_shown: u64,
-    unreadable_lines: u64,
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    finding: &'a FindingRecord,
-    folded: u64,
-}
-
 struct Found {
     finding: FindingRecord,
     folded: u64,
@@ -107,14 +94,13 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
     if args.follow && args.format == Format::Sarif {
         return Err(Trouble::usage("a SARIF log ends: --follow takes jsonl, ocsf or table"));
     }
-    let (unreadable, tail) = if args.format == Format::Table {
-        let keep = args.limit.unwrap_or(if args.json.json { usize::MAX } else { TABLE_LIMIT });
-        let mut found = Shelf { keep, ..Shelf::default() };
+    let (unreadable, tail) = if args.format == Format::Table && !args.json.json {
+        let mut found = Shelf { keep: args.limit.unwrap_or(TABLE_LIMIT), ..Shelf::default() };
         let tail = found.fill(home.log_dir(), &filter)?;
-        show_all(args, &found)?;
+        show_all(&found)?;
         (found.unreadable, tail)
     } else {
-        stream(home.log_dir(), &filter, args.format, args.limit)?
+        stream(home.log_dir(), &filter, args)?
     };
     if tail.is_none() {
         show::note(format_args!("there is no log in {} yet", home.log_dir().display()));
@@ -138,12 +124,8 @@ pub(super) fn of_family(folder: &Path, family: Family) -> Result<Vec<(FindingRec
 
 /// Shows findings as they are read: each is shown and forgotten. What was seen again, and which are the newest, is counted
 /// before, where it is asked for. Answers how many lines were not readable, and the last file.
-fn stream(
-    folder: &Path,
-    filter: &Filter,
-    format: Format,
-    limit: Option<usize>,
-) -> Result<(u64, Option<Tail>), Trouble> {
+fn stream(folder: &Path, filter: &Filter, args: &Args) -> Result<(u64, Option<Tail>), Trouble> {
+    let Args { format, limit, .. } = *args;
     let (mut all, mut unreadable, mut folds) = (0_usize, 0, HashMap::new());
     let seen_again = format != Format::Jsonl;
     if seen_again || limit.is_some() {
@@ -162,7 +144,7 @@ fn stream(
             Ok(())
         })?;
     }
-    let mut out = Out::begin(format)?;
+    let mut out = Out::begin(args)?;
     let before = all.saturating_sub(limit.unwrap_or(usize::MAX));
     let mut at = 0;
     let tail = each_record(folder, |record| {
@@ -179,7 +161,7 @@ fn stream(
         }
         Ok(())
     })?;
-    out.end()?;
+    out.end(before as u64, unreadable)?;
     Ok((unreadable, tail))
 }
 
@@ -187,17 +169,23 @@ fn stream(
 enum Out {
     Lines(Format, show::Stream),
     Sarif(Sarif<show::Stream>),
+    Report(Report<show::Stream>),
 }
 
 impl Out {
-    fn begin(format: Format) -> Result<Self, Trouble> {
+    fn begin(args: &Args) -> Result<Self, Trouble> {
         let out = show::stream();
-        Ok(if format == Format::Sarif { Self::Sarif(Sarif::begin(out)?) } else { Self::Lines(format, out) })
+        Ok(match args.format {
+            _ if args.json.json => Self::Report(Report::begin(out)?),
+            Format::Sarif => Self::Sarif(Sarif::begin(out)?),
+            format => Self::Lines(format, out),
+        })
     }
 
     fn finding(&mut self, finding: &FindingRecord, folded: u64) -> Result<(), Trouble> {
         match self {
             Self::Sarif(log) => log.result(finding, folded)?,
+            Self::Report(report) => report.finding(finding, folded)?,
             Self::Lines(format, out) => {
                 let written = match format {
                     Format::Ocsf => serde_json::to_writer(&mut *out, &ocsf::event(finding, folded)),
@@ -210,25 +198,17 @@ impl Out {
         Ok(())
     }
 
-    fn end(self) -> Result<(), Trouble> {
+    fn end(self, not_shown: u64, unreadable: u64) -> Result<(), Trouble> {
         match self {
             Self::Sarif(log) => log.end()?,
+            Self::Report(report) => report.end(not_shown, unreadable)?,
             Self::Lines(_, mut out) => out.flush()?,
         }
         Ok(())
     }
 }
 
-fn show_all(args: &Args, found: &Shelf) -> Result<(), Trouble> {
-    if args.json.json {
-        let findings = found.kept.iter().map(|f| Shown { finding: &f.finding, folded: f.folded }).collect();
-        return show::json(&Report {
-            schema_version: "clawsec-traffic-threats/v1",
-            findings,
-            not_shown: found.not_shown,
-            unreadable_lines: found.unreadable,
-        });
-    }
+fn show_all(found: &Shelf) -> Result<(), Trouble> {
     if found.kept.is_empty() && found.not_shown == 0 {
         show::note("no findings");
         return Ok(());

@@ -160,6 +160,14 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > max { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
+/// Where a file says anything from byte `at` on: its end when it does not. It may have holes, and be longer than the disk.
+pub(crate) fn next_data(file: &File, at: u64) -> io::Result<u64> {
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Err(rustix::io::Errno::NXIO) => Ok(file.metadata()?.len()),
+        found => Ok(found?),
+    }
+}
+
 /// Makes the names in a folder as durable as the files.
 ///
 /// # Errors

@@ -244,6 +244,20 @@ fn follow_shows_what_is_appended_and_ends_with_its_reader() {
 }
 
 #[test]
+fn a_log_longer_than_the_disk_makes_nobody_wait() {
+    let place = Place::new();
+    let log = three();
+    place.file("findings.jsonl", log.text(), 0o600);
+    let mut file = std::fs::File::options().append(true).open(place.home().join("findings.jsonl")).unwrap();
+    file.set_len(4 << 40).unwrap();
+    file.write_all(format!("\n{}", log.text()).as_bytes()).unwrap();
+    let said = place.run(&["threats", "--json"]);
+    assert_eq!(said.code, 74, "{}", said.err);
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
 fn a_pipe_in_the_place_of_the_log_makes_nobody_wait() {
     let place = Place::new();
     std::fs::create_dir_all(place.home()).unwrap();

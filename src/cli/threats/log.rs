@@ -75,6 +75,11 @@ impl Tail {
                 return Ok(());
             }
             self.read += line.len() as u64;
+            if !line.ends_with(b"\n") {
+                // No line is as long. A file may be longer than the disk, and nobody reads what is not there.
+                self.read = file::next_data(self.reader.get_ref(), self.read).map_err(trouble)?;
+                self.reader.seek(SeekFrom::Start(self.read)).map_err(trouble)?;
+            }
             on(read_line(line.strip_suffix(b"\n").unwrap_or(&line)).ok())?;
         }
     }

@@ -152,10 +152,7 @@ pub(super) fn set_aside(segments: &[PathBuf], from: u64, seq: u64) -> io::Result
 fn copy_rest(mut file: &File, from: u64, copy: &mut Draft) -> io::Result<()> {
     let (len, mut at) = (file.metadata()?.len(), from);
     while at < len {
-        let data = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
-            Err(rustix::io::Errno::NXIO) => len,
-            found => found?,
-        };
+        let data = file::next_data(file, at)?;
         copy.hole(data - at)?;
         at = data;
         if data < len {
