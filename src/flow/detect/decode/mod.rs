@@ -15,6 +15,7 @@ mod head;
 mod html;
 mod json;
 mod kept;
+mod mail;
 mod measured;
 mod multipart;
 mod numbers;

@@ -109,7 +109,7 @@ fn fields(part: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Quoted-printable (RFC 2045, section 6.7).
-fn quoted_printable(text: &[u8]) -> Vec<u8> {
+pub(super) fn quoted_printable(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = memchr(b'=', rest) {

