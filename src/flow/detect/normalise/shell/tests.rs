@@ -89,7 +89,7 @@ fn an_empty_line_that_is_continued_hides_nothing() {
 
 #[test]
 fn what_nobody_uses_takes_no_room_from_a_variable_that_is_used() {
-    let unused = (0..2 * super::MAX_VARIABLES).fold(String::new(), |text, n| text + &format!("x{n}=y\n"));
+    let unused = (0..2 * super::variables::MAX_VARIABLES).fold(String::new(), |text, n| text + &format!("x{n}=y\n"));
     is(&format!("{unused}cmd=rm\n$cmd -rf /"), "rm -rf /");
     is("cmd=rm\n$c\\\nmd -rf /", "rm -rf /");
 }

@@ -1,0 +1,98 @@
+//! The variables of a text, and what they hold.
+
+use super::expand::{MAX_VALUE, Plain, closing, rewrite};
+use std::collections::HashMap;
+
+pub(super) const MAX_VARIABLES: usize = 64;
+const MAX_NAME: usize = 32;
+
+/// The variables a text uses, and what it has assigned to them so far.
+pub(super) struct Variables {
+    values: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    /// The bytes that end a name.
+    ends: [bool; 256],
+}
+
+impl Variables {
+    /// Those that `text` uses somewhere: of what nobody uses no value is kept.
+    pub(super) fn used_in(text: &[u8]) -> Self {
+        let mut used = Self { values: HashMap::new(), ends: [false; 256] };
+        for at in memchr::memchr_iter(b'$', text) {
+            if used.values.len() < MAX_VARIABLES
+                && let Some(name) = name_of(&text[at + 1..])
+                && let Some(last) = name.last()
+            {
+                used.ends[usize::from(*last)] = true;
+                used.values.insert(name, None);
+            }
+        }
+        used
+    }
+
+    /// Whether a name may end with what stands before this.
+    fn may_end(&self, before: &[u8]) -> bool {
+        before.last().is_some_and(|last| self.ends[usize::from(*last)])
+    }
+
+    pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        self.values.get(name)?.as_deref()
+    }
+}
+
+/// The name of the variable after a `$`; a line may be continued in its midst.
+fn name_of(text: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = text.strip_prefix(b"{").unwrap_or(text);
+    let mut name = Vec::new();
+    while let Some((&first, after)) = rest.split_first() {
+        match first {
+            b'\\' => rest = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n"))?,
+            b if b == b'_' || b.is_ascii_alphabetic() || (b.is_ascii_digit() && !name.is_empty()) => {
+                name.push(first);
+                rest = after;
+            }
+            _ => break,
+        }
+        if name.len() > MAX_NAME {
+            return None;
+        }
+    }
+    (!name.is_empty()).then_some(name)
+}
+
+/// Notes every `name=value` of the lines that gives a used variable its value.
+pub(super) fn assignments(lines: &[u8], variables: &mut Variables) {
+    if variables.values.is_empty() {
+        return;
+    }
+    for at in memchr::memchr_iter(b'=', lines) {
+        if !variables.may_end(&lines[..at]) {
+            continue;
+        }
+        let name_start =
+            lines[..at].iter().rposition(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).map_or(0, |n| n + 1);
+        let name = &lines[name_start..at];
+        let clear = name_start == 0
+            || matches!(
+                lines[name_start - 1],
+                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b'{' | b'"' | b'\'' | b'`' | b'>' | b'+'
+            );
+        if !clear || !variables.values.contains_key(name) {
+            continue;
+        }
+        // One byte more than a value may have, its quotes aside.
+        let rest = &lines[at + 1..lines.len().min(at + 1 + MAX_VALUE + 3)];
+        let rest = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+        let value = if let Some(&q @ (b'"' | b'\'')) = rest.first() {
+            closing(&rest[1..], q).unwrap_or(b"")
+        } else {
+            let ends = |b: &u8| b.is_ascii_whitespace() || b";&|)\"'`<>".contains(b);
+            &rest[..rest.iter().position(ends).unwrap_or(rest.len())]
+        };
+        if value.len() > MAX_VALUE || value.starts_with(b"=") {
+            continue;
+        }
+        let mut plain = Plain::new(MAX_VALUE);
+        rewrite(value, variables, 1, &mut plain);
+        variables.values.insert(name.to_vec(), Some(plain.bytes));
+    }
+}
