@@ -82,6 +82,17 @@ fn a_folder_of_another_user_is_refused() {
     }
 }
 
+/// The lock can be taken, though perhaps not at once: a child of another test has what we had open until it is a program.
+fn free(home: &Home) {
+    let taken = (0..1000).any(|_| {
+        home.lock().is_ok() || {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            false
+        }
+    });
+    assert!(taken);
+}
+
 #[test]
 fn a_second_holder_is_told_who_has_the_lock() {
     let dir = tempfile::tempdir().unwrap();
@@ -95,7 +106,7 @@ fn a_second_holder_is_told_who_has_the_lock() {
         other => panic!("{other:?}"),
     }
     drop(lock);
-    home.lock().unwrap();
+    free(&home);
 }
 
 #[test]
@@ -107,7 +118,7 @@ fn a_lock_whose_file_is_removed_still_holds() {
     Home::open(&config(home.root())).unwrap();
     assert!(matches!(home.lock(), Err(HomeError::Held { pid: None, .. })));
     drop(lock);
-    home.lock().unwrap();
+    free(&home);
 }
 
 #[test]
