@@ -52,7 +52,7 @@ fn no_piece_of_what_was_matched_passes() {
                 let record = finding.record(1, Sha256Hex::from_bytes(&[0; 32]));
                 let shown = format!("{} {finding:?} {redactor:?}", serde_json::to_string(&record).unwrap());
                 let secret = record.direction == Direction::Outbound;
-                let words = format!("{} {} {}", record.rule, rule.snippet(), rule.keywords().join(" "));
+                let words = format!(" {} {} {}", record.rule, rule.snippet(), rule.keywords().join(" "));
                 for piece in matched.windows(PIECE).filter(|_| secret) {
                     let piece = String::from_utf8_lossy(piece);
                     assert!(
