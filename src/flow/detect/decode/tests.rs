@@ -693,7 +693,9 @@ fn a_mail_in_quoted_printable_is_read_wherever_it_stands() {
     assert_eq!(chains(mail.replace("\r\n", "\n")), ["hex"]);
     assert_eq!(chains(json!({ "raw": mail }).to_string()), ["json hex"]);
     assert_eq!(chains(format!("To: b\n\n--x\n{fields}a=3D1\r\n--x\n{fields}{broken}\n--x--\n")), ["hex"]);
-    for text in [&format!("quoted-printable\n{broken}"), broken, "printable a=b\n\nc=63"] {
+    let named = format!("by = \"Encoding: quoted-printable\";\n\nif a = 1 {{ {broken} }}");
+    let plain = format!("{fields}nothing = written, a =b\r\n");
+    for text in [&format!("quoted-printable\n{broken}"), broken, "printable a=b\n\nc=63", &named, &plain] {
         assert!(chains(text).is_empty(), "{text}");
     }
 }
