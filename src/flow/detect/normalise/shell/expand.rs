@@ -50,6 +50,12 @@ pub(super) fn closing(text: &[u8], quote: u8) -> Option<&[u8]> {
     memchr::memchr(quote, window).map(|n| &window[..n])
 }
 
+/// The word without quotes that `text` begins with.
+pub(super) fn bare(text: &[u8]) -> &[u8] {
+    let ends = |b: &u8| b.is_ascii_whitespace() || b";&|)\"'`<>".contains(b);
+    &text[..text.iter().position(ends).unwrap_or(text.len())]
+}
+
 /// A quoted text that means the same without its quotes.
 pub(super) fn simple(text: &[u8]) -> bool {
     text.len() <= MAX_QUOTED && text.iter().all(|b| means_itself(*b)) && !text.windows(3).any(|w| w == b"IFS")

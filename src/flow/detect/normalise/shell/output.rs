@@ -2,7 +2,7 @@
 
 use super::{
     super::marks::in_word,
-    expand::{MAX_VALUE, Plain, closing, rewrite},
+    expand::{MAX_VALUE, Plain, bare, closing, rewrite},
     variables::Variables,
 };
 
@@ -53,8 +53,7 @@ fn shell_word<'t>(text: &mut &'t [u8]) -> Option<&'t [u8]> {
         *text = &rest[word.len() + 2..];
         return Some(word);
     }
-    let ends = |b: &u8| b.is_ascii_whitespace() || b";&|)\"'`<>".contains(b);
-    let word = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+    let word = bare(rest);
     *text = &rest[word.len()..];
     (!word.is_empty()).then_some(word)
 }

@@ -1,6 +1,6 @@
 //! The variables of a text, and what they hold.
 
-use super::expand::{MAX_VALUE, Plain, closing, rewrite};
+use super::expand::{MAX_VALUE, Plain, bare, closing, rewrite};
 use std::collections::HashMap;
 
 pub(super) const MAX_VARIABLES: usize = 64;
@@ -85,8 +85,7 @@ pub(super) fn assignments(lines: &[u8], variables: &mut Variables) {
         let value = if let Some(&q @ (b'"' | b'\'')) = rest.first() {
             closing(&rest[1..], q).unwrap_or(b"")
         } else {
-            let ends = |b: &u8| b.is_ascii_whitespace() || b";&|)\"'`<>".contains(b);
-            &rest[..rest.iter().position(ends).unwrap_or(rest.len())]
+            bare(rest)
         };
         if value.len() > MAX_VALUE || value.starts_with(b"=") {
             continue;
