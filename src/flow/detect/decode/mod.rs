@@ -8,6 +8,7 @@ mod binary;
 mod closed;
 mod coding;
 mod delta;
+mod envelopes;
 mod escape;
 mod form;
 mod frames;

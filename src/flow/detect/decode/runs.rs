@@ -19,6 +19,8 @@ const SAMPLE: usize = 16;
 const MORE: usize = 256;
 /// A beginning as long as this is hardly chance: of drawn bytes three in eight are of a text.
 const LONG: usize = 12;
+/// A shorter run is no form for programs that holds a text.
+const SHORTEST_FORM: usize = 2 * SHORTEST;
 /// A text has that many bytes at least that are not zero.
 const MIN_BYTES: usize = 3;
 /// Path segments of a run at which something may begin.
@@ -107,7 +109,9 @@ fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> boo
             *byte = nibble(pair[0]).unwrap_or(0) << 4 | nibble(pair[1]).unwrap_or(0);
             sampled += 1;
         }
-        if plausible(&sample[..sampled]) && says_something(digits) && w.afford(digits.len() / 2) {
+        let begins = || HEXLOWER_PERMISSIVE.decode(&digits[..digits.len().min(MORE)]).unwrap_or_default();
+        let promises = plausible(&sample[..sampled]) || (digits.len() >= SHORTEST_FORM && is_form(&begins()));
+        if promises && says_something(digits) && w.afford(digits.len() / 2) {
             let plain = HEXLOWER_PERMISSIVE.decode(digits).unwrap_or_default();
             w.opened(Encoding::Hex, digits, |w| inside(w, &plain, name, voice));
         }
@@ -124,19 +128,8 @@ fn says_something(digits: &[u8]) -> bool {
 /// Shows what a run of base64 decodes to; gives the end of what it used.
 fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, voice: Voice) -> usize {
     let Range { start, mut end } = run;
-    // A run may begin with what is not its own: a few characters, or path segments.
     let run = &text[start..end];
-    let segments = memchr_iter(b'/', run).map(|at| at + 1).take(MAX_SEGMENTS);
-    let mut places = first_promising(run).into_iter().flatten().chain(segments.filter(|&at| promising_at(run, at)));
-    let own = places.find(|&skip| {
-        let mut sample = [0; SAMPLE];
-        decoded(&run[skip..run.len().min(skip + SAMPLE)], &mut sample).is_some_and(plausible)
-    });
-    let Some(skip) = own else { return end };
-    let mut more = [0; MORE];
-    if decoded(&run[skip..run.len().min(skip + MORE)], &mut more).is_some_and(is_drawn) {
-        return end;
-    }
+    let Some(skip) = own(run) else { return end };
     let mut chars = w.buffer();
     chars.extend_from_slice(&run[skip..]);
     if skip < SHORTEST {
@@ -161,6 +154,27 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
     }
     w.give_back(chars);
     end
+}
+
+/// Where what a run of base64 encodes begins, if it may be worth a look: a few characters, or path segments, may be another's.
+fn own(run: &[u8]) -> Option<usize> {
+    let segments = memchr_iter(b'/', run).map(|at| at + 1).take(MAX_SEGMENTS);
+    let mut places = first_promising(run).into_iter().flatten().chain(segments.filter(|&at| promising_at(run, at)));
+    let own = places.find(|&skip| {
+        let mut sample = [0; SAMPLE];
+        decoded(&run[skip..run.len().min(skip + SAMPLE)], &mut sample).is_some_and(plausible)
+    });
+    let mut more = [0; MORE];
+    let mut more =
+        |skip: usize, is: fn(&[u8]) -> bool| decoded(&run[skip..run.len().min(skip + MORE)], &mut more).is_some_and(is);
+    match own {
+        Some(skip) => (!more(skip, is_drawn)).then_some(skip),
+        // A name or a path of as many characters has no capitals.
+        None => {
+            let begins = run.get(..SHORTEST_FORM).filter(|chars| chars.iter().any(u8::is_ascii_uppercase));
+            (begins.is_some() && more(0, is_form)).then_some(0)
+        }
+    }
 }
 
 /// Shows a decoded run.
@@ -312,6 +326,11 @@ fn is_drawn(bytes: &[u8]) -> bool {
         && !packed::is(bytes)
         && !archive::is(bytes)
         && binary::utf16(bytes).is_none()
+}
+
+/// Whether decoded bytes may be a form for programs: they begin like no text, and hold one.
+fn is_form(bytes: &[u8]) -> bool {
+    binary::printables(bytes).any(|text| text.len() >= LONG)
 }
 
 fn readable(bytes: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! A body → what kind of body it is, by its type and by its shape; senders are wrong about types.
 
-use super::{Deltas, Unwrap, Voice, binary, form, frames, json, multipart, packed};
+use super::{Deltas, Unwrap, Voice, binary, envelopes, form, frames, json, multipart, packed};
 use memchr::{memchr, memchr_iter, memmem};
 use posture::{Direction, Encoding};
 
@@ -88,6 +88,7 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
     if frames::is(text) {
         frames::pieces(w, text);
     }
+    envelopes::messages(w, text, content_type, name);
     let document = without_guard(text);
     if json::likely(document) {
         let lines = memmem::find(document, b"}\n{").is_some();

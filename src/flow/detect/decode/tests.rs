@@ -358,6 +358,50 @@ fn pieces_in_frames_are_put_together() {
     assert_ne!(chains(format!("[{first},{}", &rest[1..])), [""; 0]);
 }
 
+/// A message as gRPC and Connect send it.
+fn enveloped(flags: u8, message: &[u8]) -> Vec<u8> {
+    [&[flags], &u32::try_from(message.len()).unwrap().to_be_bytes()[..], message].concat()
+}
+
+#[test]
+fn what_is_packed_message_by_message_is_looked_at() {
+    let field = [&[0x12, 32][..], SECRET.as_bytes()].concat();
+    let text = format!("{{\"say\":\"{SECRET}\"}}");
+    for (message, chain) in [(&field[..], "gzip"), (text.as_bytes(), "gzip json")] {
+        let packed = enveloped(1, &gzip(message));
+        let end = enveloped(0x80, b"grpc-status:0\r\n");
+        let another = [enveloped(0, b"\x08\x01"), enveloped(1, &gzip(b"\x08\x01"))].concat();
+        for text in
+            [&packed, &[&another[..], &packed, &end].concat(), &[&another, &packed[..packed.len() - 4]].concat()]
+        {
+            assert!(chains(text).contains(&chain.to_owned()), "{text:?}");
+        }
+    }
+    // What nobody here unpacks counts where such messages are.
+    let left = |content_type: &str| {
+        let mut left = 0;
+        views_with(&Limits::default(), |w| {
+            super::body(w, &enveloped(1, b"\xff\x06\0\0sNaPpY"), content_type.as_bytes(), Direction::Outbound);
+            left = w.unread();
+        });
+        left
+    };
+    assert_eq!(["application/grpc+proto", "application/connect+json", ""].map(left), [10, 10, 0]);
+}
+
+#[test]
+fn what_a_form_for_programs_holds_is_looked_at_in_base64_and_in_hexadecimal() {
+    let len = [32];
+    let field = [&[0x12][..], &len, SECRET.as_bytes()].concat();
+    let map = [&b"\x82\xa2no\xcd\x12\x34\xa4what\xd9"[..], &len, SECRET.as_bytes()].concat();
+    let cbor = [&b"\xa2\x62no\x19\x12\x34\x64what\x78"[..], &len, SECRET.as_bytes()].concat();
+    for form in [&field, &map, &cbor, &enveloped(0, &field)] {
+        assert_ne!(chains(format!("x {} y", BASE64.encode(form))), [""; 0], "{form:?}");
+        assert_ne!(chains(format!("x {} y", BASE64URL_NOPAD.encode(form))), [""; 0], "{form:?}");
+        assert_ne!(chains(format!("x {} y", HEXLOWER.encode(form))), [""; 0], "{form:?}");
+    }
+}
+
 #[test]
 fn the_boundary_is_the_one_that_stands_in_the_body() {
     let body =
