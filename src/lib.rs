@@ -16,3 +16,4 @@ pub mod home;
 pub mod monitor;
 pub mod platform;
 pub mod process;
+pub mod warned;

@@ -21,6 +21,7 @@ use crate::{
         vouch::{Last, Settings, Statement, Vouch},
     },
     home::Home,
+    warned::Warned,
 };
 use attest::Chain;
 use posture::{
@@ -71,6 +72,7 @@ pub(super) struct Recorder {
     self_tests: u64,
     /// Why the last try to export failed.
     export_failure: Option<String>,
+    warned: Warned,
     /// What the last posture said.
     said: BTreeSet<DegradedReason>,
     last_export: Option<Exported>,
@@ -137,6 +139,7 @@ impl Recorder {
             since: now,
             self_tests: 0,
             export_failure: None,
+            warned: Warned::default(),
             said: BTreeSet::new(),
             last_export: None,
             valid_until: None,
@@ -386,6 +389,7 @@ impl Recorder {
                 }
                 self.said = degraded;
                 self.export_failure = None;
+                self.warned.over("exports are written");
                 self.schedule.done(at);
                 if was_silent {
                     self.schedule.urgent(at);
@@ -398,7 +402,7 @@ impl Recorder {
                 Ok(exported)
             }
             Err(why) => {
-                tracing::warn!("{why}; trying again");
+                self.warned.of(why.clone());
                 self.export_failure = Some(why.clone());
                 self.schedule.failed(at);
                 Err(why)

@@ -281,6 +281,7 @@ if [[ $(id -u) == 0 ]] && mkdir "$work/disk" && mount -t tmpfs -o size=2m,mode=0
     start_monitor --export-every 1s
     through -o /dev/null --data "note=$(a_key)" "http://$origin/echo"
     check "a finding with room" until_true 10 some_finding pattern=ai_api_key
+    heard=$(stat -c %s "$work/monitor.err")
     dd if=/dev/zero of="$mounted/full" bs=4096 2>/dev/null || true
     answered=0
     sent=20
@@ -288,7 +289,9 @@ if [[ $(id -u) == 0 ]] && mkdir "$work/disk" && mount -t tmpfs -o size=2m,mode=0
         [[ $(through -o /dev/null -w '%{http_code}' --data "note=$(a_key)" "http://$origin/echo") != 200 ]] || answered=$((answered + 1))
     done
     equal "disk full: requests that passed" "$sent" "$answered"
-    sleep 2
+    sleep 4
+    warnings=$(tail -c +$((heard + 1)) "$work/monitor.err" | grep -c 'trying again' || true)
+    check "it warns of that, and not with each try ($warnings lines)" test "$warnings" -ge 1 -a "$warnings" -le 4
     check "the monitor lives" kill -0 "$monitor"
     exits "status answers" 0 htg status
     says "and says degraded" 'degraded'

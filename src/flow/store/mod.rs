@@ -23,7 +23,7 @@ mod write;
 pub use recover::{RecoverError, Recovered};
 pub use signed::{Signed, Stated};
 
-use crate::flow::redact::Finding;
+use crate::{flow::redact::Finding, warned::Warned};
 use admit::{Admission, Overflow};
 use attest::Chain;
 use fold::{Folds, Key};
@@ -84,6 +84,9 @@ pub struct Store {
     unreported: Damage,
     unsynced: bool,
     failing: bool,
+    warned: Warned,
+    /// Of segments that could not be deleted.
+    warned_of_pruned: Warned,
     waiting: VecDeque<Waiting>,
     folds: Folds,
     admission: Admission,
@@ -124,6 +127,8 @@ impl Store {
             unreported: Damage::default(),
             unsynced: false,
             failing: false,
+            warned: Warned::default(),
+            warned_of_pruned: Warned::default(),
             waiting: VecDeque::new(),
             folds: Folds::new(bounds.fold_window, bounds.fold_open_max),
             admission: Admission::new(bounds.retention.max_bytes),
@@ -173,6 +178,9 @@ impl Store {
         self.write_waiting(now, at);
         self.report_damage(now, at);
         self.retain(now, at);
+        if !self.failing {
+            self.warned.over("the log is written");
+        }
     }
 
     /// From here on these bounds. What no longer fits goes as it would have: announced and signed first.
@@ -374,7 +382,7 @@ impl Store {
 
     fn fail(&mut self, what: &'static str, error: &io::Error) {
         self.failing = true;
-        tracing::warn!(error = %error.kind(), "could not {what}; trying again");
+        self.warned.of(format!("could not {what}: {}", error.kind()));
     }
 }
 

@@ -70,10 +70,11 @@ impl Store {
             // Each on the disk before the next: what is left after a crash is of one piece.
             match deleted.and_then(|()| file::sync_folder(&self.folder)) {
                 Err(error) => {
-                    return tracing::warn!(error = %error.kind(), "could not delete a pruned segment; trying again");
+                    return self.warned_of_pruned.of(format!("could not delete a pruned segment: {}", error.kind()));
                 }
                 Ok(()) => self.segments.deleted(),
             }
+            self.warned_of_pruned.over("pruned segments are deleted");
             self.admission.relieved();
         }
     }
