@@ -9,7 +9,7 @@ use std::ops::Range;
 /// What a match begins and ends with only guards it.
 pub(super) fn borders(text: &[u8], matched: Range<usize>) -> Option<Range<usize>> {
     let inside = matched.start + 1..matched.end.max(matched.start + 2) - 1;
-    let last = memchr::memrchr(b'|', &text[inside.clone()])? + inside.start;
+    let last = memchr::memrchr(b'|', text.get(inside.clone())?)? + inside.start;
     let start = memchr::memrchr(b'\n', &text[..last]).map_or(0, |n| n + 1);
     let end = memchr::memchr(b'\n', &text[last..]).map_or(text.len(), |n| last + n);
     let line = &text[start..end];
@@ -125,6 +125,13 @@ mod tests {
         ] {
             let curl = text.find("curl").expect("stands there");
             assert_eq!(first(text), text[curl..].find('|').map(|n| curl + n), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_match_of_nothing_has_no_borders() {
+        for at in 0..4 {
+            assert_eq!(borders(b"|a|", at..at), None, "{at}");
         }
     }
 

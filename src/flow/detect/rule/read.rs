@@ -7,6 +7,7 @@ use super::{
 };
 use data::{RuleData, RuleFile};
 use memchr::memmem::Finder;
+use regex_syntax::ParserBuilder;
 use std::{
     collections::BTreeSet,
     sync::{Arc, OnceLock},
@@ -92,6 +93,9 @@ pub(super) fn compile(
         Ok(pattern)
     };
     let regex = build("regex", &anchored(&data.regex))?;
+    if !matches!(whose, Whose::BuiltIn) && matches_nothing(&file.with_parts(&data.regex).unwrap_or_default()) {
+        return Err(wrong("regex", "matches where nothing is: every text would be a finding of it".into()));
+    }
     let at_start =
         (data.find == Find::Command).then(|| build("regex", &format!(r"\A(?:{})", data.regex))).transpose()?;
     let except = data.except.as_deref().map(|text| build("except", text)).transpose()?;
@@ -110,4 +114,10 @@ pub(super) fn compile(
         chains: OnceLock::new(),
         loose: OnceLock::new(),
     })
+}
+
+/// Whether a regex that compiles matches the empty text.
+fn matches_nothing(regex: &str) -> bool {
+    let read = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
+    read.is_ok_and(|read| read.properties().minimum_len() == Some(0))
 }

@@ -55,6 +55,8 @@ fn an_error_names_file_place_and_field() {
     for (from, to, said) in [
         ("(?&tail)", "(?&none)", "acme.toml line 9, column 1: regex: no part is called"),
         ("(?&tail)", "(", "acme.toml line 9, column 1: regex: "),
+        ("acme_(?&tail)", "acme_(?&tail)|", "acme.toml line 9, column 1: regex: matches where nothing is"),
+        ("acme_(?&tail)", "(?&tail)*$", "acme.toml line 9, column 1: regex: matches where nothing is"),
         ("[\"acme_\"]", "[]", "acme.toml line 8, column 1: keywords: none given"),
         ("[\"acme_\"]", "[\"ACME_\"]", "acme.toml line 8, column 1: keywords: number 1"),
         ("[\"acme_\"]", "[\"ac\"]", "acme.toml line 8, column 1: keywords: number 1"),
