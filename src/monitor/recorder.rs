@@ -36,6 +36,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How much longer than it takes for a posture to be out of date the next self-test may be on its way: new rules compile in it.
+const SELF_TEST_GRACE: Duration = Duration::from_secs(300);
+
 /// What a recorder is made of.
 pub(super) struct Parts {
     pub(super) config: Config,
@@ -70,6 +73,8 @@ pub(super) struct Recorder {
     since: Timestamp,
     self_test: SelfTest,
     self_tests: u64,
+    /// When the last one was heard of.
+    self_tested_at: Option<Instant>,
     /// Why the last try to export failed.
     export_failure: Option<String>,
     warned: Warned,
@@ -138,6 +143,7 @@ impl Recorder {
             run_id: run_id.clone(),
             since: now,
             self_tests: 0,
+            self_tested_at: None,
             export_failure: None,
             warned: Warned::default(),
             said: BTreeSet::new(),
@@ -171,9 +177,21 @@ impl Recorder {
         let changed = self_test.result != self.self_test.result;
         self.self_test = self_test;
         self.self_tests += 1;
+        self.self_tested_at = Some(at);
         // One that goes as the last one did is told in time.
         if changed {
             self.schedule.urgent(at);
+        }
+    }
+
+    /// A self-test that nobody hears of any more has not passed.
+    fn look_for_self_test(&mut self, at: Instant) {
+        let period = Duration::from_secs(self.settings.period_seconds.saturating_mul(VALID_PERIODS));
+        let patience = period + SELF_TEST_GRACE;
+        let overdue = self.self_tested_at.is_some_and(|heard| at.saturating_duration_since(heard) > patience);
+        if overdue && self.self_test.result != SelfTestResult::Failed {
+            tracing::warn!("the self-test is overdue, which counts as failed");
+            self.self_test.result = SelfTestResult::Failed;
         }
     }
 
@@ -221,6 +239,7 @@ impl Recorder {
         }
         self.store.totals(self.totals());
         self.store.tick(now, at);
+        self.look_for_self_test(at);
         // The watch is the proxy's: that the proxy hangs must not hide that a scanner does.
         self.signs.watch(at);
         let worth_saying = |mut degraded: BTreeSet<_>| {

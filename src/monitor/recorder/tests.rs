@@ -545,6 +545,32 @@ fn a_self_test_that_failed_is_degraded() {
 }
 
 #[test]
+fn a_self_test_that_nobody_hears_of_any_more_has_failed() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    let passed = |rig: &Rig| SelfTest {
+        last_run_at: Some(rig.now),
+        result: SelfTestResult::Passed,
+        vectors_sha256: attest::digest::sha256("vectors"),
+    };
+    let result = |rig: &Rig, recorder: &mut Recorder| {
+        recorder.tick(rig.now, rig.at);
+        rig.export(recorder).self_test.result
+    };
+    let patience = SELF_TEST_GRACE.as_secs() + 3 * 60;
+    for _ in 0..3 {
+        recorder.self_tested(passed(&rig), rig.at);
+        rig.pass(patience);
+        assert_eq!(result(&rig, &mut recorder), SelfTestResult::Passed);
+    }
+    rig.pass(1);
+    assert_eq!(result(&rig, &mut recorder), SelfTestResult::Failed);
+    assert_eq!(rig.result(false), VerdictResult::Degraded);
+    recorder.self_tested(passed(&rig), rig.at);
+    assert_eq!(result(&rig, &mut recorder), SelfTestResult::Passed);
+}
+
+#[test]
 fn a_torn_end_above_the_signed_head_heals_and_one_at_it_does_not() {
     let mut rig = Rig::new();
     let mut recorder = rig.begin();
