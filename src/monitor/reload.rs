@@ -11,8 +11,14 @@ use crate::{
     flow::{capture::Inspection, detect::Detector, redact::Redactor},
     process,
 };
-use posture::Weakening;
-use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
+use posture::{Timestamp, Weakening};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{signal::unix::Signal, task::spawn_blocking};
 
 /// Reads the configuration as the start did: the same folder, environment and flags.
@@ -30,6 +36,9 @@ pub(super) struct Reloader {
     pub(super) desk: Desk,
 }
 
+/// What there is to tell of a reload, and what came of it if anything changed.
+type Outcome = (Reloaded, Option<Box<Applied>>);
+
 /// What the recorder has to know of a configuration that took the place of another.
 pub(super) struct Applied {
     pub(super) config: Config,
@@ -44,11 +53,11 @@ impl Reloader {
         let mut this = self;
         while hangup.recv().await.is_some() {
             let done = spawn_blocking(move || {
-                let outcome = this.reload();
+                let outcome = survived(|| this.reload());
                 (this, outcome)
             });
             let Ok((next, (told, applied))) = done.await else {
-                return tracing::error!("a reload panicked; there will be no other");
+                return tracing::error!("a reload was given up; there will be no other");
             };
             this = next;
             this.desk.reloaded(told, applied).await;
@@ -56,15 +65,14 @@ impl Reloader {
     }
 
     /// Reads, checks and applies; what there is to tell, and the recorder's share if anything changed.
-    fn reload(&mut self) -> (Reloaded, Option<Box<Applied>>) {
+    fn reload(&mut self) -> Outcome {
         let at = clock::now();
-        let nothing = Reloaded { at, changed: false, error: None, needs_restart: Vec::new(), weakened: Vec::new() };
         let read = match (self.again)() {
             Ok(read) => read,
             Err(error) => {
                 let why = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
                 tracing::error!("the configuration is not sound, and the one before stays in force: {why}");
-                return (Reloaded { error: Some(why), ..nothing }, None);
+                return (Reloaded { error: Some(why), ..nothing(at) }, None);
             }
         };
         let read = Config { max_connections: process::connections(read.max_connections), ..read };
@@ -75,13 +83,13 @@ impl Reloader {
         }
         if next == self.config {
             tracing::info!("the configuration was read again: nothing changed");
-            return (Reloaded { needs_restart, ..nothing }, None);
+            return (Reloaded { needs_restart, ..nothing(at) }, None);
         }
         let weakened = next.weaker_than(&self.config);
         let words = weakened.iter().map(|word| (*word).into()).collect();
         let applied = self.apply(next, weakened);
         tracing::info!("the configuration was read again and is in force");
-        (Reloaded { changed: true, needs_restart, weakened: words, ..nothing }, Some(Box::new(applied)))
+        (Reloaded { changed: true, needs_restart, weakened: words, ..nothing(at) }, Some(Box::new(applied)))
     }
 
     fn apply(&mut self, config: Config, weakened: BTreeSet<Weakening>) -> Applied {
@@ -97,5 +105,30 @@ impl Reloader {
         }
         self.config = config.clone();
         Applied { config, detector, redactor, weakened }
+    }
+}
+
+/// A reload that panics over what a person wrote is one that was refused: the next one reads another text.
+fn survived(reload: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(reload)).unwrap_or_else(|_| {
+        tracing::error!("the configuration could not be read, and the one before stays in force");
+        (Reloaded { error: Some("an internal error".to_owned()), ..nothing(clock::now()) }, None)
+    })
+}
+
+/// A reload that changed nothing.
+const fn nothing(at: Timestamp) -> Reloaded {
+    Reloaded { at, changed: false, error: None, needs_restart: Vec::new(), weakened: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::survived;
+
+    #[test]
+    fn a_reload_that_panics_is_refused() {
+        let (told, applied) = survived(|| panic!("of a rule"));
+        assert!(!told.changed && applied.is_none());
+        assert_eq!(told.error.as_deref(), Some("an internal error"));
     }
 }
