@@ -194,7 +194,9 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
         Some(b'{') => {
             let Some(close) = memchr::memchr(b'}', &rest[..rest.len().min(64)]) else { return 0 };
             let inner = &rest[2..close];
-            if inner.starts_with(b"IFS") {
+            if let Some(part) = variables.part(inner) {
+                out.extend_from_slice(part);
+            } else if inner.starts_with(b"IFS") {
                 out.push(b' ');
             } else if matches!(inner, b"@" | b"*" | b"9") && letter(out.last()) && letter(rest.get(close + 1)) {
             } else if let Some(value) = variables.value(inner) {

@@ -61,6 +61,33 @@ fn spellings_of_one_command_become_it() {
 }
 
 #[test]
+fn a_part_of_a_value_is_what_it_says() {
+    for spelt in [
+        "rm -rf ${PATH:0:1}",
+        "rm${IFS:0:1}-rf ${HOME:0:1}",
+        "rm -rf \"${OLDPWD: 0 :1}",
+        "r${IFS:0:0}m -rf ${SHELL:0:1}",
+        "a=armb; ${a:1:2} -rf ${PWD:0:1}",
+        "a=xrm; ${a:1} -rf /",
+    ] {
+        is(&spelt.replace('"', ""), "rm -rf /");
+    }
+    is("cat ${HOME:0:1}etc${HOME:0:1}passwd", "cat /etc/passwd");
+    is("cat${IFS}/etc${IFS:0:0}/shadow", "cat /etc/shadow");
+    is("cat \"${HOME:0:1}etc/passwd\"", "cat \"/etc/passwd\"");
+    for text in [
+        "rm ${PATH:1:1}",
+        "rm ${HOME:0:2}",
+        "rm ${NAME:0:1}",
+        "rm ${HOME:-/x}",
+        "rm ${HOME:0:1:1}",
+        "rm ${HOME:9999:1}",
+    ] {
+        is(&format!("{text} r''m"), text);
+    }
+}
+
+#[test]
 fn what_has_another_meaning_stays() {
     for text in ["rm -rf \"$1/\"", "rm -rf \"/$DIR\"", "don't and can't", "plain words", "awk '{print $1}'"] {
         let made = plain(text.as_bytes()).unwrap_or_default();

@@ -6,6 +6,9 @@ use std::collections::HashMap;
 pub(super) const MAX_VARIABLES: usize = 64;
 const MAX_NAME: usize = 32;
 
+/// The variables of every shell that hold a path, or paths, from the root.
+const FROM_ROOT: &[&[u8]] = &[b"HOME", b"PATH", b"PWD", b"OLDPWD", b"SHELL", b"BASH", b"TMPDIR", b"XDG_RUNTIME_DIR"];
+
 /// The variables a text uses, and what it has assigned to them so far.
 pub(super) struct Variables {
     values: HashMap<Vec<u8>, Option<Vec<u8>>>,
@@ -37,6 +40,32 @@ impl Variables {
     pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
         self.values.get(name)?.as_deref()
     }
+
+    /// The part of a value that `name:offset:length` says, as it stands between braces. Of no variable nothing is nothing,
+    /// and of those that hold a path the first character is known.
+    pub(super) fn part(&self, inner: &[u8]) -> Option<&[u8]> {
+        let mut words = inner.split(|b| *b == b':');
+        let (name, offset, length) = (words.next()?, number(words.next()?)?, words.next().map(number));
+        if words.next().is_some() || name.is_empty() || length == Some(None) {
+            return None;
+        }
+        let value = match (self.value(name), offset, length.flatten()) {
+            (_, _, Some(0)) => &b""[..],
+            (Some(value), ..) => value,
+            (None, 0, Some(1)) if FROM_ROOT.contains(&name) => b"/",
+            _ => return None,
+        };
+        let from = offset.min(value.len());
+        let to = length.flatten().map_or(value.len(), |length| (from + length).min(value.len()));
+        value.get(from..to)
+    }
+}
+
+/// The number that a few digits are.
+fn number(digits: &[u8]) -> Option<usize> {
+    let digits = digits.trim_ascii();
+    let few = (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    few.then(|| digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0')))
 }
 
 /// The name of the variable after a `$`; a line may be continued in its midst.
