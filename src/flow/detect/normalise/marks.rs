@@ -22,7 +22,7 @@ pub(super) const OPENS: Spells = 1 << 2;
 const DOLLAR: Spells = 1 << 3;
 /// `{` where a word begins.
 const BRACE: Spells = 1 << 4;
-/// `{` after a folder.
+/// `{` after a folder, or after the dot that a hidden name begins with.
 const AFTER_SLASH: Spells = 1 << 5;
 /// `^` between letters.
 const CARET: Spells = 1 << 6;
@@ -86,7 +86,7 @@ const fn role(b: u8) -> Role {
     if matches!(b, b'\'' | b'"') {
         role.after |= IN_LITERAL;
     }
-    if b == b'/' {
+    if matches!(b, b'/' | b'.') {
         role.before |= AFTER_SLASH;
     }
     if b.is_ascii_alphabetic() {

