@@ -30,6 +30,8 @@ const CARET: Spells = 1 << 6;
 pub(super) const CONTINUES: Spells = 1 << 8;
 /// `\` behind a word and before a quote, as in a literal.
 pub(super) const IN_LITERAL: Spells = 1 << 9;
+/// A backquote between letters, as PowerShell breaks a word with.
+pub(super) const TICK: Spells = 1 << 10;
 /// What spells something for certain.
 pub(super) const CERTAIN: Spells = ESCAPE | DOLLAR | BRACE | AFTER_SLASH | CARET;
 
@@ -64,7 +66,7 @@ const fn role(b: u8) -> Role {
         b'$' => DOLLAR,
         b'{' => BRACE | AFTER_SLASH,
         b'^' => CARET | CONTINUES,
-        b'`' => SEAM | CONTINUES,
+        b'`' => SEAM | CONTINUES | TICK,
         _ => 0,
     };
     if word || matches!(b, b'\'' | b'"') {
@@ -90,8 +92,8 @@ const fn role(b: u8) -> Role {
         role.before |= AFTER_SLASH;
     }
     if b.is_ascii_alphabetic() {
-        role.before |= CARET;
-        role.after |= CARET;
+        role.before |= CARET | TICK;
+        role.after |= CARET | TICK;
     }
     if line_end {
         role.after |= CONTINUES;

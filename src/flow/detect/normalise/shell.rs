@@ -4,9 +4,10 @@
 
 mod expand;
 mod output;
+mod ticks;
 mod variables;
 
-use super::marks::{CERTAIN, CONTINUES, IN_LITERAL, IN_WORD, OPENS, Spells, in_word, means_itself};
+use super::marks::{CERTAIN, CONTINUES, IN_LITERAL, IN_WORD, OPENS, Spells, TICK, in_word, means_itself};
 use expand::{MAX_BRACES, MAX_QUOTED, MAX_VALUE, Plain, rewrite, simple};
 use variables::{Variables, assignments};
 
@@ -48,7 +49,8 @@ impl<'t> Shell<'t> {
         let spelt = spells & CERTAIN != 0
             || (spells & IN_WORD != 0 && breaks_word(text[at - 1], &text[at + 1..]))
             || (spells & OPENS != 0 && quotes_word(&text[at..]))
-            || (spells & IN_LITERAL != 0 && breaks_literal_word(&text[at..]));
+            || (spells & IN_LITERAL != 0 && breaks_literal_word(&text[at..]))
+            || (spells & TICK != 0 && ticks::rest_of_word(&text[..at], &text[at..]).is_some());
         if !spelt && spells & CONTINUES == 0 {
             return;
         }

@@ -3,6 +3,7 @@
 use super::{
     super::marks::{in_word, is_mark, means_itself},
     output::{command, formatted},
+    ticks,
     variables::Variables,
 };
 
@@ -76,7 +77,13 @@ pub(super) fn rewrite(line: &[u8], variables: &Variables, depth: usize, out: &mu
             b'\'' | b'"' => quote(rest, variables, depth, out),
             b'$' => dollar(rest, variables, depth, out),
             b'{' => brace(rest, variables, depth, out),
-            b'`' => command(rest, 1, b'`', variables, depth, out),
+            b'`' => match ticks::rest_of_word(&out.bytes, rest) {
+                Some((plain, used)) => {
+                    out.extend_from_slice(&plain);
+                    used
+                }
+                None => command(rest, 1, b'`', variables, depth, out),
+            },
             b'^' if out.last().is_some_and(u8::is_ascii_alphabetic)
                 && rest.get(1).is_some_and(u8::is_ascii_alphabetic) =>
             {

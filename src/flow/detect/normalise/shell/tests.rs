@@ -1,12 +1,12 @@
 use super::{breaks_literal_word, breaks_word, simple};
 use crate::flow::detect::normalise::{marks::in_word, undone};
 
-fn plain(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn plain(text: &[u8]) -> Option<Vec<u8>> {
     let [.., plain] = undone(text);
     plain
 }
 
-fn is(spelt: &str, meant: &str) {
+pub(super) fn is(spelt: &str, meant: &str) {
     let plain = plain(spelt.as_bytes()).unwrap_or_default();
     assert!(String::from_utf8_lossy(&plain).contains(meant), "{spelt}: {:?}", String::from_utf8_lossy(&plain));
 }
