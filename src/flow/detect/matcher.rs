@@ -4,6 +4,7 @@
 
 mod amid;
 mod cells;
+mod clues;
 mod command;
 mod context;
 mod gate;
@@ -15,6 +16,7 @@ mod pem;
 mod table;
 mod token;
 mod warned;
+mod wild;
 
 pub(in crate::flow) use gates::entropy;
 
@@ -25,7 +27,7 @@ use super::{
     normalise::{self, control, unicode},
     rule::{Find, Rule, RuleSet},
 };
-use command::LINE_BEFORE;
+use clues::Clues;
 use gate::Gate;
 use looks::Looks;
 use memchr::memmem;
@@ -38,9 +40,6 @@ use std::{
     sync::Arc,
 };
 
-/// How much of a text around words written backwards is turned round at once, and how often.
-const MAX_BACKWARDS: usize = 4 << 10;
-const MAX_STRETCHES: usize = 16;
 /// Matches of which it is looked up whether only folding showed them: each costs a look through the view.
 const MAX_TOLD_APART: usize = 64;
 /// The longest member name that gives its value a context.
@@ -92,28 +91,6 @@ struct Pass<'a> {
     raw: &'a [u8],
     /// It was put together from texts, literals or lines that were looked at before.
     joined: bool,
-}
-
-/// The lines in which keywords stand backwards.
-#[derive(Default)]
-struct Backwards {
-    stretches: Vec<Range<usize>>,
-}
-
-impl Backwards {
-    fn note(&mut self, text: &[u8], keyword: &Range<usize>) {
-        let floor = keyword.start.saturating_sub(LINE_BEFORE);
-        let cap = text.len().min(keyword.end + LINE_BEFORE);
-        let start = memchr::memrchr(b'\n', &text[floor..keyword.start]).map_or(floor, |n| floor + n + 1);
-        let end = memchr::memchr(b'\n', &text[keyword.end..cap]).map_or(cap, |n| keyword.end + n);
-        // The lines between, such as a key's, belong to both.
-        let full = self.stretches.len() == MAX_STRETCHES;
-        match self.stretches.last_mut() {
-            Some(last) if end <= last.start + MAX_BACKWARDS => last.end = end.max(last.end),
-            _ if !full => self.stretches.push(start..end),
-            _ => {}
-        }
-    }
 }
 
 /// What is kept from one view of a message to the next: room, and what need not be looked at twice.
@@ -247,13 +224,7 @@ impl Matcher {
             let pass = Pass { text: &parted, extra: None, raw: view.text, joined: view.joined };
             self.scan(gate, pass, &mut seen, false, on);
         }
-        let [literals, closed_up, lines, shell] = normalise::undone(&folded);
-        let readings = [(literals, true), (closed_up, true), (lines, true), (shell, view.joined)];
-        for (plain, joined) in readings {
-            let Some(plain) = plain else { continue };
-            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), raw: view.text, joined };
-            self.scan(gate, pass, &mut seen, false, on);
-        }
+        self.scan_undone(gate, pass, &mut seen, on);
     }
 
     /// A value that only its member's name tells: the vendor stands in that, or it lists keys that may log in, of which
@@ -296,11 +267,11 @@ impl Matcher {
         let Memory { paths, looks } = &mut **memory;
         paths.forget();
         looks.forget();
-        let mut backwards = Backwards::default();
+        let mut clues = Clues::default();
         let mut reporter = Reporter { hasher: &self.hasher, pass, first, values, found_by, on };
         gate.each(pass.text, &mut |keyword, by_keyword| {
             if by_keyword.is_empty() && first {
-                backwards.note(pass.text, &keyword);
+                clues.note(pass.text, &keyword);
             }
             for &index in by_keyword {
                 let rule = &rules[index];
@@ -327,10 +298,21 @@ impl Matcher {
                 }
             }
         });
-        for stretch in backwards.stretches {
-            let turned: Vec<u8> = pass.text[stretch].iter().rev().copied().collect();
-            let pass = Pass { text: &turned, extra: Some(Encoding::Shell), ..pass };
+        clues.readings(pass.text, |text| {
+            let pass = Pass { text, extra: Some(Encoding::Shell), ..pass };
             self.scan_for(gate, pass, seen, false, only, on);
+            self.scan_undone(gate, pass, seen, on);
+        });
+    }
+
+    /// The same for each of the ways to read `text` undone.
+    fn scan_undone(&self, gate: &Gate, pass: Pass<'_>, seen: &mut Seen<'_>, on: &mut dyn FnMut(Match<'_>)) {
+        let [literals, closed_up, lines, shell] = normalise::undone(pass.text);
+        let readings = [(literals, true), (closed_up, true), (lines, true), (shell, pass.joined)];
+        for (plain, joined) in readings {
+            let Some(plain) = plain else { continue };
+            let pass = Pass { text: &plain, extra: Some(Encoding::Shell), joined, ..pass };
+            self.scan(gate, pass, seen, false, on);
         }
     }
 }

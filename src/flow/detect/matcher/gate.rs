@@ -8,6 +8,7 @@
 mod keyword;
 mod probe;
 
+use super::clues;
 use crate::flow::detect::rule::RuleSet;
 use keyword::{BEFORE, Keyword, Sign, Start, word};
 use posture::Direction;
@@ -71,6 +72,11 @@ impl Gate {
                 by_keyword.entry(name.bytes().rev().collect()).or_default();
             }
         }
+        if !by_keyword.is_empty() {
+            for clue in clues::keywords(direction) {
+                by_keyword.entry(clue.into()).or_default();
+            }
+        }
         let mut keywords: Vec<Keyword> =
             by_keyword.into_iter().map(|(text, rules)| Keyword::new(&text, rules)).collect();
         // Where two begin, the order is the same whichever probes tell of them.
@@ -102,7 +108,7 @@ impl Gate {
     }
 
     /// Reports each keyword in `text`, in order of position, with the rules it brings into play: none when it stands
-    /// there backwards.
+    /// there backwards, or tells of another reading.
     pub(super) fn each(&self, text: &[u8], on: &mut dyn FnMut(Range<usize>, &[usize])) {
         // The first place of the first stretch is the text's second.
         if let Some(&[a, b, c]) = text.first_chunk() {

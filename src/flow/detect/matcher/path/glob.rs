@@ -28,7 +28,7 @@ pub(super) fn stands_for(path: &[u8], target: &str) -> bool {
 }
 
 /// `*`, `?` and `[…]` of a shell, over one part of a path.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(in super::super) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star = None;
     loop {

@@ -1,0 +1,111 @@
+//! What a keyword that brings no rule tells of: that what stands around it is read another way as well.
+
+use super::{command::LINE_BEFORE, wild};
+use crate::flow::detect::patch::Patch;
+use posture::Direction;
+use std::ops::Range;
+
+/// How much of a text around words written backwards is turned round at once, and how often.
+const MAX_BACKWARDS: usize = 4 << 10;
+const MAX_STRETCHES: usize = 16;
+/// What is put in place of something in one text, at most.
+const MAX_REPLACED: usize = 256;
+/// How much is shown on each side of that.
+const CONTEXT: usize = 1536;
+
+/// The keywords that tell of another reading, besides those that stand backwards. None is a rule's.
+pub(super) fn keywords(direction: Direction) -> impl Iterator<Item = &'static str> {
+    let wild = if direction == Direction::Inbound { wild::CLUES } else { &[] };
+    wild.iter().copied()
+}
+
+/// What one look at a text told of.
+#[derive(Default)]
+pub(super) struct Clues {
+    backwards: Stretches,
+    replaced: Vec<(Range<usize>, Vec<u8>)>,
+}
+
+impl Clues {
+    /// A keyword stands there that brings no rule.
+    pub(super) fn note(&mut self, text: &[u8], keyword: &Range<usize>) {
+        let word = &text[keyword.clone()];
+        let is = |clues: &[&str]| clues.iter().any(|clue| word.eq_ignore_ascii_case(clue.as_bytes()));
+        if is(wild::CLUES) {
+            self.replace(keyword.start, || wild::program(text, keyword.start));
+        } else {
+            self.backwards.note(text, keyword);
+        }
+    }
+
+    /// Notes what stands for what is written at `at`.
+    fn replace(&mut self, at: usize, read: impl FnOnce() -> Option<(Range<usize>, Vec<u8>)>) {
+        let done = self.replaced.last().map_or(0, |(span, _)| span.end);
+        if at < done || self.replaced.len() == MAX_REPLACED {
+            return;
+        }
+        self.replaced.extend(read().filter(|(span, _)| span.start >= done));
+    }
+
+    /// Shows each of the other readings.
+    pub(super) fn readings(self, text: &[u8], mut on: impl FnMut(&[u8])) {
+        for stretch in self.backwards.stretches {
+            let turned: Vec<u8> = text[stretch].iter().rev().copied().collect();
+            on(&turned);
+        }
+        if self.replaced.is_empty() {
+            return;
+        }
+        let mut patch = Patch::new(text, CONTEXT, Vec::new(), on);
+        for (span, plain) in self.replaced {
+            patch.replace(span.start, span.end, &plain);
+        }
+        patch.finish();
+    }
+}
+
+/// Lines in which something stands.
+#[derive(Default)]
+struct Stretches {
+    stretches: Vec<Range<usize>>,
+}
+
+impl Stretches {
+    /// The line in which `keyword` stands.
+    fn note(&mut self, text: &[u8], keyword: &Range<usize>) {
+        let floor = keyword.start.saturating_sub(LINE_BEFORE);
+        let cap = text.len().min(keyword.end + LINE_BEFORE);
+        let start = memchr::memrchr(b'\n', &text[floor..keyword.start]).map_or(floor, |n| floor + n + 1);
+        let end = memchr::memchr(b'\n', &text[keyword.end..cap]).map_or(cap, |n| keyword.end + n);
+        self.add(start..end);
+    }
+
+    fn add(&mut self, lines: Range<usize>) {
+        // The lines between, such as a key's, belong to both.
+        let full = self.stretches.len() == MAX_STRETCHES;
+        match self.stretches.last_mut() {
+            Some(last) if lines.end <= last.start + MAX_BACKWARDS => last.end = lines.end.max(last.end),
+            _ if !full => self.stretches.push(lines),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keywords;
+    use crate::flow::detect::rule::RuleSet;
+    use posture::Direction;
+
+    #[test]
+    fn no_clue_is_a_rule_s_keyword() {
+        let rules = RuleSet::embedded();
+        for direction in [Direction::Outbound, Direction::Inbound] {
+            let of_rules =
+                || rules.rules().iter().filter(|r| r.family().direction() == direction).flat_map(|r| r.keywords());
+            for clue in keywords(direction) {
+                assert!(of_rules().all(|keyword| keyword != clue), "{clue}");
+            }
+        }
+    }
+}
