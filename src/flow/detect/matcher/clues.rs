@@ -1,6 +1,10 @@
 //! What a keyword that brings no rule tells of: that what stands around it is read another way as well.
 
-use super::{command::LINE_BEFORE, spelt, wild};
+use super::{
+    command::LINE_BEFORE,
+    spelt::{self, Replaced},
+    wild,
+};
 use crate::flow::detect::patch::Patch;
 use posture::Direction;
 use std::ops::Range;
@@ -27,7 +31,7 @@ pub(super) fn keywords(direction: Direction) -> impl Iterator<Item = &'static st
 pub(super) struct Clues {
     backwards: Stretches,
     turned: Stretches,
-    replaced: Vec<(Range<usize>, Vec<u8>)>,
+    replaced: Vec<Replaced>,
     /// The text before that was looked at for what is replaced.
     looked: usize,
 }
@@ -50,7 +54,7 @@ impl Clues {
 
     /// Notes what is put in the place of what is written around `keyword`: that, and how far it was looked at. Nothing is
     /// looked at twice.
-    fn replace(&mut self, keyword: &Range<usize>, read: impl FnOnce() -> (Option<(Range<usize>, Vec<u8>)>, usize)) {
+    fn replace(&mut self, keyword: &Range<usize>, read: impl FnOnce() -> (Option<Replaced>, usize)) {
         if keyword.start < self.looked || self.replaced.len() == MAX_REPLACED {
             return;
         }
@@ -132,7 +136,7 @@ fn turned(b: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::{LINE_BEFORE, MAX_BACKWARDS, Stretches, keywords, turned};
-    use crate::flow::detect::rule::RuleSet;
+    use crate::flow::detect::rule::{Rule, RuleSet};
     use posture::Direction;
 
     #[test]
@@ -162,7 +166,7 @@ mod tests {
         let rules = RuleSet::embedded();
         for direction in [Direction::Outbound, Direction::Inbound] {
             let of_rules =
-                || rules.rules().iter().filter(|r| r.family().direction() == direction).flat_map(|r| r.keywords());
+                || rules.rules().iter().filter(|r| r.family().direction() == direction).flat_map(Rule::keywords);
             for clue in keywords(direction) {
                 assert!(of_rules().all(|keyword| keyword != clue), "{clue}");
             }

@@ -35,6 +35,9 @@ pub(super) const CLUES: &[&str] = &[
     "buffer.from(",
 ];
 
+/// Where something stands, and what is put in its place.
+pub(super) type Replaced = (Range<usize>, Vec<u8>);
+
 /// What is read, from one place on.
 #[derive(Clone, Copy)]
 struct Cursor<'t> {
@@ -145,7 +148,7 @@ impl<'t> Cursor<'t> {
 }
 
 /// The call of which `name` tells and the literal it makes; and how far was looked.
-pub(super) fn literal(text: &[u8], name: &Range<usize>) -> (Option<(Range<usize>, Vec<u8>)>, usize) {
+pub(super) fn literal(text: &[u8], name: &Range<usize>) -> (Option<Replaced>, usize) {
     let mut cursor = Cursor { text, at: name.end };
     let word = text[name.clone()].to_ascii_lowercase();
     let made = made(&word, &mut cursor, name.start);
@@ -254,7 +257,7 @@ fn with_join(text: &[u8], span: Range<usize>) -> Range<usize> {
 fn quote_in(text: &[u8], at: usize) -> u8 {
     let line = &text[at.saturating_sub(LINE)..at];
     let line = &line[memchr::memrchr(b'\n', line).map_or(0, |n| n + 1)..];
-    if line.iter().filter(|b| **b == b'"').count() % 2 == 1 { b'\'' } else { b'"' }
+    if memchr::memchr_iter(b'"', line).count() % 2 == 1 { b'\'' } else { b'"' }
 }
 
 fn is_text(made: &[u8]) -> bool {
