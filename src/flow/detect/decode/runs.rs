@@ -167,14 +167,12 @@ fn own(run: &[u8]) -> Option<usize> {
     let mut more = [0; MORE];
     let mut more =
         |skip: usize, is: fn(&[u8]) -> bool| decoded(&run[skip..run.len().min(skip + MORE)], &mut more).is_some_and(is);
-    match own {
-        Some(skip) => (!more(skip, is_drawn)).then_some(skip),
-        // A name or a path of as many characters has no capitals.
-        None => {
-            let begins = run.get(..SHORTEST_FORM).filter(|chars| chars.iter().any(u8::is_ascii_uppercase));
-            (begins.is_some() && more(0, is_form)).then_some(0)
-        }
+    if let Some(skip) = own {
+        return (!more(skip, is_drawn)).then_some(skip);
     }
+    // A name or a path of as many characters has no capitals.
+    let begins = run.get(..SHORTEST_FORM).filter(|chars| chars.iter().any(u8::is_ascii_uppercase));
+    (begins.is_some() && more(0, is_form)).then_some(0)
 }
 
 /// Shows a decoded run.
