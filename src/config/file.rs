@@ -13,23 +13,26 @@ use toml::de::{DeTable, DeValue};
 
 /// No configuration is longer.
 const MAX_BYTES: u64 = 1 << 20;
+/// No setting has a longer key: a table's name of half a file, before each key in it, would fill the memory.
+pub(super) const MAX_KEY: usize = 64;
 
 /// A configuration file, taken apart but not judged.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: PathBuf,
+    text: String,
     pub(super) entries: Vec<Entry>,
 }
 
 /// One key and what stands behind it.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// With its table's name: `scan.max_depth`.
+    /// With its table's name: `scan.max_depth`; of what is longer than any setting's, the beginning.
     pub(super) key: String,
     /// From 1.
     pub(super) line: usize,
-    /// Of its key, from 1.
-    pub(super) column: usize,
+    /// Where its key begins.
+    at: usize,
     pub(super) raw: Raw,
 }
 
@@ -72,9 +75,10 @@ fn read(path: &Path) -> Result<File, ConfigError> {
         ConfigError::Syntax { line, column, message: e.message().to_owned(), path: path.clone() }
     })?;
     let mut entries = Vec::new();
-    flatten(&text, "", table.get_ref(), &mut entries);
+    Lines::of(&text).flatten("", table.get_ref(), &mut entries);
     entries.sort_by_key(|e| e.line);
-    Ok(File { path, entries })
+    drop(table);
+    Ok(File { path, text, entries })
 }
 
 /// A text of at most `most` bytes, a whole number of KiB; `None` when others may write to it.
@@ -100,44 +104,69 @@ pub(super) fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-fn flatten(text: &str, table_name: &str, table: &DeTable<'_>, out: &mut Vec<Entry>) {
-    for (name, value) in table {
-        let key =
-            if table_name.is_empty() { name.get_ref().to_string() } else { format!("{table_name}.{}", name.get_ref()) };
-        let (line, column) = position(text, name.span().start);
-        match value.get_ref() {
-            DeValue::Table(inner) if inner.is_empty() => out.push(Entry { key, line, column, raw: Raw::Empty }),
-            DeValue::Table(inner) => flatten(text, &key, inner, out),
-            DeValue::Array(items) if !items.is_empty() && items.iter().all(|i| i.get_ref().is_table()) => {
-                out.extend(items.iter().map(|item| {
-                    let (line, column) = position(text, item.span().start);
-                    Entry { key: key.clone(), line, column, raw: raw(text, item.get_ref()) }
-                }));
+/// Where the lines of a text end: whoever writes a file decides how many places in it are asked for.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(memchr::memchr_iter(b'\n', text.as_bytes()).collect())
+    }
+
+    /// The line of a place, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at) + 1
+    }
+
+    fn flatten(&self, table_name: &str, table: &DeTable<'_>, out: &mut Vec<Entry>) {
+        for (name, value) in table {
+            let key = key(table_name, name.get_ref());
+            let entry = |key, at, raw| Entry { key, line: self.line(at), at, raw };
+            let at = name.span().start;
+            match value.get_ref() {
+                DeValue::Table(inner) if inner.is_empty() => out.push(entry(key, at, Raw::Empty)),
+                DeValue::Table(inner) => self.flatten(&key, inner, out),
+                DeValue::Array(items) if !items.is_empty() && items.iter().all(|i| i.get_ref().is_table()) => {
+                    let tables = items.iter();
+                    out.extend(tables.map(|one| entry(key.clone(), one.span().start, self.raw(one.get_ref()))));
+                }
+                value => out.push(entry(key, at, self.raw(value))),
             }
-            value => out.push(Entry { key, line, column, raw: raw(text, value) }),
+        }
+    }
+
+    fn raw(&self, value: &DeValue<'_>) -> Raw {
+        match value {
+            DeValue::String(value) => Raw::Text(value.to_string()),
+            DeValue::Boolean(value) => Raw::Bool(*value),
+            DeValue::Integer(value) => {
+                i64::from_str_radix(value.as_str(), value.radix()).map_or(Raw::Other, Raw::Integer)
+            }
+            DeValue::Array(items) => Raw::List(items.iter().map(|item| self.raw(item.get_ref())).collect()),
+            DeValue::Table(table) => {
+                let mut entries = Vec::new();
+                self.flatten("", table, &mut entries);
+                Raw::Table(entries)
+            }
+            DeValue::Datetime(value) => Raw::Text(value.to_string()),
+            DeValue::Float(_) => Raw::Other,
         }
     }
 }
 
-fn raw(text: &str, value: &DeValue<'_>) -> Raw {
-    match value {
-        DeValue::String(value) => Raw::Text(value.to_string()),
-        DeValue::Boolean(value) => Raw::Bool(*value),
-        DeValue::Integer(value) => i64::from_str_radix(value.as_str(), value.radix()).map_or(Raw::Other, Raw::Integer),
-        DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(text, item.get_ref())).collect()),
-        DeValue::Table(table) => {
-            let mut entries = Vec::new();
-            flatten(text, "", table, &mut entries);
-            Raw::Table(entries)
-        }
-        DeValue::Datetime(value) => Raw::Text(value.to_string()),
-        DeValue::Float(_) => Raw::Other,
-    }
+/// A key with its table's name, or the beginning of one that no setting can have.
+fn key(table: &str, name: &str) -> String {
+    let dot = if table.is_empty() { "" } else { "." };
+    [table, dot, name].iter().flat_map(|part| part.chars()).take(MAX_KEY + 1).collect()
 }
 
 impl File {
     /// Where an entry of this file stands.
     pub(super) fn place(&self, entry: &Entry) -> Origin {
         Origin::File { path: self.path.clone(), line: entry.line }
+    }
+
+    /// The column of an entry's key, from 1.
+    pub(super) fn column(&self, entry: &Entry) -> usize {
+        position(&self.text, entry.at).1
     }
 }

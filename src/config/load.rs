@@ -131,7 +131,7 @@ impl Loaded {
                 continue;
             }
             let Some(setting) = settings::of(&entry.key).filter(|s| s.in_file) else {
-                return Err(ConfigError::unknown_key(&entry.key, place, entry.column));
+                return Err(ConfigError::unknown_key(&entry.key, place, file.column(entry)));
             };
             self.apply(setting, &entry.raw, place)?;
         }

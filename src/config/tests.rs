@@ -154,6 +154,40 @@ fn a_bad_file_is_refused_with_key_and_line() {
 }
 
 #[test]
+fn a_file_is_read_in_time_with_its_length() {
+    let inline = |n: usize| format!("a = {{{}}}", (0..n).map(|i| format!("k{i} = 1")).collect::<Vec<_>>().join(", "));
+    let lines = |line: &str, n: usize| (0..n).map(|i| line.replace('#', &i.to_string())).collect::<String>();
+    let shapes: [(&str, &dyn Fn(usize) -> String); 5] = [
+        ("keys", &|n| lines("a# = 1\n", n)),
+        ("tables", &|n| lines("[t#]\n", n)),
+        ("arrays of tables", &|n| lines("[[suppress]]\n", n)),
+        ("keys on one line", &inline),
+        ("a long name", &|n| format!("[{}]\n{}", "x".repeat(4 * n), lines("a# = 1\n", n))),
+    ];
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("config.toml");
+    let took = |text: &str| {
+        let _ = std::fs::remove_file(&path);
+        write(&path, text, 0o600);
+        let begun = std::time::Instant::now();
+        assert!(places_in(home.path()).is_ok());
+        begun.elapsed()
+    };
+    for (name, shape) in shapes {
+        let (short, long) = (shape(2_000), shape(16_000));
+        let pairs: Vec<_> = (0..5).map(|_| (took(&short), took(&long))).collect();
+        let (short, long) = (pairs.iter().map(|p| p.0).min().unwrap(), pairs.iter().map(|p| p.1).min().unwrap());
+        // What counts lines from the first byte for each of its keys takes sixty-four times as long.
+        assert!(long < short * 32, "{name}: {short:?}, then {long:?} of eight times as much");
+    }
+}
+
+#[test]
+fn no_setting_has_a_key_of_which_only_the_beginning_is_read() {
+    assert!(SETTINGS.iter().all(|setting| setting.key.len() <= super::file::MAX_KEY));
+}
+
+#[test]
 fn a_table_whose_every_line_is_a_comment_says_nothing() {
     assert_eq!(file("[scan]\n# max_depth = 3\n[timeouts]\n").unwrap().scan, Limits::default());
 }
