@@ -1,16 +1,17 @@
 //! File, environment and flags → a checked configuration, and who said what.
 
 use super::{
-    Config, ConfigError, ENV_CONFIG, ENV_HOME, ENV_PREFIX, Origin, SETTINGS, Setting,
+    AudienceEntry, Config, ConfigError, ENV_CONFIG, ENV_HOME, ENV_PREFIX, Origin, SETTINGS, Setting,
     check::segment_bounds,
+    error::Reason,
     file::{self, Raw},
     folder::{expand, folders},
     rules, settings,
 };
 use crate::flow::detect::rule::is_plain;
-use posture::Retention;
+use posture::{Protocol, Retention};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     ffi::OsString,
     path::{Path, PathBuf},
 };
@@ -18,6 +19,10 @@ use std::{
 /// The settings a reader of the folder needs, which it takes from the folder's own `config.toml` alone.
 pub(super) const SEGMENT_BYTES: &str = "retention.segment_bytes";
 pub(super) const PLACES: [&str; 2] = ["log_dir", "attestation_output"];
+
+const AUDIENCE: &str = "audience";
+/// The server of an `[[audience]]`: its scheme, host and port.
+type Server = (Protocol, String, u16);
 
 /// Where settings come from. The process' own are [`Sources::process`].
 pub struct Sources<'s> {
@@ -125,6 +130,7 @@ impl Loaded {
     fn apply_file(&mut self, file: &file::File) -> Result<(), ConfigError> {
         // What others refer to comes first, wherever it stands.
         let (first, then): (Vec<_>, Vec<_>) = file.entries.iter().partition(|entry| entry.key == rules::KEY);
+        let mut servers = HashMap::new();
         for entry in first.into_iter().chain(then) {
             let place = file.place(entry);
             if matches!(entry.raw, Raw::Empty) && settings::is_table(&entry.key) {
@@ -134,8 +140,19 @@ impl Loaded {
                 return Err(ConfigError::unknown_key(&entry.key, place, file.column(entry)));
             };
             self.apply(setting, &entry.raw, place)?;
+            if setting.key == AUDIENCE {
+                self.each_server_once(&mut servers, entry.line)?;
+            }
         }
         Ok(())
+    }
+
+    /// Refuses the newest `[[audience]]` when another names its server: of the two one would not be used.
+    fn each_server_once(&self, lines: &mut HashMap<Server, usize>, line: usize) -> Result<(), ConfigError> {
+        let Some(AudienceEntry { scheme, host, port, .. }) = self.config.audience.last() else { return Ok(()) };
+        let Some(other) = lines.insert((*scheme, host.clone(), *port), line) else { return Ok(()) };
+        let reason = format!("names the server that the one at line {other} does: list the vendors of both there");
+        Err(Reason::new(reason).of(AUDIENCE, self.origin_of(AUDIENCE)))
     }
 
     fn apply(&mut self, setting: &'static Setting, raw: &Raw, place: Origin) -> Result<(), ConfigError> {

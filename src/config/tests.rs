@@ -318,6 +318,25 @@ fn an_audience_is_normalised() {
 }
 
 #[test]
+fn a_second_audience_for_a_server_is_refused_with_both_places() {
+    let entry = |scheme: &str, host: &str, port: u16, vendor: &str| {
+        format!("[[audience]]\nscheme = \"{scheme}\"\nhost = \"{host}\"\nport = {port}\nvendors = [\"{vendor}\"]\n")
+    };
+    let one = entry("http", "localhost", 18080, "openai");
+    for same in [entry("http", "localhost", 18080, "groq"), entry("http", "LOCALHOST.", 18080, "openai")] {
+        let error = file(&format!("{one}{same}")).unwrap_err();
+        assert!(
+            error.contains("config.toml line 6: audience: names the server that the one at line 1 does"),
+            "{error}"
+        );
+    }
+    let others =
+        ["https", "http", "http"].into_iter().zip(["localhost", "127.0.0.1", "localhost"]).zip([18080, 18080, 1]);
+    let others: String = others.map(|((scheme, host), port)| entry(scheme, host, port, "groq")).collect();
+    assert_eq!(file(&format!("{one}{others}")).unwrap().audience.len(), 4);
+}
+
+#[test]
 fn an_unknown_variable_of_ours_is_refused() {
     let names = |name: &str| check_environment([OsString::from("PATH"), OsString::from(name)]);
     assert!(names("HERMES_TRAFFIC_GUARDIAN_MAX_SCAN").unwrap_err().to_string().contains("MAX_SCAN"));
