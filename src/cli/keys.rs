@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
 }
 
 fn shown(place: &Place, json: bool) -> Answer {
-    let config = place.config()?;
+    let config = place.places()?;
     let home = Home::of(&config);
     let path = home.public_key();
     let key = keys::file::read_public(&path).map_err(|e| {

@@ -1,6 +1,6 @@
 //! The flags every verb takes, and the configuration they lead to.
 
-use super::trouble::Trouble;
+use super::{show, trouble::Trouble};
 use crate::config::{self, Config, ConfigError, FlagValues, Loaded, Sources};
 use std::path::PathBuf;
 
@@ -29,6 +29,28 @@ impl Place {
         self.load(FlagValues::default()).map(|loaded| loaded.config)
     }
 
+    /// Where things are, for verbs that only look: whatever else is unsound of the configuration is said, and no more.
+    pub(super) fn places(&self) -> Result<Config, Trouble> {
+        let error = match self.try_load(FlagValues::default()) {
+            Ok(loaded) => return Ok(loaded.config),
+            Err(error) => error,
+        };
+        let Ok(config) = Config::places(&self.sources()) else { return Err(error.into()) };
+        show::unsound(&error.into());
+        Ok(config)
+    }
+
+    /// As much of the configuration as can be read, and what is unsound of it.
+    pub(super) fn readable(&self) -> Result<(Config, Option<ConfigError>), Trouble> {
+        match self.try_load(FlagValues::default()) {
+            Ok(loaded) => Ok((loaded.config, None)),
+            Err(error) => match Config::places(&self.sources()).or_else(|_| Config::bare(&self.sources())) {
+                Ok(config) => Ok((config, Some(error))),
+                Err(_) => Err(error.into()),
+            },
+        }
+    }
+
     /// The configuration, or the defaults where there is no place for one: for verbs that need no state folder.
     pub(super) fn config_if_any(&self) -> Result<Config, Trouble> {
         match self.try_load(FlagValues::default()) {
@@ -50,9 +72,14 @@ impl Place {
         Config::load(&Sources::process(flags))
     }
 
+    /// The environment, and the flags that every verb takes.
+    fn sources(&self) -> Sources<'_> {
+        let flags = FlagValues { home: self.home.clone(), config: self.config.clone(), ..FlagValues::default() };
+        Sources::process(flags)
+    }
+
     /// The state folder alone, whatever is wrong with the rest.
     pub(super) fn home(&self) -> Result<PathBuf, Trouble> {
-        let flags = FlagValues { home: self.home.clone(), ..FlagValues::default() };
-        Ok(config::home(&Sources::process(flags))?)
+        Ok(config::home(&self.sources())?)
     }
 }

@@ -51,6 +51,15 @@ pub(super) fn trouble(trouble: &Trouble) {
     }
 }
 
+/// What is wrong with the configuration, to who goes on without all that it says.
+pub(super) fn unsound(trouble: &Trouble) {
+    let Trouble::Said { message, hint, .. } = trouble else { return };
+    note(format_args!("warning: the configuration is not sound: {}", plain_lines(message)));
+    if let Some(hint) = hint {
+        note(format_args!("{} {}", stderr_bold("hint:"), plain_lines(hint)));
+    }
+}
+
 /// A command line that is none.
 pub(super) fn usage(error: &clap::Error) {
     let text = error.render();

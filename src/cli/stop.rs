@@ -11,7 +11,10 @@ use crate::{
 };
 use posture::Ended;
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -38,8 +41,8 @@ struct Report {
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
-    let config = place.config()?;
-    let home = Home::of(&config);
+    // A monitor at work ends whatever its configuration has become since.
+    let home = Home::of(&Config::defaults(place.home()?, PathBuf::new()));
     let running = home.running();
     let pid = running.as_ref().map(|r| r.pid);
     let report = match control::ask(&home, &Request::Stop, args.timeout) {
@@ -48,13 +51,11 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
             report(pid, response.ended, response.export)
         }
         Err(error @ (ControlError::NoMonitor | ControlError::Silent | ControlError::Ending)) => match home.running() {
-            Some(running) if !matches!(error, ControlError::Ending) => {
-                by_signal(&config, &home, &running, args.timeout)?
-            }
+            Some(running) if !matches!(error, ControlError::Ending) => by_signal(place, &home, &running, args.timeout)?,
             // It ends by itself, or has by now.
             _ => {
                 wait_for_end(&home, running.as_ref(), args.timeout)?;
-                report(pid, None, last_word(&config, pid)?)
+                report(pid, None, last_word(place, &home, pid)?)
             }
         },
         Err(e) => return Err(e.into()),
@@ -82,7 +83,7 @@ fn report(pid: Option<u32>, ended: Option<Ended>, export: Option<Exported>) -> R
 }
 
 /// It does not answer. Its process is the one that holds the lock, by pid, start time and nonce: never found by name.
-fn by_signal(config: &Config, home: &Home, running: &Running, timeout: Duration) -> Result<Report, Trouble> {
+fn by_signal(place: &Place, home: &Home, running: &Running, timeout: Duration) -> Result<Report, Trouble> {
     show::note(format_args!("the monitor does not answer: asking process {} to end", running.pid));
     let pid = i32::try_from(running.pid).ok().and_then(rustix::process::Pid::from_raw);
     let still_it = || home.running().is_some_and(|now| now == *running);
@@ -91,13 +92,17 @@ fn by_signal(config: &Config, home: &Home, running: &Running, timeout: Duration)
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
     wait_for_end(home, Some(running), timeout)?;
-    let export = last_word(config, Some(running.pid))?;
+    let export = last_word(place, home, Some(running.pid))?;
     Ok(report(Some(running.pid), Some(Ended::Signal), export))
 }
 
-/// Says in an export that none is wanted, once there is no monitor.
-fn last_word(config: &Config, ended: Option<u32>) -> Result<Option<Exported>, Trouble> {
-    monitor::offline_stop(config, clock::now()).map_err(|error| {
+/// Says in an export that none is wanted, once there is no monitor. That needs a configuration that is sound.
+fn last_word(place: &Place, home: &Home, ended: Option<u32>) -> Result<Option<Exported>, Trouble> {
+    let config = place.config().map_err(|trouble| match ended {
+        Some(pid) => trouble.after(format_args!("process {pid} has ended")),
+        None => trouble.after(format_args!("no monitor runs on {}", home.root().display())),
+    })?;
+    monitor::offline_stop(&config, clock::now()).map_err(|error| {
         let trouble = Trouble::from(error);
         match ended {
             Some(pid) => trouble.after(format_args!("process {pid} has ended")),

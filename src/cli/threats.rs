@@ -86,7 +86,7 @@ struct Found {
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
-    let home = Home::of(&place.config()?);
+    let home = Home::of(&place.places()?);
     let filter = Filter::new(args);
     if args.json.json && args.format != Format::Table {
         return Err(Trouble::usage("--json is a form of its own: it takes no --format"));

@@ -105,7 +105,7 @@ fn look(
         };
         return Ok(attest::verify(&folder, &options(pinned.unwrap_or(Anchor::Unpinned))));
     }
-    let home = Home::of(&place.config()?);
+    let home = Home::of(&place.places()?);
     let folder = Folder::with_places(home.root(), home.log_dir(), home.export_dir());
     let anchor = pinned.unwrap_or(Anchor::Own);
     let deadline = Instant::now() + FRESH_WITHIN;

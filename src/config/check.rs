@@ -51,9 +51,15 @@ impl Loaded {
                 "must not be below retention.max_bytes / 4096: so many segments are the most",
             );
         }
+        self.check_places(signed_places)
+    }
+
+    /// Whether the log and the exports are where a reader of the folder looks.
+    pub(super) fn check_places(&self, signed_places: &[PathBuf; 2]) -> Result<(), ConfigError> {
         for (key, (now, signed)) in PLACES.into_iter().zip(self.places().iter().zip(signed_places)) {
             if now != signed {
-                return refuse(key, "a reader of the folder looks in its config.toml alone: it must say the same");
+                let reason = "a reader of the folder looks in its config.toml alone: it must say the same";
+                return Err(Reason::new(reason).of(key, self.origin_of(key)));
             }
         }
         Ok(())

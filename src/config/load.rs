@@ -20,7 +20,11 @@ use std::{
 pub(super) const SEGMENT_BYTES: &str = "retention.segment_bytes";
 pub(super) const PLACES: [&str; 2] = ["log_dir", "attestation_output"];
 
+/// Where the private keys are: no reader of the folder needs it.
+pub(super) const KEYS_DIR: &str = "keys.dir";
 const AUDIENCE: &str = "audience";
+/// Whether a setting is read, by its key.
+type Takes<'t> = &'t dyn Fn(&str) -> bool;
 /// The server of an `[[audience]]`: its scheme, host and port.
 type Server = (Protocol, String, u16);
 
@@ -74,38 +78,32 @@ impl Config {
     /// The first key that is unknown, has a bad value, contradicts another or would not be used, with its place; a
     /// file that was named and cannot be read, or that others may write to.
     pub fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigError> {
-        let (home, hermes_home) = folders(sources)?;
-        let standing = home.join("config.toml");
-        let named = match &sources.flags.config {
-            Some(path) => Some(path.clone()),
-            None => environment(sources, ENV_CONFIG)?.map(|path| expand(path.into(), sources)).transpose()?,
-        };
-        let file = named.as_deref().map_or_else(|| file::optional(&standing), file::required)?;
-
-        let mut loaded = Loaded::of(Self::defaults(home, hermes_home));
-        if let Some(file) = &file {
-            loaded.apply_file(file)?;
-            loaded.file = Some(file.path.clone());
-        }
-        let signed_places = match &file {
-            Some(file) if file.path == standing => loaded.places(),
-            _ => places_in(&loaded.config.home)?,
-        };
-        for setting in SETTINGS {
-            let Some(name) = setting.env else { continue };
-            if let Some(text) = environment(sources, name)? {
-                let text = text.into_string().map_err(|_| ConfigError::NotText { name })?;
-                loaded.apply(setting, &Raw::Text(text), Origin::Environment(name))?;
-            }
-        }
+        let (mut loaded, signed_places) = Loaded::read(sources, &|_| true)?;
         for (key, name, text) in sources.flags.settings() {
             let setting = settings::of(key).expect("every flag is of a setting");
             loaded.apply(setting, &Raw::Text(text), Origin::Flag(name))?;
         }
-        loaded.config.keys_are_lent = matches!(loaded.origin_of("keys.dir"), Origin::Environment(_));
         loaded.derive();
         loaded.check(&signed_places)?;
         Ok(loaded)
+    }
+
+    /// Where things are, and of all else the defaults: for who looks at a state folder whose configuration is not sound.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no TOML; a place that is none, or that a reader of the folder would not look in.
+    pub fn places(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        let (loaded, signed_places) = Loaded::read(sources, &|key| PLACES.contains(&key) || key == KEYS_DIR)?;
+        loaded.check_places(&signed_places)?;
+        Ok(loaded.config)
+    }
+
+    /// Every default, for the folders that these sources name.
+    ///
+    /// # Errors
+    /// When the folders cannot be told from these sources.
+    pub fn bare(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        folders(sources).map(|(home, hermes_home)| Self::defaults(home, hermes_home))
     }
 }
 
@@ -127,9 +125,40 @@ impl Loaded {
         self.origin.get(key).unwrap_or(&Origin::Default)
     }
 
-    fn apply_file(&mut self, file: &file::File) -> Result<(), ConfigError> {
+    /// What the file and the environment say of these settings, and which places a reader of the folder looks in.
+    fn read(sources: &Sources<'_>, takes: Takes<'_>) -> Result<(Self, [PathBuf; 2]), ConfigError> {
+        let config = Config::bare(sources)?;
+        let standing = config.home.join("config.toml");
+        let named = match &sources.flags.config {
+            Some(path) => Some(path.clone()),
+            None => environment(sources, ENV_CONFIG)?.map(|path| expand(path.into(), sources)).transpose()?,
+        };
+        let file = named.as_deref().map_or_else(|| file::optional(&standing), file::required)?;
+
+        let mut loaded = Self::of(config);
+        if let Some(file) = &file {
+            loaded.apply_file(file, takes)?;
+            loaded.file = Some(file.path.clone());
+        }
+        let signed_places = match &file {
+            Some(file) if file.path == standing => loaded.places(),
+            _ => places_in(&loaded.config.home)?,
+        };
+        for setting in SETTINGS.iter().filter(|setting| takes(setting.key)) {
+            let Some(name) = setting.env else { continue };
+            if let Some(text) = environment(sources, name)? {
+                let text = text.into_string().map_err(|_| ConfigError::NotText { name })?;
+                loaded.apply(setting, &Raw::Text(text), Origin::Environment(name))?;
+            }
+        }
+        loaded.config.keys_are_lent = matches!(loaded.origin_of(KEYS_DIR), Origin::Environment(_));
+        Ok((loaded, signed_places))
+    }
+
+    fn apply_file(&mut self, file: &file::File, takes: Takes<'_>) -> Result<(), ConfigError> {
+        let entries = file.entries.iter().filter(|entry| takes(&entry.key));
         // What others refer to comes first, wherever it stands.
-        let (first, then): (Vec<_>, Vec<_>) = file.entries.iter().partition(|entry| entry.key == rules::KEY);
+        let (first, then): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.key == rules::KEY);
         let mut servers = HashMap::new();
         for entry in first.into_iter().chain(then) {
             let place = file.place(entry);
@@ -200,9 +229,8 @@ pub fn check_environment(names: impl IntoIterator<Item = OsString>) -> Result<()
 /// A `config.toml` that cannot be read, or that names a place outside the folder.
 pub fn places_in(home: &Path) -> Result<[PathBuf; 2], ConfigError> {
     let mut loaded = Loaded::of(Config::defaults(home.to_owned(), PathBuf::new()));
-    if let Some(mut file) = file::optional(&home.join("config.toml"))? {
-        file.entries.retain(|entry| PLACES.contains(&entry.key.as_str()));
-        loaded.apply_file(&file)?;
+    if let Some(file) = file::optional(&home.join("config.toml"))? {
+        loaded.apply_file(&file, &|key| PLACES.contains(&key))?;
     }
     Ok(loaded.places())
 }

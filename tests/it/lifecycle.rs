@@ -223,6 +223,56 @@ fn a_monitor_that_hangs_is_ended_by_its_process() {
 }
 
 #[test]
+fn a_monitor_is_looked_at_and_ended_whatever_its_configuration_has_become() {
+    for (config, readable) in
+        [("listen = \"127.0.0.1:0\"\nbogus_key = 1\nlog_dir = \"logs\"\n", true), ("listen =", false)]
+    {
+        let place = Watched(Place::with_config("listen = \"127.0.0.1:0\"\nlog_dir = \"logs\"\n"));
+        assert_eq!(place.run(&["start", "--background"]).code, 0);
+        fs::remove_file(place.0.home().join("config.toml")).unwrap();
+        place.0.file("config.toml", config, 0o600);
+        for args in [&["verify"][..], &["threats"], &["keys", "show"]] {
+            let said = place.run(args);
+            assert_eq!(said.code, if readable { 0 } else { 64 }, "{args:?}: {}", said.err);
+            let warned = said.err.contains("warning: the configuration is not sound: ");
+            assert_eq!(
+                warned && said.err.contains("config.toml line 2, column 1: unknown key"),
+                readable,
+                "{}",
+                said.err
+            );
+        }
+        for args in [&["export"][..], &["keys", "rotate"], &["recover"], &["canary", "list"]] {
+            assert_eq!(place.run(args).code, 64, "{args:?}");
+        }
+        let report = place.run(&["doctor", "--json"]).json();
+        let checks = report["checks"].as_array().unwrap();
+        let told = checks.iter().find(|check| check["check"] == "config").unwrap();
+        assert_eq!(told["outcome"], "problem");
+        assert!(told["found"].as_str().unwrap().contains("config.toml line "), "{told}");
+        assert!(checks.iter().any(|check| check["check"] == "monitor" && check["outcome"] == "ok"), "{report}");
+
+        let stopped = place.run(&["stop", "--json"]);
+        assert_eq!((stopped.code, stopped.err.as_str()), (0, ""));
+        assert_eq!(stopped.json()["ended"], "operator_stop");
+        assert_eq!(place.run(&["status"]).code, 1);
+    }
+}
+
+#[test]
+fn a_monitor_that_does_not_answer_is_ended_whatever_its_configuration_has_become() {
+    let place = Watched::new();
+    let pid = place.run(&["start", "--background", "--json"]).json()["pid"].to_string();
+    fs::remove_file(place.0.home().join("config.toml")).unwrap();
+    place.0.file("config.toml", "bogus_key = 1", 0o600);
+    fs::remove_file(place.0.home().join("run/control.sock")).unwrap();
+    let stopped = place.run(&["stop"]);
+    assert_eq!(stopped.code, 64, "{}", stopped.err);
+    assert!(stopped.err.contains(&format!("error: process {pid} has ended, but /")), "{}", stopped.err);
+    assert!(stopped.err.contains("unknown key"), "{}", stopped.err);
+}
+
+#[test]
 fn an_export_that_does_not_come_is_overdue_and_says_why() {
     let place = Watched::new();
     place.run(&["start", "--background", "--export-every", "2s"]);

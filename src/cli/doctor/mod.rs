@@ -3,10 +3,10 @@
 mod hardened;
 
 use super::place::{Json, Place};
-use super::{Answer, NO, Trouble, YES, env, show, status};
+use super::{Answer, NO, Trouble, YES, env, show, status, trouble::chain};
 use crate::{
     clock,
-    config::Config,
+    config::{Config, ConfigError},
     control::Status,
     flow::{capture::ca::CaFolder, detect::Detector},
     home::{self, Home, HomeError, Running},
@@ -50,9 +50,10 @@ struct Report {
 }
 
 pub(super) fn run(args: &Args, place: &Place) -> Answer {
-    let config = place.config()?;
+    let (config, unsound) = place.readable()?;
     let home = Home::of(&config);
-    let checks = checks(&config, &home);
+    let mut checks = checks(&config, &home);
+    checks.extend(unsound.map(|error| configuration(&error)));
     let outcome = checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::Ok);
     if args.json.json {
         show::json(&Report { schema_version: "clawsec-traffic-doctor/v1", outcome, checks })?;
@@ -110,6 +111,13 @@ fn checks(config: &Config, home: &Home) -> Vec<Check> {
     checks.extend(backup(config, home));
     checks.extend(disk(config, home));
     checks
+}
+
+/// A configuration that no monitor would start with.
+fn configuration(error: &ConfigError) -> Check {
+    let hint = error.hint().map_or_else(String::new, |hint| format!("\n{hint}"));
+    let todo = format!("`config check` says when it is sound; until then the rest is told by the defaults{hint}");
+    Check::problem("config", chain(error), todo)
 }
 
 /// Suppressions whose last day has passed.
