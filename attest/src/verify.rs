@@ -39,7 +39,8 @@ impl<T> Deref for Verified<T> {
     }
 }
 
-/// Verifies a folder, or a posture alone. Reads only, and only inside the folder.
+/// Verifies a folder, or a posture alone. Reads only. A link in the folder is followed wherever it leads: what is read
+/// there is proved as any bytes are.
 pub fn verify(folder: &Folder, options: &Options) -> Report {
     let anchor = match &options.anchor {
         Anchor::Pinned(key) => Ok(key.clone()),
