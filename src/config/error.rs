@@ -129,6 +129,9 @@ impl ConfigError {
     /// What to do about it, where that is not the error itself.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::UnknownKey { key: Some(key), .. } if flag_of(key).is_some() => {
+                flag_of(key).map(|flag| format!("`{key}` is said on the command line alone: {flag}"))
+            }
             Self::UnknownKey { meant: Some(key), .. } => Some(format!("did you mean `{key}`?")),
             Self::UnknownKey { key: Some(key), .. } => {
                 Some(format!("no setting is called `{key}`; `config show` lists every key and variable"))
@@ -141,6 +144,11 @@ impl ConfigError {
             _ => None,
         }
     }
+}
+
+/// The flag of a setting that no file may hold.
+fn flag_of(key: &str) -> Option<&'static str> {
+    super::SETTINGS.iter().find(|s| s.key == key && !s.in_file)?.flag
 }
 
 /// Why a value is not taken, before its key and place are known.

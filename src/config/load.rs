@@ -168,6 +168,10 @@ impl Loaded {
             let Some(setting) = settings::of(&entry.key).filter(|s| s.in_file) else {
                 return Err(ConfigError::unknown_key(&entry.key, place, file.column(entry)));
             };
+            if let (true, Some(Origin::File { line, .. })) = (setting.key.contains('.'), self.origin.get(setting.key)) {
+                // Spelt in two ways: `"scan.max_depth"` beside `[scan] max_depth`.
+                return Err(Reason::new(format!("stands at line {line} too")).of(setting.key, &place));
+            }
             self.apply(setting, &entry.raw, place)?;
             if setting.key == AUDIENCE {
                 self.each_server_once(&mut servers, entry.line)?;

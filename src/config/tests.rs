@@ -110,7 +110,11 @@ fn a_bad_file_is_refused_with_key_and_line() {
         ("[block]", "line 1, column 2: unknown key"),
         ("[scan.more]", "line 1, column 7: unknown key"),
         ("a = 1\na = 2", "HOME/config.toml line 2, column 1: duplicate key"),
+        ("\"scan.max_depth\" = 2\n[scan]\nmax_depth = 5", "line 3: scan.max_depth: stands at line 1 too"),
         ("mode", "HOME/config.toml line 1, column "),
+        ("pass_through = [\"[[::1\"]", "line 1: pass_through: expected a list"),
+        ("pass_through = [\"[::1\"]", "line 1: pass_through: expected a list"),
+        ("pass_through = [\"[127.0.0.1]\"]", "line 1: pass_through: expected a list"),
         ("[retention]\nmax_age_days = 0", "line 2: retention.max_age_days: expected"),
         ("[retention]\nmax_age_days = 3651", "line 2: retention.max_age_days: expected"),
         ("[retention]\nsegment_bytes = \"63KiB\"", "line 2: retention.segment_bytes: expected a size from 64KiB"),
@@ -188,6 +192,14 @@ fn no_setting_has_a_key_of_which_only_the_beginning_is_read() {
 }
 
 #[test]
+fn a_key_of_the_command_line_is_told_by_its_flag() {
+    let home = tempfile::tempdir().unwrap();
+    write(&home.path().join("config.toml"), "allow_remote = true", 0o600);
+    let hint = load_in(home.path(), &[], FlagValues::default()).unwrap_err().hint();
+    assert_eq!(hint.as_deref(), Some("`allow_remote` is said on the command line alone: --allow-remote"));
+}
+
+#[test]
 fn a_table_whose_every_line_is_a_comment_says_nothing() {
     assert_eq!(file("[scan]\n# max_depth = 3\n[timeouts]\n").unwrap().scan, Limits::default());
 }
@@ -238,7 +250,8 @@ fn a_suppression_that_covers_too_much_or_says_too_little_is_refused() {
     assert_eq!(file(GOOD).unwrap().suppress, file(&text).unwrap().suppress);
     let at = |rule: &str, host: &str| format!("rule = \"{rule}\"\nhost = \"{host}\"");
     let one_of = |with: &str| GOOD.replace("fingerprint = \"0123456789abcdef\"", with);
-    for good in [at("ai_api_key.groq", "Example.com."), at("known_secret.env_file", "::1")] {
+    for good in [("ai_api_key.groq", "Example.com."), ("known_secret.env_file", "::1"), ("ai_api_key.groq", "[::1]")] {
+        let good = at(good.0, good.1);
         assert_eq!(file(&one_of(&good)).unwrap().suppress.len(), 1, "{good}");
     }
     for (bad, said) in [
@@ -262,6 +275,7 @@ fn a_suppression_that_covers_too_much_or_says_too_little_is_refused() {
         ("\"known\"", "\"a\\nb\"", "line 3: reason: expected why"),
         ("2027-01-31", "\"2027-1-31\"", "line 4: until: expected the last day"),
         ("2027-01-31", "\"never\"", "line 4: until: expected the last day"),
+        ("2027-01-31", "\"+12027-01-01\"", "line 4: until: expected the last day"),
         ("2027-01-31", "2027-01-31T00:00:00Z", "line 4: until: expected the last day"),
         ("until = 2027-01-31", "", "lacks `until`"),
         ("reason = \"known\"", "", "lacks `reason`"),

@@ -294,7 +294,10 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
 
 /// Lower case, without a trailing dot; nothing that is not a name or an address.
 pub(super) fn normal_host(text: &str) -> Option<String> {
-    if let Ok(address) = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().ok().map(|address| address.to_string());
+    }
+    if let Ok(address) = text.parse::<std::net::IpAddr>() {
         return Some(address.to_string());
     }
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();

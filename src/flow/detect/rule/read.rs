@@ -69,6 +69,12 @@ pub(super) fn compile(
     if let Some(n) = data.keywords.iter().position(|k| k.len() < 3 || k.bytes().any(|b| b.is_ascii_uppercase())) {
         return Err(wrong("keywords", format!("number {} is shorter than 3 bytes or not in lower case", n + 1)));
     }
+    if let Some(n) = data.needs.iter().position(String::is_empty) {
+        return Err(wrong("needs", format!("number {} is empty: it stands everywhere", n + 1)));
+    }
+    if data.find != Find::Path && !data.targets.is_empty() {
+        return Err(wrong("targets", "are of paths: only `find = \"path\"` looks at them".into()));
+    }
     if data.examples.is_empty() {
         return Err(wrong("examples", "none given: nothing would prove the rule".into()));
     }

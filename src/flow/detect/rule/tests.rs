@@ -61,6 +61,8 @@ fn an_error_names_file_place_and_field() {
         ("[\"acme_\"]", "[\"ACME_\"]", "acme.toml line 8, column 1: keywords: number 1"),
         ("[\"acme_\"]", "[\"ac\"]", "acme.toml line 8, column 1: keywords: number 1"),
         ("[\"acme\"]", "[\"other\"]", "acme.toml line 10, column 1: vendors: number 1"),
+        ("severity", "needs = [\"x\", \"\"]\nseverity", "acme.toml line 6, column 1: needs: number 2 is empty"),
+        ("severity", "targets = [\".env\"]\nseverity", "acme.toml line 6, column 1: targets: are of paths"),
         ("\"high\"", "\"urgent\"", "acme.toml line 6, column 12: "),
         ("severity", "urgency", "acme.toml line 6, column 1: "),
         ("id = \"acme\"", "id = \"Acme\"", "acme.toml line 5, column 1: id: "),
