@@ -1,13 +1,18 @@
 //! A configuration → whether its values agree: what no single one shows.
 
 use super::{
-    ConfigError, Loaded, UpstreamProxy,
+    Config, ConfigError, Loaded, UpstreamProxy,
     error::Reason,
-    load::{PLACES, SEGMENT_BYTES},
+    load::{KEYS_DIR, PLACES, SEGMENT_BYTES},
 };
 use crate::flow::capture::ca::Roots;
 use posture::CaMode;
 use std::{net::SocketAddr, path::PathBuf};
+
+/// Folders of the state folder that no setting moves: authorities, canaries, and what a running monitor has alone.
+const OWN_FOLDERS: [&str; 3] = ["ca", "canaries", "run"];
+const LOG_DIR: &str = PLACES[0];
+const EXPORT_DIR: &str = PLACES[1];
 
 impl Loaded {
     /// What no single value shows.
@@ -51,7 +56,31 @@ impl Loaded {
                 "must not be below retention.max_bytes / 4096: so many segments are the most",
             );
         }
+        self.check_folders()?;
         self.check_places(signed_places)
+    }
+
+    /// Whether what is secret stands apart from what others are shown, and from what comes and goes.
+    fn check_folders(&self) -> Result<(), ConfigError> {
+        let Config { home, log_dir, export_dir, keys_dir, .. } = &self.config;
+        let refuse = |key: &'static str, reason: &str| Err(Reason::new(reason).of(key, self.origin_of(key)));
+        if keys_dir == home {
+            return refuse(KEYS_DIR, "must be a folder of its own: others may look in the state folder");
+        }
+        if keys_dir.starts_with(export_dir) || export_dir.starts_with(keys_dir) {
+            let key = if self.origin.contains_key(KEYS_DIR) { KEYS_DIR } else { EXPORT_DIR };
+            return refuse(key, "the private keys and the exports must lie apart: the exports are for others");
+        }
+        if log_dir.starts_with(export_dir) {
+            return refuse(LOG_DIR, "must lie apart from the exports: their numbered folders come and go");
+        }
+        let secret = OWN_FOLDERS.map(|name| home.join(name));
+        for (key, folder) in [(LOG_DIR, log_dir), (EXPORT_DIR, export_dir)] {
+            if secret.iter().chain([keys_dir]).any(|secret| folder.starts_with(secret)) {
+                return refuse(key, "is a folder of secrets, or within one");
+            }
+        }
+        Ok(())
     }
 
     /// Whether the log and the exports are where a reader of the folder looks.

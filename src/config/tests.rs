@@ -205,6 +205,42 @@ fn a_table_whose_every_line_is_a_comment_says_nothing() {
 }
 
 #[test]
+fn what_is_secret_stands_apart_from_what_others_are_shown() {
+    let keys = |dir: &str| format!("keys.dir = \"{dir}\"\n");
+    let export = |dir: &str| format!("attestation_output = \"{dir}\"\n");
+    let log = |dir: &str| format!("log_dir = \"{dir}\"\n");
+    for (text, said) in [
+        (keys("export"), "line 1: keys.dir: the private keys and the exports must lie apart"),
+        (keys("./export/keys"), "line 1: keys.dir: the private keys and the exports must lie apart"),
+        (keys("/"), "line 1: keys.dir: the private keys and the exports must lie apart"),
+        (keys("."), "line 1: keys.dir: must be a folder of its own"),
+        (export("keys"), "line 1: attestation_output: the private keys and the exports must lie apart"),
+        (export("keys/out"), "line 1: attestation_output: the private keys and the exports must lie apart"),
+        (keys("k") + &export("k/e"), "line 1: keys.dir: the private keys and the exports must lie apart"),
+        (export("ca"), "line 1: attestation_output: is a folder of secrets"),
+        (export("run/export"), "line 1: attestation_output: is a folder of secrets"),
+        (log("keys"), "line 1: log_dir: is a folder of secrets"),
+        (log("canaries"), "line 1: log_dir: is a folder of secrets"),
+        (log("export"), "line 1: log_dir: must lie apart from the exports"),
+        (log("export/000000000001"), "line 1: log_dir: must lie apart from the exports"),
+    ] {
+        let error = file(&text).unwrap_err();
+        assert!(error.contains(said), "{text}{error}");
+    }
+    for text in
+        [keys("/elsewhere"), keys("logs/keys") + &log("logs"), log("logs") + &export("logs/export"), export("keys2")]
+    {
+        assert!(file(&text).is_ok(), "{text}");
+    }
+    let lent = |dir: &str| load_with(None, &[("CREDENTIALS_DIRECTORY", dir)], FlagValues::default());
+    assert!(lent("export").unwrap_err().contains("CREDENTIALS_DIRECTORY: keys.dir: the private keys"));
+    // A reader of such a folder reads it all the same.
+    let home = tempfile::tempdir().unwrap();
+    write(&home.path().join("config.toml"), export("keys"), 0o600);
+    assert!(places_in(home.path()).is_ok());
+}
+
+#[test]
 fn a_home_that_would_be_more_than_a_path_is_refused() {
     for path in ["/tmp/a\nExecStart=/bin/true", "/tmp/\u{1b}]0;x", "/tmp/a\u{9b}b"] {
         let flags = FlagValues { home: Some(path.into()), ..FlagValues::default() };
