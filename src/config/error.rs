@@ -1,6 +1,6 @@
 //! What can be wrong with a setting, and where it stands.
 
-use crate::flow::detect::rule::is_plain;
+use crate::{flow::detect::rule::is_plain, home::Unsafe};
 use std::{fmt, io, path::PathBuf};
 
 /// Where a value came from.
@@ -45,10 +45,12 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// A file whose owner or mode lets others decide.
-    #[error("the configuration {} may be written by others", path.display())]
-    Writable {
+    #[error("the configuration {} is not safe to use: {why}", path.display())]
+    Unsafe {
         /// The file.
         path: PathBuf,
+        /// Who else does.
+        why: Unsafe,
     },
     /// Not TOML.
     #[error("{} line {line}, column {column}: {message}", path.display())]
@@ -140,7 +142,8 @@ impl ConfigError {
                 Some("`config show` lists every key and variable".to_owned())
             }
             Self::Value { about, .. } => about.clone(),
-            Self::Writable { path } => Some(format!("chmod o-w {}", path.display())),
+            Self::Unsafe { path, why: Unsafe::Writable(_) } => Some(format!("chmod go-w {}", path.display())),
+            Self::Unsafe { .. } => Some("it has to be this user's or root's: chown it, or run as its owner".to_owned()),
             _ => None,
         }
     }

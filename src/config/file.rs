@@ -2,11 +2,14 @@
 
 use super::error::Origin;
 use super::{ConfigError, Shown};
-use crate::flow::detect::rule::position;
+use crate::{
+    flow::detect::rule::position,
+    home::{self, Unsafe},
+};
 use std::{
-    fs::File as Handle,
+    fs::{File as Handle, Metadata},
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 use toml::de::{DeTable, DeValue};
@@ -52,23 +55,45 @@ pub(super) enum Raw {
     Other,
 }
 
+/// What a file is read for.
+#[derive(Clone, Copy)]
+pub(super) enum For<'f> {
+    /// To do as it says, in this state folder.
+    Us(&'f Path),
+    /// To see where a folder has what, that may be a copy and anyone's.
+    Reader,
+}
+
+impl For<'_> {
+    /// Whether others decide what it says.
+    fn refuses(self, file: &Metadata) -> Option<Unsafe> {
+        match self {
+            Self::Us(home) => home::others_decide(file, home),
+            Self::Reader => Some(Unsafe::Writable(file.mode())).filter(|_| file.mode() & 0o002 != 0),
+        }
+    }
+}
+
 /// The file, or nothing when there is none.
-pub(super) fn optional(path: &Path) -> Result<Option<File>, ConfigError> {
-    match read(path) {
+pub(super) fn optional(path: &Path, what_for: For<'_>) -> Result<Option<File>, ConfigError> {
+    match read(path, what_for) {
         Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
 }
 
 /// The file that was asked for by name.
-pub(super) fn required(path: &Path) -> Result<Option<File>, ConfigError> {
-    read(path).map(Some)
+pub(super) fn required(path: &Path, what_for: For<'_>) -> Result<Option<File>, ConfigError> {
+    read(path, what_for).map(Some)
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
+fn read(path: &Path, what_for: For<'_>) -> Result<File, ConfigError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let text = read_text(&path, MAX_BYTES).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-    let Some(text) = text else { return Err(ConfigError::Writable { path }) };
+    let text = read_text(&path, MAX_BYTES, what_for);
+    let text = match text.map_err(|source| ConfigError::Unreadable { path: path.clone(), source })? {
+        Ok(text) => text,
+        Err(why) => return Err(ConfigError::Unsafe { path, why }),
+    };
     let table = DeTable::parse(&text).map_err(|e| {
         let (line, column) = position(&text, e.span().unwrap_or_default().start);
         // The parser's words are its own: it repeats nothing.
@@ -81,15 +106,15 @@ fn read(path: &Path) -> Result<File, ConfigError> {
     Ok(File { path, text, entries })
 }
 
-/// A text of at most `most` bytes, a whole number of KiB; `None` when others may write to it.
-pub(super) fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
+/// A text of at most `most` bytes, a whole number of KiB, unless others decide what it says.
+pub(super) fn read_text(path: &Path, most: u64, what_for: For<'_>) -> io::Result<Result<String, Unsafe>> {
     // A pipe would be waited for before it could be seen to be one.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     let file = Handle::open(path)?;
-    if file.metadata()?.permissions().mode() & 0o002 != 0 {
-        return Ok(None);
+    if let Some(why) = what_for.refuses(&file.metadata()?) {
+        return Ok(Err(why));
     }
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
@@ -101,7 +126,7 @@ pub(super) fn read_text(path: &Path, most: u64) -> io::Result<Option<String>> {
         let line = memchr::memchr_iter(b'\n', before).count() + 1;
         io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not valid UTF-8"))
     })?;
-    Ok(Some(text))
+    Ok(Ok(text))
 }
 
 /// Where the lines of a text end: whoever writes a file decides how many places in it are asked for.

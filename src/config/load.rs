@@ -4,7 +4,7 @@ use super::{
     AudienceEntry, Config, ConfigError, ENV_CONFIG, ENV_HOME, ENV_PREFIX, Origin, SETTINGS, Setting,
     check::segment_bounds,
     error::Reason,
-    file::{self, Raw},
+    file::{self, For, Raw},
     folder::{expand, folders},
     rules, settings,
 };
@@ -133,7 +133,11 @@ impl Loaded {
             Some(path) => Some(path.clone()),
             None => environment(sources, ENV_CONFIG)?.map(|path| expand(path.into(), sources)).transpose()?,
         };
-        let file = named.as_deref().map_or_else(|| file::optional(&standing), file::required)?;
+        let ours = For::Us(&config.home);
+        let file = match &named {
+            Some(path) => file::required(path, ours)?,
+            None => file::optional(&standing, ours)?,
+        };
 
         let mut loaded = Self::of(config);
         if let Some(file) = &file {
@@ -233,7 +237,7 @@ pub fn check_environment(names: impl IntoIterator<Item = OsString>) -> Result<()
 /// A `config.toml` that cannot be read, or that names a place outside the folder.
 pub fn places_in(home: &Path) -> Result<[PathBuf; 2], ConfigError> {
     let mut loaded = Loaded::of(Config::defaults(home.to_owned(), PathBuf::new()));
-    if let Some(file) = file::optional(&home.join("config.toml"))? {
+    if let Some(file) = file::optional(&home.join("config.toml"), For::Reader)? {
         loaded.apply_file(&file, &|key| PLACES.contains(&key))?;
     }
     Ok(loaded.places())

@@ -1,7 +1,7 @@
 //! `rules = [...]` → the operator's rule files, read and proved: a rule that cannot work keeps a monitor from starting.
 
 use super::error::Reason;
-use super::file::{self, Raw};
+use super::file::{self, For, Raw};
 use super::folder::printable;
 use super::value;
 use crate::flow::{
@@ -35,8 +35,9 @@ pub(super) fn load(home: &Path, raw: &Raw) -> Result<(Vec<PathBuf>, Option<Arc<R
         if files.contains(&path) {
             return Err(Reason::new(format!("{shown} stands twice")));
         }
-        let text = file::read_text(&path, MAX_BYTES).map_err(|e| Reason::new(format!("{shown}: {e}")))?;
-        let text = text.ok_or_else(|| Reason::new(format!("{shown} may be written by others")))?;
+        let text = file::read_text(&path, MAX_BYTES, For::Us(home));
+        let text = text.map_err(|e| Reason::new(format!("{shown}: {e}")))?;
+        let text = text.map_err(|why| Reason::new(format!("{shown} is not safe to use: {why}")))?;
         texts.push((shown, text));
         files.push(path);
     }

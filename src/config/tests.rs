@@ -353,10 +353,29 @@ fn a_moved_log_holds_only_where_a_reader_of_the_folder_looks() {
 
 #[test]
 fn a_file_others_may_write_is_refused() {
+    use std::os::unix::fs::chown;
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("config.toml");
+    let said =
+        || load_in(home.path(), &[], FlagValues::default()).map(drop).map_err(|e| (e.to_string(), e.hint().unwrap()));
     write(&path, "", 0o602);
-    assert!(matches!(load_in(home.path(), &[], FlagValues::default()), Err(ConfigError::Writable { .. })));
+    let (error, hint) = said().unwrap_err();
+    assert!(error.ends_with("config.toml is not safe to use: others can write to it (mode 0602)"), "{error}");
+    assert!(hint.starts_with("chmod go-w /"), "{hint}");
+    std::fs::remove_file(&path).unwrap();
+    write(&path, "", 0o664);
+    assert_eq!(said(), Ok(()), "a group of our own");
+    if chown(&path, None, Some(12345)).is_err() {
+        return;
+    }
+    assert!(said().unwrap_err().0.ends_with("others can write to it (mode 0664)"));
+    chown(&path, Some(12345), None).unwrap();
+    let (error, hint) = said().unwrap_err();
+    assert!(error.ends_with("config.toml is not safe to use: it belongs to user 12345"), "{error}");
+    assert!(hint.contains("chown it"), "{hint}");
+    assert!(places_in(home.path()).is_ok(), "a reader's copy may be anyone's");
+    chown(home.path(), Some(12345), None).unwrap();
+    assert_eq!(said(), Ok(()), "another's folder, which no monitor of ours runs on");
 }
 
 #[test]

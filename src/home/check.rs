@@ -8,7 +8,9 @@ use std::{
     path::Path,
 };
 
-const WRITABLE_BY_OTHERS: u32 = 0o022;
+const BY_GROUP: u32 = 0o020;
+const BY_EVERYONE: u32 = 0o002;
+const WRITABLE_BY_OTHERS: u32 = BY_GROUP | BY_EVERYONE;
 const STICKY: u32 = 0o1000;
 
 /// What is wrong with a folder.
@@ -85,6 +87,61 @@ fn above_is_unsafe(meta: &Metadata) -> Option<Unsafe> {
     open.then(|| Unsafe::Writable(meta.mode()))
 }
 
+/// Whether somebody else decides what is in a file by which we are told what to do, in a state folder of this owner.
+///
+/// A group of our own may write to it: with a umask of 002 it may to every file. In a folder that is not ours nothing is
+/// run; whoever looks at it looks at what its owner says.
+pub(super) fn others_decide(file: &Metadata, folder: u32) -> Option<Unsafe> {
+    let group = rustix::process::getegid().as_raw();
+    decide(Who { user: file.uid(), group: file.gid() }, file.mode(), Who { user: us(), group }, folder)
+}
+
+/// A user and a group of theirs.
+#[derive(Clone, Copy)]
+struct Who {
+    user: u32,
+    group: u32,
+}
+
+fn decide(file: Who, mode: u32, us: Who, folder: u32) -> Option<Unsafe> {
+    if mode & BY_EVERYONE != 0 {
+        return Some(Unsafe::Writable(mode));
+    }
+    if ![0, us.user, folder].contains(&file.user) {
+        return Some(Unsafe::Owner(file.user));
+    }
+    let of_ours = [0, us.user].contains(&file.user);
+    let by_others = mode & BY_GROUP != 0 && ![0, us.group].contains(&file.group);
+    (of_ours && by_others).then_some(Unsafe::Writable(mode))
+}
+
 pub(super) fn us() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Unsafe, Who, decide};
+
+    #[test]
+    fn a_file_is_ours_when_nobody_else_says_what_is_in_it() {
+        let us = Who { user: 1000, group: 1000 };
+        let (owner, writable) = (Some(Unsafe::Owner(1001)), |mode| Some(Unsafe::Writable(mode)));
+        for (user, group, mode, folder, want) in [
+            (1000, 1000, 0o100_600, 1000, None),
+            (1000, 1000, 0o100_664, 1000, None),
+            (1000, 100, 0o100_644, 1000, None),
+            (1000, 100, 0o100_664, 1000, writable(0o100_664)),
+            (1000, 0, 0o100_664, 1000, None),
+            (1000, 1000, 0o100_602, 1000, writable(0o100_602)),
+            (0, 0, 0o100_664, 1000, None),
+            (0, 1000, 0o100_660, 1000, None),
+            (0, 100, 0o100_660, 1000, writable(0o100_660)),
+            (1001, 1000, 0o100_600, 1000, owner),
+            (1001, 1001, 0o100_664, 1001, None),
+            (1001, 1001, 0o100_666, 1001, writable(0o100_666)),
+        ] {
+            assert_eq!(decide(Who { user, group }, mode, us, folder), want, "{user}:{group} {mode:o} in {folder}'s");
+        }
+    }
 }

@@ -217,6 +217,13 @@ pub fn safe(folder: &Path) -> Result<(), HomeError> {
     check::is_ours_alone(folder)
 }
 
+/// Whether somebody else decides what is in a file that tells us what to do in this state folder: it is another's, or one
+/// they can write to.
+pub fn others_decide(file: &std::fs::Metadata, root: &Path) -> Option<Unsafe> {
+    let owner = std::fs::metadata(root).map_or_else(|_| check::us(), |folder| folder.uid());
+    check::others_decide(file, owner)
+}
+
 fn make_folder(path: &Path, mode: u32) -> Result<(), HomeError> {
     match std::fs::DirBuilder::new().recursive(true).mode(mode).create(path) {
         // A link to a folder "exists" for the builder; the check that follows refuses it by name.

@@ -60,7 +60,11 @@ fn a_rule_file_that_cannot_be_used_is_named_and_nothing_is_configured() {
         (many.as_str(), vec![], "HOME/config.toml line 1: rules: more than 16 files"),
         (one, vec![("a.toml", &b"# a\n\xff\xfe"[..], 0o600)], "rules: HOME/a.toml: line 2 is not valid UTF-8"),
         (one, vec![("a.toml", &long[..], 0o600)], "rules: HOME/a.toml: longer than 256KiB"),
-        (one, vec![("a.toml", RULE.as_bytes(), 0o602)], "rules: HOME/a.toml may be written by others"),
+        (
+            one,
+            vec![("a.toml", RULE.as_bytes(), 0o602)],
+            "rules: HOME/a.toml is not safe to use: others can write to it",
+        ),
         (
             one,
             vec![("a.toml", broken.as_bytes(), 0o600)],
