@@ -157,32 +157,24 @@ fn a_bad_file_is_refused_with_key_and_line() {
     }
 }
 
+/// What looks at all that is before each of its keys is at it for half an hour.
 #[test]
-fn a_file_is_read_in_time_with_its_length() {
-    let inline = |n: usize| format!("a = {{{}}}", (0..n).map(|i| format!("k{i} = 1")).collect::<Vec<_>>().join(", "));
+fn as_many_keys_as_a_file_may_have_are_read() {
     let lines = |line: &str, n: usize| (0..n).map(|i| line.replace('#', &i.to_string())).collect::<String>();
-    let shapes: [(&str, &dyn Fn(usize) -> String); 5] = [
-        ("keys", &|n| lines("a# = 1\n", n)),
-        ("tables", &|n| lines("[t#]\n", n)),
-        ("arrays of tables", &|n| lines("[[suppress]]\n", n)),
-        ("keys on one line", &inline),
-        ("a long name", &|n| format!("[{}]\n{}", "x".repeat(4 * n), lines("a# = 1\n", n))),
-    ];
+    let inline = (0..80_000).map(|i| format!("k{i} = 1")).collect::<Vec<_>>().join(", ");
     let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("config.toml");
-    let took = |text: &str| {
+    for text in [
+        lines("a# = 1\n", 80_000),
+        lines("[t#]\n", 80_000),
+        lines("[[suppress]]\n", 70_000),
+        format!("a = {{{inline}}}"),
+        format!("[{}]\n{}", "x".repeat(200_000), lines("a# = 1\n", 60_000)),
+    ] {
+        let path = home.path().join("config.toml");
         let _ = std::fs::remove_file(&path);
-        write(&path, text, 0o600);
-        let begun = std::time::Instant::now();
-        assert!(places_in(home.path()).is_ok());
-        begun.elapsed()
-    };
-    for (name, shape) in shapes {
-        let (short, long) = (shape(2_000), shape(16_000));
-        let pairs: Vec<_> = (0..5).map(|_| (took(&short), took(&long))).collect();
-        let (short, long) = (pairs.iter().map(|p| p.0).min().unwrap(), pairs.iter().map(|p| p.1).min().unwrap());
-        // What counts lines from the first byte for each of its keys takes sixty-four times as long.
-        assert!(long < short * 32, "{name}: {short:?}, then {long:?} of eight times as much");
+        write(&path, &text, 0o600);
+        let defaults = Config::defaults(home.path().to_owned(), PathBuf::new());
+        assert_eq!(places_in(home.path()).unwrap(), [defaults.log_dir, defaults.export_dir], "{text:.20}");
     }
 }
 
