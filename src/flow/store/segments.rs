@@ -1,6 +1,10 @@
 //! Records → segments, and which of them go: sealed ones alone, oldest first, by age or for room.
 //!
 //! Pure: what it is told of the files, it believes. A prune is announced in the log, signed, and only then done.
+//!
+//! Records are as old as their stamps say, unless these lie in the future: a clock was ahead when they were written, and
+//! they would be young for as long as it was ahead. Such records are no younger than what was appended after them.
+//! Stamps that can be true are believed, whatever follows: a clock that is behind for a while makes nothing old.
 
 use attest::{Chain, Record};
 use chrono::TimeDelta;
@@ -13,6 +17,8 @@ pub(super) const YOUNG: TimeDelta = TimeDelta::days(7);
 const EXPORTS: u32 = 3;
 /// A segment spans no more than this part of the age at which records go, so that they do not stay for much longer.
 const AGE_PARTS: i32 = 8;
+/// A record stamped so far in the future ends its segment: with the next one, its age is known again.
+const AHEAD: TimeDelta = TimeDelta::hours(1);
 /// What a segment's last line takes at most.
 const SEAL_BYTES: u64 = 512;
 
@@ -21,17 +27,27 @@ const SEAL_BYTES: u64 = 512;
 pub(super) struct Sealed {
     pub(super) first_seq: u64,
     bytes: u64,
-    youngest: Option<Timestamp>,
+    times: Option<Times>,
     /// What its own records add up to.
     counts: Counts,
     end: Chain,
 }
 
 impl Sealed {
-    /// Of its youngest record.
-    fn age(&self, now: Timestamp) -> TimeDelta {
-        self.youngest.map_or(TimeDelta::MAX, |youngest| now.since(youngest))
+    /// Of its youngest record, behind which there is one of the time `after`.
+    fn age(&self, after: Timestamp, now: Timestamp) -> TimeDelta {
+        self.times.map_or(TimeDelta::MAX, |times| {
+            let written = if times.youngest > now { after } else { times.youngest };
+            now.since(written)
+        })
     }
+}
+
+/// Of a segment's records.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    first: Timestamp,
+    youngest: Timestamp,
 }
 
 /// The segment that is written to.
@@ -39,8 +55,7 @@ impl Sealed {
 struct Active {
     first_seq: u64,
     records: u64,
-    /// Its first record's time, and its youngest one's.
-    times: Option<(Timestamp, Timestamp)>,
+    times: Option<Times>,
     counts: Counts,
     /// Its last record is a seal.
     is_over: bool,
@@ -110,15 +125,15 @@ impl Segments {
         active.is_over = matches!(record, Record::Event(e) if matches!(e.event, EventBody::Seal { .. }));
         // A seal comes whenever the next record does, and says nothing that would age.
         if !active.is_over {
-            active.times = Some(active.times.map_or((at, at), |(first, youngest)| (first, youngest.max(at))));
+            let times = active.times.unwrap_or(Times { first: at, youngest: at });
+            active.times = Some(Times { youngest: times.youngest.max(at), ..times });
         }
     }
 
     /// The active segment, of so many bytes, got its name, and the next one begins at `end`.
     pub(super) fn seal(&mut self, bytes: u64, end: &Chain) {
         let Active { first_seq, times, counts, .. } = std::mem::replace(&mut self.active, Active::new(end.next_seq()));
-        let youngest = times.map(|(_, youngest)| youngest);
-        self.sealed.push_back(Sealed { first_seq, bytes, youngest, counts, end: end.clone() });
+        self.sealed.push_back(Sealed { first_seq, bytes, times, counts, end: end.clone() });
     }
 
     /// The first record retained.
@@ -145,9 +160,10 @@ impl Segments {
     pub(super) fn is_full(&self, bytes: u64, line: u64, retention: &Retention, now: Timestamp) -> bool {
         let full = bytes + line + SEAL_BYTES > retention.segment_bytes;
         let span = (max_age(retention) / AGE_PARTS).max(TimeDelta::days(1));
-        let old = self.active.times.is_some_and(|(first, _)| now.since(first) >= span);
+        let old = self.active.times.is_some_and(|times| now.since(times.first) >= span);
+        let ahead = self.active.times.is_some_and(|times| times.youngest.since(now) >= AHEAD);
         // It holds more than the checkpoint it begins with.
-        self.active.is_over || self.active.records > 1 && (full || old)
+        self.active.is_over || self.active.records > 1 && (full || old || ahead)
     }
 
     /// Bytes of all sealed segments, pruned ones that are still there included.
@@ -157,7 +173,17 @@ impl Segments {
 
     /// Of these, bytes of segments with young records.
     pub(super) fn young_bytes(&self, now: Timestamp) -> u64 {
-        self.sealed.iter().filter(|s| s.age(now) < YOUNG).map(|s| s.bytes).sum()
+        self.aged(now).filter(|(_, age)| *age < YOUNG).map(|(s, _)| s.bytes).sum()
+    }
+
+    /// The sealed segments and how old each is, the newest one first.
+    fn aged(&self, now: Timestamp) -> impl Iterator<Item = (&Sealed, TimeDelta)> {
+        let mut after = self.active.times.map_or(now, |times| times.first.min(now));
+        self.sealed.iter().rev().map(move |segment| {
+            let age = segment.age(after, now);
+            after = segment.times.map_or(after, |times| times.first.min(after));
+            (segment, age)
+        })
     }
 
     /// What all records since genesis add up to.
@@ -186,8 +212,8 @@ impl Segments {
         let full = retention.max_bytes - retention.max_bytes / 4;
         let mut rest = bytes;
         let mut last: Option<(&Sealed, PruneReason)> = None;
-        for segment in &self.sealed {
-            let age = segment.age(now);
+        let aged: Vec<_> = self.aged(now).collect();
+        for (segment, age) in aged.into_iter().rev() {
             let reason = match () {
                 () if age >= max_age(retention) => PruneReason::Age,
                 () if age >= YOUNG && rest > full => PruneReason::Bytes,
@@ -251,8 +277,8 @@ impl Segments {
             PruneReason::Age => max_age(retention),
             PruneReason::Bytes => YOUNG,
         };
-        let mut going = self.sealed.iter().filter(|s| s.end.next_seq() <= first_seq);
-        let old = going.all(|s| s.age(now) >= least);
+        let mut going = self.aged(now).filter(|(s, _)| s.end.next_seq() <= first_seq);
+        let old = going.all(|(_, age)| age >= least);
         old && first_seq > self.first_seq && !self.is_torn_off() && prune.counts == self.below(first_seq)
     }
 

@@ -160,6 +160,86 @@ fn a_flood_flushes_nothing() {
     assert_eq!(after.counts.findings, posture.counts.findings + 10);
 }
 
+impl Rig {
+    /// A clock that is ahead for some seconds, in which one finding is written.
+    fn glitch(&mut self, recorder: &mut Recorder, ahead: chrono::Duration) {
+        for step in [ahead, -ahead] {
+            self.now = self.now.plus(step);
+            self.find(recorder, 0..1);
+            self.pass(10);
+            recorder.tick(self.now, self.at);
+            self.export(recorder);
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_ahead_for_a_while_makes_nothing_young_for_ever() {
+    for restarts in [false, true] {
+        let mut rig = small();
+        let mut recorder = rig.begin();
+        rig.glitch(&mut recorder, chrono::Duration::days(3 * 365));
+        rig.find(&mut recorder, 1..3000);
+        recorder.tick(rig.now, rig.at);
+        assert_eq!(rig.export(&mut recorder).degraded_reasons, [DegradedReason::LogFull.into()]);
+        let mut found = 3000;
+        for days in [8, 24, 31] {
+            rig.pass(days * DAY);
+            let before = rig.posture();
+            for _ in 0..4 {
+                recorder.tick(rig.now, rig.at);
+                rig.export(&mut recorder);
+            }
+            if restarts {
+                drop(recorder);
+                rig.new_process();
+                recorder = rig.begin();
+            }
+            rig.find(&mut recorder, found..found + 10);
+            found += 10;
+            let after = rig.prove(&mut recorder);
+            assert!(after.finding_log.first_seq > before.finding_log.first_seq, "in {days} days");
+            assert_eq!(after.counts.findings, before.counts.findings + 10, "in {days} days");
+        }
+        assert!(!rig.segment(1).exists());
+    }
+}
+
+#[test]
+fn what_was_stamped_in_the_future_stays_as_long_as_what_was_written_beside_it() {
+    let mut rig = small();
+    let mut recorder = rig.begin();
+    rig.glitch(&mut recorder, chrono::Duration::days(100));
+    let ahead = *rig.sealed().last().unwrap();
+    assert!(Rig::lines(&rig.segment(ahead)).len() > 2, "it ended when the clock was right again");
+    for (days, is_there) in [(29, true), (1, false)] {
+        rig.pass(days * DAY);
+        for _ in 0..4 {
+            rig.prove(&mut recorder);
+        }
+        assert_eq!(rig.segment(ahead).exists(), is_there, "{days} days later");
+    }
+}
+
+#[test]
+fn a_clock_that_was_behind_for_a_while_makes_nothing_old() {
+    let mut rig = small();
+    let mut recorder = rig.begin();
+    rig.find(&mut recorder, 0..100);
+    rig.prove(&mut recorder);
+    let behind = chrono::Duration::days(50 * 365);
+    for (step, numbers) in [(-behind, 100..500), (behind, 500..700)] {
+        rig.now = rig.now.plus(step);
+        rig.find(&mut recorder, numbers);
+        recorder.tick(rig.now, rig.at);
+        rig.export(&mut recorder);
+    }
+    for _ in 0..4 {
+        rig.prove(&mut recorder);
+    }
+    assert_eq!((rig.posture().finding_log.first_seq, rig.sealed()[0]), (1, 1));
+}
+
 #[test]
 fn a_crash_behind_every_step_from_one_segment_to_the_next_verifies() {
     let mut rig = small();

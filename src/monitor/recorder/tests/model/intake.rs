@@ -27,7 +27,8 @@ impl Monitor {
         let quarantine = disk.quarantine.as_ref().map_or(0, |q| q.bytes);
         let newest = if self.is_quarantined { quarantine } else { disk.newest().map_or(0, |s| s.bytes) };
         let sealed = self.sealed.values().filter(|_| !self.is_quarantined);
-        let young = newest + sealed.clone().filter(|s| s.age(now) < YOUNG).map(|s| s.bytes).sum::<u64>();
+        let aged = self.aged(now).into_iter().filter(|(_, age)| !self.is_quarantined && *age < YOUNG);
+        let young = newest + aged.map(|(segment, _)| segment.bytes).sum::<u64>();
         let used = newest + sealed.map(|s| s.bytes).sum::<u64>();
         used < max - max / 8 && (young < max / 2 || grave || !self.seen)
     }

@@ -6,7 +6,7 @@ use super::monitor::Monitor;
 use attest::{Chain, Record};
 use chrono::TimeDelta;
 use posture::{EventBody, Prune, PruneReason, Timestamp};
-use std::rc::Rc;
+use std::{borrow::Borrow, rc::Rc};
 
 pub(super) const YOUNG: TimeDelta = TimeDelta::days(7);
 
@@ -15,23 +15,40 @@ pub(super) struct Sealed {
     pub(super) begin: Chain,
     pub(super) end: Chain,
     pub(super) bytes: u64,
-    youngest: Option<Timestamp>,
+    /// Its first record's time, and its youngest one's.
+    times: Option<(Timestamp, Timestamp)>,
 }
 
 impl Sealed {
     fn of(lines: &[Rc<Line>]) -> Option<Self> {
         let ages = |line: &&Rc<Line>| !matches!(line.event(), Some(EventBody::Seal { .. }));
+        let times = lines.iter().filter(ages).filter_map(|l| l.record.as_ref()).map(Record::timestamp);
         Some(Self {
             begin: lines.first()?.before()?,
             end: lines.last()?.behind()?,
             bytes: lines.iter().map(|line| line.bytes.len() as u64).sum(),
-            youngest: lines.iter().filter(ages).filter_map(|l| l.record.as_ref()).map(Record::timestamp).max(),
+            times: times.clone().next().zip(times.max()),
         })
     }
 
-    pub(super) fn age(&self, now: Timestamp) -> TimeDelta {
-        self.youngest.map_or(TimeDelta::MAX, |youngest| now.since(youngest))
+    /// Stamps of the future are no times: then it is as old as the oldest stamp behind it.
+    fn age(&self, behind: Timestamp, now: Timestamp) -> TimeDelta {
+        match self.times {
+            None => TimeDelta::MAX,
+            Some((_, youngest)) if youngest > now => now.since(behind),
+            Some((_, youngest)) => now.since(youngest),
+        }
     }
+}
+
+/// Segments and their ages, oldest first, the newest of which begins at `begun`.
+fn aged<S: Borrow<Sealed>>(sealed: Vec<S>, begun: Option<Timestamp>, now: Timestamp) -> Vec<(S, TimeDelta)> {
+    let age = |n: usize| {
+        let firsts = sealed[n + 1..].iter().filter_map(|s| s.borrow().times).map(|(first, _)| first);
+        sealed[n].borrow().age(firsts.chain(begun).chain([now]).min().expect("now is one"), now)
+    };
+    let ages: Vec<_> = (0..sealed.len()).map(age).collect();
+    sealed.into_iter().zip(ages).collect()
 }
 
 pub(super) fn sealed(disk: &Disk) -> impl Iterator<Item = Sealed> {
@@ -63,6 +80,12 @@ impl Monitor {
         self.sealed.keys().any(|seq| *seq < first_seq)
     }
 
+    /// Its sealed segments, oldest first.
+    pub(super) fn aged(&self, now: Timestamp) -> Vec<(&Sealed, TimeDelta)> {
+        let begun = self.active.first().and_then(|line| line.record.as_ref()).map(Record::timestamp);
+        aged(self.sealed.values().collect(), begun, now)
+    }
+
     /// What a look at these segments comes to, none of which is to go yet; without what was `said` of it.
     pub(super) fn due(&self, disk: &Disk, said: &[Rc<Line>], now: Timestamp) -> Option<What> {
         let max_bytes = self.bounds.retention.max_bytes;
@@ -71,8 +94,8 @@ impl Monitor {
         let sealed_bytes = self.sealed.values().map(|segment| segment.bytes).sum::<u64>();
         let (mut rest, mut last) = (newest + sealed_bytes - said_bytes, None);
         let from = said.first().and_then(|line| line.before()).map_or(u64::MAX, |before| before.next_seq());
-        for segment in self.sealed.values().filter(|segment| segment.end.next_seq() <= from) {
-            let age = segment.age(now);
+        let aged = self.aged(now);
+        for (segment, age) in aged.into_iter().filter(|(segment, _)| segment.end.next_seq() <= from) {
             if age < self.max_age() && (age < YOUNG || rest <= max_bytes - max_bytes / 4) {
                 break;
             }
@@ -82,20 +105,31 @@ impl Monitor {
         last
     }
 
-    /// Whether a prune nobody signed is what would be done now.
-    pub(super) fn would(&self, disk: &Disk, ledger: &Ledger, prune: &Prune, first_seq: u64, now: Timestamp) -> bool {
+    /// Whether a prune nobody signed, at record `seq`, is what would be done now.
+    pub(super) fn would(
+        &self,
+        disk: &Disk,
+        ledger: &Ledger,
+        (seq, prune): (u64, &Prune),
+        first_seq: u64,
+        now: Timestamp,
+    ) -> bool {
         let at_least_so_old = match prune.reason {
             PruneReason::Age => self.max_age(),
             PruneReason::Bytes => YOUNG,
         };
-        let mut going = sealed(disk).take_while(|s| s.end.next_seq() <= prune.last_seq + 1).collect::<Vec<_>>();
-        let Some(youngest) = going.pop() else { return false };
+        let sealed = sealed(disk).filter(|s| s.end.next_seq() <= seq).collect();
+        let mut firsts = disk.segments.iter().filter_map(|s| s.lines.first()?.record.as_ref());
+        let begun = firsts.rfind(|first| first.seq() < seq).map(Record::timestamp);
+        let mut going = aged(sealed, begun, now);
+        going.retain(|(s, _)| s.end.next_seq() <= prune.last_seq + 1);
+        let Some((last, _)) = going.last() else { return false };
         let begins = disk.lines().first().and_then(|line| line.before()).is_some_and(|b| b.next_seq() <= first_seq);
         let adds_up = ledger
             .get(&prune.last_sha256)
             .is_some_and(|s| (s.findings, s.folded) == (prune.counts.findings, prune.counts.folded));
-        let old = going.iter().chain([&youngest]).all(|s| s.age(now) >= at_least_so_old);
-        let fits = *youngest.end.head() == prune.last_sha256 && youngest.end.next_seq() == prune.last_seq + 1;
+        let old = going.iter().all(|(_, age)| *age >= at_least_so_old);
+        let fits = *last.end.head() == prune.last_sha256 && last.end.next_seq() == prune.last_seq + 1;
         fits && old && adds_up && begins && prune.last_seq + 1 > first_seq
     }
 

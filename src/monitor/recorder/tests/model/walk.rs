@@ -143,7 +143,7 @@ impl Monitor {
                     let gone_already = prune.last_seq + 1 < begin.next_seq();
                     if covered && gone_already {
                         // Of its own records nothing is left.
-                    } else if covered || alone || !is_alone && self.would(disk, ledger, prune, first_seq, now) {
+                    } else if covered || alone || !is_alone && self.would(disk, ledger, (seq, prune), first_seq, now) {
                         first_seq = prune.last_seq + 1;
                         if !covered && alone {
                             enter_by_its_word(ledger, line, prune);
