@@ -36,7 +36,7 @@ use tamper::Tamper;
 use world::{Act, Step, World};
 
 /// Sequences in the short run.
-const SEQUENCES: u64 = 200;
+const SEQUENCES: u64 = 400;
 /// Steps of one, at most.
 const STEPS: usize = 24;
 /// At a time: some wait for a reader who looks twice.
@@ -93,7 +93,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u16>().prop_map(Step::Relay),
         1 => Just(Step::SelfTest),
         5 => seconds.prop_map(Step::Pass),
-        1 => any::<i8>().prop_map(Step::SetClock),
+        1 => (any::<i8>(), prop::sample::select(vec![1, 24])).prop_map(|(n, by)| Step::SetClock(i16::from(n) * by)),
         6 => tamper().prop_map(Step::Tamper),
         1 => Just(Step::Save),
         1 => Just(Step::PutBack),

@@ -46,7 +46,7 @@ pub(super) enum Step {
     Relay(u16),
     SelfTest,
     Pass(u32),
-    SetClock(i8),
+    SetClock(i16),
     Tamper(Tamper),
     Save,
     /// The folder as it was saved, if no monitor is at work in it.
