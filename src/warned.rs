@@ -13,11 +13,13 @@ impl Warned {
         }
     }
 
-    /// Says that `what` works again, if it was warned of.
-    pub fn over(&mut self, what: &str) {
-        if self.0.take().is_some() {
+    /// Says that `what` works again, if it was warned of: then it returns true.
+    pub fn over(&mut self, what: &str) -> bool {
+        let was_warned_of = self.0.take().is_some();
+        if was_warned_of {
             tracing::info!("{what} again");
         }
+        was_warned_of
     }
 }
 

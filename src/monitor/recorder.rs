@@ -75,6 +75,8 @@ pub(super) struct Recorder {
     self_tests: u64,
     /// When the last one was heard of.
     self_tested_at: Option<Instant>,
+    /// Findings that were not recorded when the log last took lines again.
+    lost_before: u64,
     /// Why the last try to export failed.
     export_failure: Option<String>,
     warned: Warned,
@@ -144,6 +146,7 @@ impl Recorder {
             since: now,
             self_tests: 0,
             self_tested_at: None,
+            lost_before: 0,
             export_failure: None,
             warned: Warned::default(),
             said: BTreeSet::new(),
@@ -238,7 +241,9 @@ impl Recorder {
             self.store.event(EventBody::TunnelFallback { dest, seconds: Fallback::LASTS.as_secs() }, now, at);
         }
         self.store.totals(self.totals());
-        self.store.tick(now, at);
+        if self.store.tick(now, at) {
+            self.log_is_well(now, at);
+        }
         self.look_for_self_test(at);
         // The watch is the proxy's: that the proxy hangs must not hide that a scanner does.
         self.signs.watch(at);
@@ -250,6 +255,15 @@ impl Recorder {
         if self.last_export.is_some() && worth_saying(self.degraded()) != worth_saying(self.said.clone()) {
             self.schedule.urgent(at);
         }
+    }
+
+    /// How many were lost meanwhile nobody else knows, and the disk may be well for a moment only.
+    fn log_is_well(&mut self, now: Timestamp, at: Instant) {
+        let lost = self.store.not_recorded();
+        if lost > std::mem::replace(&mut self.lost_before, lost) {
+            self.checkpoint(now, at);
+        }
+        self.schedule.at_once(at);
     }
 
     /// When the next export is due.

@@ -169,8 +169,8 @@ impl Store {
     }
 
     /// What is due by time: tries again what failed, closes the windows that have lasted, reports damage. To be called
-    /// about once a second.
-    pub fn tick(&mut self, now: Timestamp, at: Instant) {
+    /// about once a second. Returns whether the log takes lines again after it did not.
+    pub fn tick(&mut self, now: Timestamp, at: Instant) -> bool {
         let lasted = self.folds.close_lasted(at);
         let refused = self.overflow.close_lasted(at, self.bounds.fold_window);
         self.failing = false;
@@ -178,9 +178,7 @@ impl Store {
         self.write_waiting(now, at);
         self.report_damage(now, at);
         self.retain(now, at);
-        if !self.failing {
-            self.warned.over("the log is written");
-        }
+        !self.failing && self.warned.over("the log is written")
     }
 
     /// From here on these bounds. What no longer fits goes as it would have: announced and signed first.

@@ -412,6 +412,66 @@ fn an_export_that_fails_is_said_tried_again_and_over_when_it_works() {
     assert_eq!(rig.result(false), VerdictResult::Verified);
 }
 
+impl Rig {
+    /// From here on neither log nor exports can be written.
+    fn break_the_disk(&self) {
+        let home = &self.config.home;
+        fs::rename(home, home.with_extension("away")).unwrap();
+        fs::File::create(home).unwrap();
+    }
+
+    fn mend_the_disk(&self) {
+        let home = &self.config.home;
+        fs::remove_file(home).unwrap();
+        fs::rename(home.with_extension("away"), home).unwrap();
+    }
+
+    /// A second of a monitor: an export, if it is due, and findings.
+    fn second(&mut self, recorder: &mut Recorder, findings: std::ops::Range<u64>) {
+        self.pass(1);
+        recorder.tick(self.now, self.at);
+        if recorder.due() <= self.at {
+            let _ = recorder.export(self.now, self.at);
+        }
+        for n in findings {
+            recorder.store.put_record(crate::flow::store::tests::high(n), self.now, self.at);
+        }
+    }
+}
+
+#[test]
+fn what_a_bad_disk_lost_is_signed_as_soon_as_it_is_well_for_a_moment() {
+    let mut rig = Rig::new();
+    let mut recorder = rig.begin();
+    rig.export(&mut recorder);
+    rig.break_the_disk();
+    for n in 0..70 {
+        rig.second(&mut recorder, n * 10..(n + 1) * 10);
+    }
+    let lost = recorder.store.not_recorded();
+    assert!(lost > 400 && recorder.due() > rig.at + Duration::from_secs(20), "{lost}");
+    rig.mend_the_disk();
+    // A log that could not be opened is not walked every second.
+    let mut seconds = 0;
+    while recorder.store.trouble().next().is_some() {
+        rig.second(&mut recorder, 0..0);
+        seconds += 1;
+        assert!(seconds < 70);
+    }
+    rig.break_the_disk();
+    recorder.end(Ended::Signal, rig.now, rig.at).unwrap_err();
+    drop(recorder);
+    rig.mend_the_disk();
+    assert_eq!(rig.posture().attested.not_recorded, lost);
+    let told = rig.events().into_iter().rev().find_map(|event| match event {
+        EventBody::Checkpoint(checkpoint) => Some(checkpoint.attested.not_recorded),
+        _ => None,
+    });
+    assert_eq!(told, Some(lost));
+    rig.new_process();
+    assert_eq!(rig.export(&mut rig.begin()).attested.not_recorded, lost);
+}
+
 #[test]
 fn a_clock_that_was_set_is_in_the_log_and_exported_at_once() {
     let mut rig = Rig::new();
