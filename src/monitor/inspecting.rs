@@ -1,6 +1,6 @@
 //! Config → an authority at work, its bundle where clients are pointed at, and what is said of both.
 
-use super::{desk::Desk, in_force::InForce};
+use super::{desk::Desk, in_force::InForce, schedule::ClockWatch};
 use crate::{
     clock,
     config::{Authority, Config},
@@ -20,7 +20,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{task::spawn_blocking, time::sleep};
 
@@ -108,11 +108,15 @@ pub(super) struct Renewal {
 }
 
 impl Renewal {
-    /// Looks once an hour, for as long as it is polled.
+    /// Looks once an hour and whenever the clock was set, for as long as it is polled.
     pub(super) async fn attend(self, desk: Desk) {
         let this = Arc::new(self);
+        let mut looks = Looks::new(clock::now(), Instant::now());
         loop {
-            sleep(Duration::from_secs(3600)).await;
+            sleep(Duration::from_secs(1)).await;
+            if !looks.is_due(clock::now(), Instant::now()) {
+                continue;
+            }
             let look = Arc::clone(&this);
             let renewed = spawn_blocking(move || look.renew(clock::now())).await;
             match renewed {
@@ -135,6 +139,30 @@ impl Renewal {
         let said = (ca.stated(), ca.fingerprint());
         self.leaves.renew(ca);
         Ok(Some(said))
+    }
+}
+
+/// When to look whether the authority is to be renewed.
+struct Looks {
+    clock: ClockWatch,
+    last: Instant,
+}
+
+impl Looks {
+    /// So much time between them, unless the clock was set.
+    const APART: Duration = Duration::from_secs(3600);
+
+    fn new(now: Timestamp, at: Instant) -> Self {
+        Self { clock: ClockWatch::new(now, at), last: at }
+    }
+
+    fn is_due(&mut self, now: Timestamp, at: Instant) -> bool {
+        let was_set = self.clock.look(now, at).is_some();
+        let is_due = was_set || at.saturating_duration_since(self.last) >= Self::APART;
+        if is_due {
+            self.last = at;
+        }
+        is_due
     }
 }
 
@@ -173,6 +201,23 @@ fn trouble(action: &'static str, path: &Path, source: io::Error) -> CaError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_authority_is_looked_at_once_an_hour_and_when_the_clock_was_set() {
+        let (mut now, mut at) = (clock::now(), Instant::now());
+        let mut looks = Looks::new(now, at);
+        let mut due_in = |seconds: u32, set: chrono::Duration| {
+            at += Duration::from_secs(1) * seconds;
+            now = now.plus(chrono::Duration::seconds(seconds.into()) + set);
+            looks.is_due(now, at)
+        };
+        let (not_set, a_year) = (chrono::Duration::zero(), chrono::Duration::days(365));
+        assert!(!due_in(1, not_set) && !due_in(3598, not_set) && due_in(1, not_set));
+        for set in [a_year, -a_year] {
+            assert!(due_in(1, set) && !due_in(1, not_set));
+        }
+        assert!(!due_in(3598, not_set) && due_in(1, not_set));
+    }
 
     #[test]
     fn an_authority_at_work_is_renewed_when_it_is_due_and_signs_at_once() {

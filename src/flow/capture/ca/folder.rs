@@ -24,7 +24,7 @@ pub struct CaFolder {
 /// Whether a certificate was renewed when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewed {
-    /// Two thirds of its life were over: another was made on the same key.
+    /// Two thirds of its life were over, or it had not begun: another was made on the same key.
     Yes,
     /// It is as it was.
     No,
@@ -77,7 +77,7 @@ impl CaFolder {
         Ok(ca)
     }
 
-    /// The authority of this folder; with a renewed certificate once two thirds of its life are over.
+    /// The authority of this folder; with a renewed certificate once two thirds of its life are over, or before it begins.
     ///
     /// Same key, name and key identifier: what was pointed at the old certificate accepts what the new one signs for as
     /// long as the old one lives.

@@ -40,9 +40,17 @@ struct Kept {
 
 struct Leaf {
     certified: Arc<CertifiedKey>,
+    /// No client takes it before: a clock that was set back has another made.
+    from: Timestamp,
     /// From here on another is made: a client that holds on to it still has half its life.
     fresh_until: Timestamp,
     used: u64,
+}
+
+impl Leaf {
+    fn is_good(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.fresh_until
+    }
 }
 
 impl Leaves {
@@ -81,14 +89,14 @@ impl Leaves {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.uses += 1;
             let uses = kept.uses;
-            if let Some(leaf) = kept.leaves.get_mut(host).filter(|leaf| now < leaf.fresh_until) {
+            if let Some(leaf) = kept.leaves.get_mut(host).filter(|leaf| leaf.is_good(now)) {
                 leaf.used = uses;
                 return Ok(Arc::clone(&leaf.certified));
             }
         }
         // Outside the lock: two who ask at once make one each, and either will do.
         let ca = self.authority();
-        let (certificate, until) = ca.leaf(host, &self.key, now)?;
+        let (certificate, [from, until]) = ca.leaf(host, &self.key, now)?;
         let above = if ca.facts.is_root() { &[] } else { ca.chain() };
         let chain = std::iter::once(certificate).chain(above.iter().cloned()).collect();
         let certified = Arc::new(CertifiedKey::new(chain, Arc::clone(&self.signing)));
@@ -96,7 +104,7 @@ impl Leaves {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.make_room();
         let used = kept.uses;
-        kept.leaves.insert(host.to_owned(), Leaf { certified: Arc::clone(&certified), fresh_until, used });
+        kept.leaves.insert(host.to_owned(), Leaf { certified: Arc::clone(&certified), from, fresh_until, used });
         Ok(certified)
     }
 
@@ -119,13 +127,13 @@ impl Kept {
 }
 
 impl Ca {
-    /// A certificate for `host` over `key`, and when it ends.
+    /// A certificate for `host` over `key`, and when it begins and ends.
     pub(super) fn leaf(
         &self,
         host: &str,
         key: &KeyPair,
         now: Timestamp,
-    ) -> Result<(CertificateDer<'static>, Timestamp), CaError> {
+    ) -> Result<(CertificateDer<'static>, [Timestamp; 2]), CaError> {
         if now >= self.not_after() {
             return Err(CaError::Made);
         }
@@ -146,7 +154,7 @@ impl Ca {
         let from = now.plus(-SKEW).max(self.not_before());
         let until = from.plus(LIFE).min(self.not_after());
         (params.not_before, params.not_after) = (date(from), date(until));
-        Ok((params.signed_by(key, &self.issuer)?.der().clone(), until))
+        Ok((params.signed_by(key, &self.issuer)?.der().clone(), [from, until]))
     }
 
     /// Whether what it signs names it exactly as its own certificate does.

@@ -102,10 +102,10 @@ impl Ca {
         self.facts.not_after
     }
 
-    /// Whether two thirds of its life are over.
+    /// Whether two thirds of its life are over; or it has not begun, made by a clock that was ahead.
     pub fn is_due(&self, now: Timestamp) -> bool {
         let life = self.not_after().since(self.not_before());
-        now >= self.not_before().plus(life * 2 / 3)
+        now < self.not_before() || now >= self.not_before().plus(life * 2 / 3)
     }
 
     /// SHA-256 of its certificate.

@@ -52,6 +52,29 @@ fn the_cache_gives_the_same_leaf_makes_another_at_half_life_and_is_bounded() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_has_another_leaf_made() {
+    let now = clock::now();
+    let ca = Ca::self_made(CaMode::Generated, KeyPair::generate().unwrap(), now, A_YEAR).unwrap();
+    let leaves = Leaves::new(ca).unwrap();
+    let ahead = now.plus(Duration::days(3));
+    for at in [ahead, ahead.plus(-Duration::minutes(59)), ahead.plus(-Duration::minutes(61)), now] {
+        let facts = Facts::of(&leaves.at("a.example", at).unwrap().cert[0]).unwrap();
+        assert!(facts.not_before <= at && at < facts.not_after, "{at}: from {}", facts.not_before);
+    }
+}
+
+#[test]
+fn an_authority_renewed_by_a_clock_that_was_ahead_is_renewed_again() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, now) = (CaFolder::of(home.path()), clock::now());
+    let made = folder.init(&roots(home.path()), now).unwrap();
+    assert_eq!(folder.open(now.plus(Duration::days(365))).unwrap().1, Renewed::Yes);
+    let (ca, renewed) = folder.open(now).unwrap();
+    assert_eq!((renewed, ca.key_sha256()), (Renewed::Yes, made.key_sha256()));
+    assert!(ca.not_before() <= now && now < ca.not_after());
+}
+
+#[test]
 fn a_generated_authority_is_renewed_at_two_thirds_on_the_same_key_and_the_old_one_still_vouches() {
     let home = tempfile::tempdir().unwrap();
     let (folder, now) = (CaFolder::of(home.path()), clock::now());
