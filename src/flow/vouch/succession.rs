@@ -44,7 +44,8 @@ pub enum SuccessionError {
     },
     /// The private keys are another's to replace.
     #[error(
-        "the keys in {} cannot be replaced there; stop the monitor, copy that folder to one of your own (mode 0700), run          `keys rotate` once with keys.dir naming the copy, hand its signing.key.pem to whoever provides the keys, and start again",
+        "the keys in {} cannot be replaced there; stop the monitor, copy that folder to one of your own (mode 0700), run \
+         `keys rotate` once with keys.dir naming the copy, hand its signing.key.pem to whoever provides the keys, and start again",
         keys_dir.display()
     )]
     Lent {
