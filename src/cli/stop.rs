@@ -58,6 +58,11 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
                 report(pid, None, last_word(place, &home, pid)?)
             }
         },
+        Err(error @ ControlError::Refused(_)) => {
+            // It could not sign its end, and ends all the same.
+            wait_for_end(&home, running.as_ref(), args.timeout)?;
+            return Err(behind_the_end(error.into(), pid));
+        }
         Err(e) => return Err(e.into()),
     };
     if args.json.json {
@@ -99,16 +104,18 @@ fn by_signal(place: &Place, home: &Home, running: &Running, timeout: Duration) -
 /// Says in an export that none is wanted, once there is no monitor. That needs a configuration that is sound.
 fn last_word(place: &Place, home: &Home, ended: Option<u32>) -> Result<Option<Exported>, Trouble> {
     let config = place.config().map_err(|trouble| match ended {
-        Some(pid) => trouble.after(format_args!("process {pid} has ended")),
+        Some(_) => behind_the_end(trouble, ended),
         None => trouble.after(format_args!("no monitor runs on {}", home.root().display())),
     })?;
-    monitor::offline_stop(&config, clock::now()).map_err(|error| {
-        let trouble = Trouble::from(error);
-        match ended {
-            Some(pid) => trouble.after(format_args!("process {pid} has ended")),
-            None => trouble,
-        }
-    })
+    monitor::offline_stop(&config, clock::now()).map_err(|error| behind_the_end(error.into(), ended))
+}
+
+/// Trouble there was although the process, if there was one, has ended.
+fn behind_the_end(trouble: Trouble, ended: Option<u32>) -> Trouble {
+    match ended {
+        Some(pid) => trouble.after(format_args!("process {pid} has ended")),
+        None => trouble,
+    }
 }
 
 /// Until the process is gone and the lock is free.

@@ -511,15 +511,29 @@ fn what_was_done_before_it_failed_is_said() {
     let pid = place.run(&["start", "--background", "--json"]).json()["pid"].to_string();
     assert_eq!(place.run(&["export"]).code, 0);
     let export = place.0.home().join("export");
+    let break_it = || {
+        fs::rename(&export, export.with_extension("away")).unwrap();
+        place.0.file("export", "no folder", 0o600);
+    };
+    let mend_it = || {
+        fs::remove_file(&export).unwrap();
+        fs::rename(export.with_extension("away"), &export).unwrap();
+    };
     fs::remove_file(place.0.home().join("run/control.sock")).unwrap();
-    fs::rename(&export, export.with_extension("away")).unwrap();
-    place.0.file("export", "no folder", 0o600);
+    break_it();
     let stopped = place.run(&["stop"]);
     assert_eq!(stopped.code, 74);
     assert!(stopped.err.contains(&format!("error: process {pid} has ended, but the folder")), "{}", stopped.err);
 
-    fs::remove_file(&export).unwrap();
-    fs::rename(export.with_extension("away"), &export).unwrap();
+    mend_it();
+
+    let pid = place.run(&["start", "--background", "--json"]).json()["pid"].to_string();
+    break_it();
+    let stopped = place.run(&["stop"]);
+    let ended = format!("error: process {pid} has ended, but the monitor answered: could not write an export into ");
+    assert!(stopped.code == 1 && stopped.err.contains(&ended), "{}", stopped.err);
+    mend_it();
+
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let rotated = place.group(&["keys", "rotate"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
     let said = String::from_utf8(rotated.stderr).unwrap();
