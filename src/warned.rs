@@ -1,4 +1,6 @@
-//! A trouble that goes on is warned of once, not with each try.
+//! A trouble that goes on is warned of once, not with each try; and what is said of why.
+
+use std::io;
 
 /// The trouble that was warned of last, until it is over.
 #[derive(Debug, Default)]
@@ -23,9 +25,15 @@ impl Warned {
     }
 }
 
+/// Why the system refused, in its own words where it was the system: those repeat no input. Of other errors, which may,
+/// the kind alone.
+pub fn why(error: &io::Error) -> String {
+    if error.raw_os_error().is_some() { error.to_string() } else { error.kind().to_string() }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Warned;
+    use super::{Warned, why};
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::fmt::MakeWriter;
 
@@ -48,6 +56,14 @@ mod tests {
         fn make_writer(&'w self) -> Self {
             self.clone()
         }
+    }
+
+    #[test]
+    fn the_system_is_quoted_and_nobody_else() {
+        let io_error = rustix::io::Errno::IO.raw_os_error();
+        let said = why(&std::io::Error::from_raw_os_error(io_error));
+        assert_eq!(said, format!("Input/output error (os error {io_error})"));
+        assert_eq!(why(&std::io::Error::other("what a client sent")), "other error");
     }
 
     #[test]

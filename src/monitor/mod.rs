@@ -41,7 +41,7 @@ use crate::{
         vouch::{Settings, SuccessionError, Vouch, VouchError},
     },
     home::{Home, HomeError, Running},
-    process,
+    process, warned,
 };
 use desk::Inbox;
 use ending::RunningMonitor;
@@ -292,7 +292,7 @@ pub fn run_with(
     };
     // Without a thread for it, the posture keeps saying that it has not run.
     if let Err(error) = tests.spawn() {
-        tracing::warn!(error = %error.kind(), "could not start the self-test");
+        tracing::warn!(error = warned::why(&error), "could not start the self-test");
     }
     if let Some(renewal) = inspecting.as_mut().and_then(Inspecting::renewal) {
         runtime.spawn(renewal.attend(desk.clone()));

@@ -14,6 +14,7 @@ use crate::{
         vouch::{Last, Settings, Statement, Vouch},
     },
     home::{Home, Lock},
+    warned,
 };
 use posture::{Attested, Checkpoint, Coverage, Ended, EventBody, Rotation, Timestamp};
 use std::{collections::BTreeSet, time::Instant};
@@ -136,7 +137,8 @@ impl Offline {
     /// The change of the key in the log, in a posture, and stated by both keys.
     fn succeed(&mut self, event: EventBody) -> Result<Rotation, MonitorError> {
         let placed = self.store.place(event, self.now, Instant::now());
-        let log = placed.map_err(|e| MonitorError::NotRotated(format!("the log does not take it: {}", e.kind())))?;
+        let log =
+            placed.map_err(|e| MonitorError::NotRotated(format!("the log does not take it: {}", warned::why(&e))))?;
         self.sign(|enabled| enabled)?;
         self.vouch.succeed(&log).map_err(|e| MonitorError::NotRotated(e.to_string()))
     }

@@ -21,7 +21,7 @@ use crate::{
         vouch::{Last, Settings, Statement, Vouch},
     },
     home::Home,
-    warned::Warned,
+    warned::{self, Warned},
 };
 use attest::Chain;
 use posture::{
@@ -286,7 +286,7 @@ impl Recorder {
     pub(super) fn recover(&mut self, now: Timestamp, at: Instant) -> Result<(Recovered, Exported), String> {
         self.store.close_windows(now, at);
         // An edit in place that changed no length shows only when all of it is read.
-        self.store.reopen(now).map_err(|e| format!("the log cannot be read: {}", e.kind()))?;
+        self.store.reopen(now).map_err(|e| format!("the log cannot be read: {}", warned::why(&e)))?;
         if !self.store.is_lost() {
             return Err(RecoverError::Nothing.to_string());
         }
@@ -300,7 +300,7 @@ impl Recorder {
         let exported = self.export(now, at);
         let moved = self.store.reopen(now);
         let exported = exported?;
-        moved.map_err(|e| format!("the log anew is signed, and could not be put in place yet: {}", e.kind()))?;
+        moved.map_err(|e| format!("the log anew is signed, and could not be put in place yet: {}", warned::why(&e)))?;
         Ok((recovered, exported))
     }
 
@@ -321,7 +321,7 @@ impl Recorder {
     pub(super) fn rotate(&mut self, now: Timestamp, at: Instant) -> Result<Rotated, String> {
         let event = self.vouch.stage_key().map_err(|e| e.to_string())?;
         let announced = self.store.place(event, now, at);
-        let announced = announced.map_err(|e| format!("the log does not take it: {}", e.kind()));
+        let announced = announced.map_err(|e| format!("the log does not take it: {}", warned::why(&e)));
         let succeeded = announced.and_then(|log| {
             self.export(now, at)?;
             self.vouch.succeed(&log).map_err(|e| e.to_string())
@@ -404,7 +404,7 @@ impl Recorder {
         let published = self
             .store
             .sync()
-            .map_err(|e| format!("could not bring the log to the disk: {}", e.kind()))
+            .map_err(|e| format!("could not bring the log to the disk: {}", warned::why(&e)))
             .and_then(|()| self.vouch.publish(&self.settings, statement).map_err(|e| e.to_string()));
         match published {
             Ok(published) => {

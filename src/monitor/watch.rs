@@ -80,7 +80,9 @@ impl Watch {
                 threads.retain(|thread| !thread.is_finished());
                 threads.push(thread);
             }
-            Err(error) => tracing::error!(shard, error = %error.kind(), "no other scanner could be started"),
+            Err(error) => {
+                tracing::error!(shard, error = crate::warned::why(&error), "no other scanner could be started");
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         doctor::{self, Check, Outcome},
         yaml::Scalars,
     },
+    warned,
 };
 use posture::SelfTestResult;
 use serde::Serialize;
@@ -261,7 +262,7 @@ fn bundle(home: &Home, running: Option<&Running>) -> Check {
     match read {
         Err(e) => Check::problem(
             "bundle",
-            format!("{shown} cannot be read ({}): Hermes refuses to start on a missing bundle", e.kind()),
+            format!("{shown} cannot be read ({}): Hermes refuses to start on a missing bundle", warned::why(&e)),
             "`ca init` makes it, a start with --inspect-https writes it anew",
         ),
         Ok(_) if certificates < 2 => Check::problem(

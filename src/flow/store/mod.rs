@@ -23,7 +23,10 @@ mod write;
 pub use recover::{RecoverError, Recovered};
 pub use signed::{Signed, Stated};
 
-use crate::{flow::redact::Finding, warned::Warned};
+use crate::{
+    flow::redact::Finding,
+    warned::{self, Warned},
+};
 use admit::{Admission, Overflow};
 use attest::Chain;
 use fold::{Folds, Key};
@@ -380,7 +383,7 @@ impl Store {
 
     fn fail(&mut self, what: &'static str, error: &io::Error) {
         self.failing = true;
-        self.warned.of(format!("could not {what}: {}", error.kind()));
+        self.warned.of(format!("could not {what}: {}", warned::why(error)));
     }
 }
 

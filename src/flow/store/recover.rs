@@ -16,7 +16,10 @@ use super::{
     mend::{Found, is_known, reader},
     walk,
 };
-use crate::home::file::{self, Draft};
+use crate::{
+    home::file::{self, Draft},
+    warned,
+};
 use attest::{Chain, Record};
 use posture::{Checkpoint, Counts, EventBody, FindingRecord, Recovery, SetAside, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -37,7 +40,7 @@ pub enum RecoverError {
     #[error("there is nothing to recover: the log is what was signed")]
     Nothing,
     /// The old files or the new one could not be read or written.
-    #[error("could not begin the log anew: {}", .0.kind())]
+    #[error("could not begin the log anew: {}", warned::why(.0))]
     Io(#[from] io::Error),
 }
 

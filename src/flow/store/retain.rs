@@ -14,7 +14,7 @@ use super::{
     log::{self, Log},
     segments::Authority,
 };
-use crate::home::file;
+use crate::{home::file, warned};
 use attest::{Framed, Record};
 use posture::{Checkpoint, EventBody, Prune, Timestamp};
 use std::{io, time::Instant};
@@ -70,7 +70,9 @@ impl Store {
             // Each on the disk before the next: what is left after a crash is of one piece.
             match deleted.and_then(|()| file::sync_folder(&self.folder)) {
                 Err(error) => {
-                    return self.warned_of_pruned.of(format!("could not delete a pruned segment: {}", error.kind()));
+                    return self
+                        .warned_of_pruned
+                        .of(format!("could not delete a pruned segment: {}", warned::why(&error)));
                 }
                 Ok(()) => self.segments.deleted(),
             }

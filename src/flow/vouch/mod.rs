@@ -10,7 +10,7 @@ mod succession;
 pub use generation::Incomplete;
 pub use succession::{Succession, SuccessionError, read as read_rotations};
 
-use crate::{config::Config, flow::store::Stated, home::Home};
+use crate::{config::Config, flow::store::Stated, home::Home, warned};
 use attest::{Chain, Sealed, canonical::CanonicalError, digest, seal::SealError};
 use generation::{Exports, Generation};
 use keys::SigningKey;
@@ -241,7 +241,7 @@ impl Vouch {
         self.published = Some(sealed.bytes().to_vec());
         self.succession.signed(&self.key.public());
         if let Err(error) = self.exports.prune(sequence) {
-            tracing::warn!(error = %error.kind(), "could not remove old exports");
+            tracing::warn!(error = warned::why(&error), "could not remove old exports");
         }
         Ok(Last { posture, posture_sha256, state })
     }

@@ -11,6 +11,7 @@
 use crate::{
     flow::store::Stated,
     home::{Home, file},
+    warned,
 };
 use attest::{Chain, Keyring, Rotations, folder, rotation::StatementError};
 use keys::{KeyError, KeySwap, PublicKey, SigningKey};
@@ -228,7 +229,7 @@ impl Succession {
             Ok(Kept::Restored) => {
                 tracing::warn!("the statements of the key's rotations were altered; they are restored");
             }
-            Err(error) => tracing::warn!(error = %error.kind(), "could not restore the rotations; trying again"),
+            Err(error) => tracing::warn!(error = warned::why(&error), "could not restore the rotations; trying again"),
         }
         if self.anchor_is_old {
             match self.swap.put_anchor(key) {
