@@ -129,7 +129,9 @@ fn says_something(digits: &[u8]) -> bool {
 fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, voice: Voice) -> usize {
     let Range { start, mut end } = run;
     let run = &text[start..end];
-    let Some(skip) = own(run) else { return end };
+    // Behind a dot it is a part of a token, such as Vault's: it is told by that, not by what it holds.
+    let of_token = text[..start].ends_with(b".");
+    let Some(skip) = own(run, of_token) else { return end };
     let mut chars = w.buffer();
     chars.extend_from_slice(&run[skip..]);
     if skip < SHORTEST {
@@ -157,7 +159,7 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
 }
 
 /// Where what a run of base64 encodes begins, if it may be worth a look: a few characters, or path segments, may be another's.
-fn own(run: &[u8]) -> Option<usize> {
+fn own(run: &[u8], of_token: bool) -> Option<usize> {
     let segments = memchr_iter(b'/', run).map(|at| at + 1).take(MAX_SEGMENTS);
     let mut places = first_promising(run).into_iter().flatten().chain(segments.filter(|&at| promising_at(run, at)));
     let own = places.find(|&skip| {
@@ -171,7 +173,7 @@ fn own(run: &[u8]) -> Option<usize> {
         return (!more(skip, is_drawn)).then_some(skip);
     }
     // A name or a path of as many characters has no capitals.
-    let begins = run.get(..SHORTEST_FORM).filter(|chars| chars.iter().any(u8::is_ascii_uppercase));
+    let begins = run.get(..SHORTEST_FORM).filter(|chars| !of_token && chars.iter().any(u8::is_ascii_uppercase));
     (begins.is_some() && more(0, is_form)).then_some(0)
 }
 

@@ -399,6 +399,7 @@ fn what_a_form_for_programs_holds_is_looked_at_in_base64_and_in_hexadecimal() {
         assert_ne!(chains(format!("x {} y", BASE64.encode(form))), [""; 0], "{form:?}");
         assert_ne!(chains(format!("x {} y", BASE64URL_NOPAD.encode(form))), [""; 0], "{form:?}");
         assert_ne!(chains(format!("x {} y", HEXLOWER.encode(form))), [""; 0], "{form:?}");
+        assert_eq!(chains(format!("hvs.{}", BASE64URL_NOPAD.encode(form))), [""; 0], "{form:?}");
     }
 }
 
