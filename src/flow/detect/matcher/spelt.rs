@@ -33,6 +33,9 @@ pub(super) const CLUES: &[&str] = &[
     "base64_decode(",
     "decode64(",
     "buffer.from(",
+    "bytes([",
+    "bytearray([",
+    "uint8array",
 ];
 
 /// Where something stands, and what is put in its place.
@@ -208,6 +211,15 @@ fn made(word: &[u8], cursor: &mut Cursor<'_>, start: usize) -> Option<Vec<u8>> {
             let coded = cursor.literal()?;
             cursor.takes(b")").then(|| of_base64(coded))?
         }
+        b"buffer.from(" if cursor.rest().trim_ascii_start().starts_with(b"[") => cursor.list(1),
+        b"bytes([" | b"bytearray([" => {
+            let made = cursor.list(1)?;
+            cursor.takes(b")").then_some(made)
+        }
+        b"uint8array" => {
+            let _ = cursor.takes(b".from") || cursor.takes(b".of");
+            cursor.list(0)
+        }
         b"buffer.from(" => {
             let coded = cursor.literal()?;
             let coding = cursor.takes(b",").then(|| cursor.literal())??;
@@ -300,6 +312,10 @@ mod tests {
             ("python3 -c \"os.system(bytes.fromhex('726d202f').decode('utf-8'))\"", "python3 -c \"os.system('rm /')\""),
             ("exec(Buffer.from(\"726d202f\", \"hex\").toString())", "exec(\"rm /\")"),
             ("exec(Buffer.from('cm0gLw==','base64').toString('utf8'))", "exec(\"rm /\")"),
+            ("cat(Buffer.from([47,101,116,99]).toString())", "cat(\"/etc\")"),
+            ("os.system(bytes([114,109,32,47]).decode())", "os.system(\"rm /\")"),
+            ("x(new Uint8Array([114,109,32,47]))", "x(new \"rm /\")"),
+            ("x(Uint8Array.of(114,109,32,47))", "x(\"rm /\")"),
             ("exec(base64.b64decode(b'cm0gLw=='))", "exec(\"rm /\")"),
             ("system(base64_decode('cm0gLw=='))", "system(\"rm /\")"),
             ("exec(atob(\\\"cm0gLw==\\\"))", "exec(\"rm /\")"),
@@ -322,6 +338,9 @@ mod tests {
             "atob(x)",
             "atob('AAAA')",
             "Buffer.from('abcd')",
+            "Buffer.from([1, 2, 3, 4])",
+            "bytes([x])",
+            "new Uint8Array(16)",
             "b64decode('//79/Pv6')",
             "hex2bin('zz')",
             "[char]65",

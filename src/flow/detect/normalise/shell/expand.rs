@@ -209,7 +209,7 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
             } else if inner.starts_with(b"IFS") {
                 out.push(b' ');
             } else if matches!(inner, b"@" | b"*" | b"9") && letter(out.last()) && letter(rest.get(close + 1)) {
-            } else if let Some(value) = variables.value(inner) {
+            } else if let Some(value) = variables.value(inner).or_else(|| variables.or_else(inner)) {
                 out.extend_from_slice(value);
             } else {
                 return 0;

@@ -78,11 +78,15 @@ fn a_part_of_a_value_is_what_it_says() {
     is("cat ${HOME:0:1}etc${HOME:0:1}passwd", "cat /etc/passwd");
     is("cat${IFS}/etc${IFS:0:0}/shadow", "cat /etc/shadow");
     is("cat \"${HOME:0:1}etc/passwd\"", "cat \"/etc/passwd\"");
+    is("cat ~/.ssh/id_${x:-ed25519} ~/.aws/${1-credentials}", "cat ~/.ssh/id_ed25519 ~/.aws/credentials");
+    is("a=rm; ${a:-ls} -rf ${b:=/}", "rm -rf /");
     for text in [
         "rm ${PATH:1:1}",
         "rm ${HOME:0:2}",
         "rm ${NAME:0:1}",
         "rm ${HOME:-/x}",
+        "rm ${X:-}",
+        "rm ${X:+/}",
         "rm ${HOME:0:1:1}",
         "rm ${HOME:9999:1}",
     ] {

@@ -33,6 +33,9 @@ const NAMES: &[&[u8]] = &[
     b"downloadfile",
     b"downloaddata",
     b"webclient",
+    b"sockets",
+    b"tcpclient",
+    b"getstream",
     b"scriptblock",
     b"frombase64string",
     b"powershell",
@@ -77,6 +80,7 @@ mod tests {
             "(New-Object Net.WebClient).DownloadString",
         );
         is("& `i`e`x x; r''m", "& `iex x; rm");
+        is("N`ew-Object Net.Sock`ets.TCP`Client('a', 1)", "New-Object Net.Sockets.TCPClient");
     }
 
     #[test]

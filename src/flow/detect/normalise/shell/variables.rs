@@ -1,6 +1,6 @@
 //! The variables of a text, and what they hold.
 
-use super::expand::{MAX_VALUE, Plain, bare, closing, rewrite};
+use super::expand::{MAX_VALUE, Plain, bare, closing, rewrite, simple};
 use std::collections::HashMap;
 
 pub(super) const MAX_VARIABLES: usize = 64;
@@ -58,6 +58,18 @@ impl Variables {
         let from = offset.min(value.len());
         let to = length.flatten().map_or(value.len(), |length| (from + length).min(value.len()));
         value.get(from..to)
+    }
+
+    /// What `name:-other` says: the other where no value is known, and may be none. The same with an equals sign, or without
+    /// the colon.
+    pub(super) fn or_else<'t>(&'t self, inner: &'t [u8]) -> Option<&'t [u8]> {
+        let name = inner.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        let (name, rest) = inner.split_at(name);
+        let rest = rest.strip_prefix(b":").unwrap_or(rest);
+        let other = rest.strip_prefix(b"-").or_else(|| rest.strip_prefix(b"="))?;
+        let may_be_unset = !name.is_empty() && !FROM_ROOT.contains(&name);
+        let plain = may_be_unset && !other.is_empty() && simple(other);
+        plain.then(|| self.value(name).unwrap_or(other))
     }
 }
 
