@@ -23,6 +23,9 @@ const MAX_PIECES: usize = 1 << 18;
 /// The longest word that is shown, and the longest number.
 const MAX_WORD: usize = 12;
 const MAX_DIGITS: usize = 4;
+/// So many numbers in a row may be the bytes of a secret, with so much between two of them at most.
+const LISTED: usize = 4;
+const MAX_BETWEEN: usize = 3;
 
 /// The text as it may be shown: `[REDACTED …]` for what a rule that is built in finds in it.
 pub fn text(text: &str) -> String {
@@ -137,13 +140,34 @@ fn words(text: &[u8]) -> String {
         let word = part.len() <= MAX_WORD && part.iter().all(u8::is_ascii_alphabetic) && one_case;
         word || (part.len() <= MAX_DIGITS && part.iter().all(u8::is_ascii_digit))
     };
+    let runs: Vec<&[u8]> = text.chunk_by(|a, b| is_of_word(*a) == is_of_word(*b)).collect();
+    let listed = listed(&runs);
     let mut out = Vec::with_capacity(text.len());
-    for run in text.chunk_by(|a, b| is_of_word(*a) == is_of_word(*b)) {
+    for (run, is_listed) in runs.into_iter().zip(listed) {
         let is_run = run.first().is_some_and(|b| is_of_word(*b));
         let plain = run.len() <= 2 * MAX_WORD && run.split(|b| !b.is_ascii_alphanumeric()).all(ordinary);
-        out.extend_from_slice(if !is_run || plain { run } else { "…".as_bytes() });
+        out.extend_from_slice(if !is_run || (plain && !is_listed) { run } else { "…".as_bytes() });
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Which runs, of words and of what stands between them, are numbers in a list: `103, 115, 107, 95`, `67 6c 70 61`. An
+/// address's are not.
+fn listed(runs: &[&[u8]]) -> Vec<bool> {
+    let number = |run: &[u8]| {
+        let digits = run.iter().all(u8::is_ascii_hexdigit) && (run.len() == 2 || run.iter().any(u8::is_ascii_digit));
+        digits && run.len() <= MAX_DIGITS
+    };
+    let parts = |run: &[u8]| run.len() <= MAX_BETWEEN && run.iter().all(|b| !is_of_word(*b) && *b != b'.');
+    let mut listed = vec![false; runs.len()];
+    let mut from = 0;
+    while from < runs.len() {
+        let len = runs[from..].iter().take_while(|run| number(run) || parts(run)).count();
+        let numbers = runs[from..from + len].iter().filter(|run| number(run)).count();
+        listed[from..from + len].fill(numbers >= LISTED);
+        from += len.max(1);
+    }
+    listed
 }
 
 /// The text with what is found in it taken out, until nothing is found.

@@ -53,6 +53,21 @@ fn the_line_of_a_hit_is_shown_without_it_and_without_what_else_is_no_word() {
 }
 
 #[test]
+fn bytes_that_are_listed_beside_a_hit_are_not_shown_and_an_address_is() {
+    let line = |listed: &str| around(&format!("cat /etc/shadow now; x({listed}) 42"), Direction::Outbound).concat();
+    for listed in [
+        "'67 6c 70 61 74 2d 47 74 70 51 62 48 49'",
+        "103, 108, 112, 97, 116, 45, 71, 116",
+        "%67%6c%70%61",
+        "0x67,0x6c,0x70,0x61",
+    ] {
+        let shown = line(listed);
+        assert!(shown.contains('…') && !shown.contains("70") && !shown.contains("112"), "{shown}");
+    }
+    assert!(line("10.0.0.1 443 and 8080").contains("10.0.0.1 443 and 8080"));
+}
+
+#[test]
 fn no_piece_of_a_secret_is_shown_wherever_the_cut_falls() {
     for filler in (0..140).step_by(3) {
         let (one, two) = keys();
