@@ -60,7 +60,8 @@ pub(super) fn run(args: &Args, place: &Place) -> Answer {
         },
         Err(error @ ControlError::Refused(_)) => {
             // It could not sign its end, and ends all the same.
-            wait_for_end(&home, running.as_ref(), args.timeout)?;
+            let ends = wait_for_end(&home, running.as_ref(), args.timeout);
+            ends.map_err(|trouble| trouble.after(format_args!("{error}")))?;
             return Err(behind_the_end(error.into(), pid));
         }
         Err(e) => return Err(e.into()),
