@@ -18,7 +18,7 @@ const MAX_REPLACED: usize = 256;
 const CONTEXT: usize = 1536;
 
 /// What tells of letters that are turned by half the alphabet.
-const TURNED: &[&str] = &["n-za-m", "rot13", "rot_13", "rot-13"];
+const TURNED: &[&str] = &["n-za-m", "rot13", "rot_13", "rot-13", "nopqrstuvwxyzabcdefghijklm"];
 
 /// The keywords that tell of another reading, besides those that stand backwards. None is a rule's.
 pub(super) fn keywords(direction: Direction) -> impl Iterator<Item = &'static str> {
