@@ -231,7 +231,8 @@ fn made(word: &[u8], cursor: &mut Cursor<'_>, start: usize) -> Option<Vec<u8>> {
 }
 
 fn of_hex(digits: &[u8]) -> Option<Vec<u8>> {
-    data_encoding::HEXLOWER_PERMISSIVE.decode(digits).ok()
+    let digits: Vec<u8> = digits.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+    data_encoding::HEXLOWER_PERMISSIVE.decode(&digits).ok()
 }
 
 fn of_base64(coded: &[u8]) -> Option<Vec<u8>> {
@@ -310,6 +311,7 @@ mod tests {
             ("system pack \"H*\", \"726d202f\";", "system \"rm /\";"),
             ("os.system(bytes.fromhex('726d202f').decode())", "os.system(\"rm /\")"),
             ("python3 -c \"os.system(bytes.fromhex('726d202f').decode('utf-8'))\"", "python3 -c \"os.system('rm /')\""),
+            ("os.system(bytes.fromhex('72 6d 20 2f'))", "os.system(\"rm /\")"),
             ("exec(Buffer.from(\"726d202f\", \"hex\").toString())", "exec(\"rm /\")"),
             ("exec(Buffer.from('cm0gLw==','base64').toString('utf8'))", "exec(\"rm /\")"),
             ("cat(Buffer.from([47,101,116,99]).toString())", "cat(\"/etc\")"),

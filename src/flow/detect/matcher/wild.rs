@@ -88,8 +88,7 @@ pub(super) fn program(text: &[u8], at: usize) -> Option<(Range<usize>, Vec<u8>)>
 }
 
 fn resolved(word: &[u8]) -> Option<Vec<u8>> {
-    let slash = memchr::memrchr(b'/', word).filter(|_| word.starts_with(b"/"))?;
-    let (folder, name) = (&word[..slash], &word[slash + 1..]);
+    let (folder, name) = told_shortly(word)?;
     let program = if name.iter().any(|b| is_wild(*b)) {
         let least = if name.contains(&b'*') { 2 } else { 1 };
         let says = own(name) >= least;
@@ -100,10 +99,24 @@ fn resolved(word: &[u8]) -> Option<Vec<u8>> {
     let parts = |path: &[u8]| memchr::memchr_iter(b'/', path).count();
     let is = |known: &&&str| {
         let mut both = folder.split(|b| *b == b'/').zip(known.as_bytes().split(|b| *b == b'/'));
-        parts(folder) == parts(known.as_bytes()) && both.all(|(part, known)| glob(part, known))
+        parts(&folder) == parts(known.as_bytes()) && both.all(|(part, known)| glob(part, known))
     };
     let folder = FOLDERS.iter().find(is)?;
     Some([folder, "/", program].concat().into_bytes())
+}
+
+/// The folder and the name of a path from the root, without what leads nowhere else: `//`, `/./`, and `/x/..`.
+fn told_shortly(path: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.strip_prefix(b"/")?.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let name = parts.pop()?;
+    Some((parts.iter().flat_map(|part| [&b"/"[..], part].concat()).collect(), name))
 }
 
 /// How many characters a name says itself.
@@ -173,6 +186,8 @@ mod tests {
             ("env A=b /usr/local/bin/pyth*3 -c x", "env A=b /usr/local/bin/python3 -c x"),
             ("/b*/cat x", "/bin/cat x"),
             ("/u?r/bin/cat x", "/usr/bin/cat x"),
+            ("/bin/./b?sh x", "/bin/bash x"),
+            ("/bin/../usr/bin//b?sh x", "/usr/bin/bash x"),
             ("- /bin/w?et x", "- /bin/wget x"),
             ("run: /bin/w[f-h]et x", "run: /bin/wget x"),
         ] {
