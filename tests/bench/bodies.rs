@@ -234,7 +234,7 @@ pub(crate) fn repeated(body: &str) -> Vec<u8> {
 
 /// What costs most for its size.
 pub(crate) const HOSTILE: &[&str] =
-    &["nested", "unicode", "base64", "keywords", "lines", "quotes", "entities", "gaps", "flood", "deep"];
+    &["nested", "unicode", "base64", "keywords", "lines", "quotes", "entities", "gaps", "braces", "flood", "deep"];
 
 /// A hostile body of `size` bytes.
 pub(crate) fn hostile(kind: &str, size: usize) -> Vec<u8> {
@@ -246,6 +246,8 @@ pub(crate) fn hostile(kind: &str, size: usize) -> Vec<u8> {
         "quotes" => "\"\\\"+",
         "entities" => "%26%2337;",
         "gaps" => "mkfifo a sh< ",
+        // Lists of lists, of which each word is as many as all that follow make.
+        "braces" => "{{/,/,/,/,/,/,/,/,/,/,/,/,/,/,/}{/,/}{/,/}{/,/}{/,/}{/,/},x}{/,/}{/,/}{/,/}{/,/}{/,/}\n",
         // Matches without end, of the rules whose regexes are the slowest, no two of them alike.
         "flood" => {
             let (rules, mut chance) = (RuleSet::embedded(), Chance(7));

@@ -150,7 +150,7 @@ fn gate_alone(bencher: Bencher, body: &str) {
 
 /// Commands come in; what costs most of all else goes out.
 fn goes(kind: &str) -> Direction {
-    if matches!(kind, "lines" | "gaps" | "flood") { Direction::Inbound } else { Direction::Outbound }
+    if matches!(kind, "lines" | "gaps" | "braces" | "flood") { Direction::Inbound } else { Direction::Outbound }
 }
 
 #[divan::bench(args = HOSTILE)]

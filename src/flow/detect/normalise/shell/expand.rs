@@ -43,6 +43,10 @@ impl Plain {
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= self.limit
+    }
+
     fn last(&self) -> Option<&u8> {
         self.bytes.last()
     }
@@ -246,16 +250,29 @@ fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> u
     if !(stem.is_empty() || stem.ends_with(b"/") || stem.ends_with(b"/.")) {
         return 0;
     }
-    let (tails, used) = tails(&window[end + 1..]);
+    // Each word of the lists behind it counts as one more that was looked into.
+    let (tails, used) = match tails(&window[end + 1..]) {
+        (tails, used) if tails.len() - 1 <= out.braces => (tails, used),
+        _ => (vec![Vec::new()], 0),
+    };
+    out.braces -= tails.len() - 1;
     let mut from = 1;
     for (n, to) in commas.into_iter().chain([end]).enumerate() {
-        for (m, tail) in tails.iter().enumerate() {
-            if n + m > 0 {
-                out.push(b' ');
-                out.extend_from_slice(&stem);
+        if out.is_full() {
+            break;
+        }
+        if n > 0 {
+            out.push(b' ');
+            out.extend_from_slice(&stem);
+        }
+        let at = out.bytes.len();
+        rewrite(&window[from..to], variables, depth - 1, out);
+        let word = out.bytes[at..].to_vec();
+        out.extend_from_slice(&tails[0]);
+        for tail in &tails[1..] {
+            for part in [b" ", &stem[..], &word, tail] {
+                out.extend_from_slice(part);
             }
-            rewrite(&window[from..to], variables, depth - 1, out);
-            out.extend_from_slice(tail);
         }
         from = to + 1;
     }
