@@ -8,9 +8,9 @@ mod pivot;
 mod read;
 mod words;
 
+use super::pattern::parsed;
 use gap::Gap;
 use read::Chain;
-use regex_syntax::ParserBuilder;
 use std::ops::Range;
 use words::{Word, Words};
 
@@ -107,8 +107,7 @@ impl Sighted {
 impl Chains {
     /// The chains of a regex over bytes.
     pub(super) fn of(regex: &str) -> Self {
-        let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
-        Self { cores: parsed.ok().and_then(|hir| read::chains(&hir)).map(|chains| cores(&chains)) }
+        Self { cores: parsed(regex).and_then(|hir| read::chains(&hir)).map(|chains| cores(&chains)) }
     }
 
     /// The parts of `text` in which every match stands, each with all that could belong to it: apart, and in order.

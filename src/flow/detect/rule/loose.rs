@@ -4,17 +4,15 @@
 //! the words before a gap stand again and again it makes states without end, at a hundredth of its speed. Of a gap without
 //! an end it has one.
 
-use regex_syntax::{
-    ParserBuilder,
-    hir::{Hir, HirKind, Repetition},
-};
+use super::pattern::parsed;
+use regex_syntax::hir::{Hir, HirKind, Repetition};
 
 /// The most that is still counted.
 const MOST: u32 = 32;
 
 /// The looser regex; `None` where it would be the same.
 pub(super) fn loosened(regex: &str) -> Option<String> {
-    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok()?;
+    let hir = parsed(regex)?;
     let loose = loose(&hir);
     (loose != hir).then(|| loose.to_string())
 }

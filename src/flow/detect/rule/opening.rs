@@ -2,10 +2,8 @@
 //!
 //! Where a token cannot be one, its first bytes show it. To try the regex there costs ten times as much.
 
-use regex_syntax::{
-    ParserBuilder,
-    hir::{Class, ClassBytes, Hir, HirKind},
-};
+use super::pattern::parsed;
+use regex_syntax::hir::{Class, ClassBytes, Hir, HirKind};
 
 /// Places looked at, at most: one for each bit of [`Places`].
 const MOST: usize = u64::BITS as usize;
@@ -35,8 +33,7 @@ impl Opening {
     }
 
     fn of_parsed(regex: &str, part: fn(&Hir) -> Hir) -> Self {
-        let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
-        parsed.map_or(Self { places: [].into(), breaks: false }, |hir| Self::of_hir(&part(&hir)))
+        parsed(regex).map_or(Self { places: [].into(), breaks: false }, |hir| Self::of_hir(&part(&hir)))
     }
 
     fn of_hir(hir: &Hir) -> Self {

@@ -4,6 +4,7 @@
 //! rest of an idle monitor.
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::{ParserBuilder, hir::Hir};
 use std::sync::{Arc, OnceLock};
 
 /// What the automaton of one regex may keep of what it has seen, for each way of reading and each thread. One that would
@@ -33,6 +34,11 @@ struct Compiled {
 pub(super) struct Groups {
     pub(super) secret: bool,
     pub(super) again: bool,
+}
+
+/// A regex over bytes, taken apart.
+pub(super) fn parsed(regex: &str) -> Option<Hir> {
+    ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok()
 }
 
 impl Pattern {

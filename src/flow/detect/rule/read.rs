@@ -4,10 +4,10 @@ use super::{
     Find, Pattern, Rule, RuleError, data,
     error::{error, without_input},
     local,
+    pattern::parsed,
 };
 use data::{RuleData, RuleFile};
 use memchr::memmem::Finder;
-use regex_syntax::ParserBuilder;
 use std::{
     collections::BTreeSet,
     sync::{Arc, OnceLock},
@@ -99,7 +99,7 @@ pub(super) fn compile(
         Ok(pattern)
     };
     let regex = build("regex", &anchored(&data.regex))?;
-    if !matches!(whose, Whose::BuiltIn) && matches_nothing(&file.with_parts(&data.regex).unwrap_or_default()) {
+    if !matches!(whose, Whose::BuiltIn) && matches_nothing(regex.text()) {
         return Err(wrong("regex", "matches where nothing is: every text would be a finding of it".into()));
     }
     let at_start =
@@ -124,6 +124,5 @@ pub(super) fn compile(
 
 /// Whether a regex that compiles matches the empty text.
 fn matches_nothing(regex: &str) -> bool {
-    let read = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
-    read.is_ok_and(|read| read.properties().minimum_len() == Some(0))
+    parsed(regex).is_some_and(|read| read.properties().minimum_len() == Some(0))
 }
