@@ -2,7 +2,7 @@
 //!
 //! A flag says that one is, and a field of the head by what. What is not packed is seen as it is.
 
-use super::{Unwrap, Voice, packed};
+use super::{Unwrap, Voice, packed, shape};
 
 /// Flags, and the length, the high byte first.
 const HEAD: usize = 5;
@@ -13,9 +13,8 @@ const FLAGS: u8 = PACKED | 0x02 | 0x80;
 
 /// Shows what the messages of `text` hold packed. Of a type that has such messages, what nobody here unpacks is left.
 pub(super) fn messages(w: &mut Unwrap<'_>, text: &[u8], content_type: &[u8], name: Option<&[u8]>) {
-    let typed = [&b"application/grpc"[..], b"application/connect+"]
-        .iter()
-        .any(|own| content_type.get(..own.len()).is_some_and(|t| t.eq_ignore_ascii_case(own)));
+    let has_them = |own: &[u8]| shape::is_type(content_type, own);
+    let typed = has_them(b"application/grpc") || has_them(b"application/connect+");
     let mut rest = text;
     while let Some((flags, message, after)) = first(rest) {
         if flags & PACKED != 0 {

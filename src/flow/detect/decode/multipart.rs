@@ -12,7 +12,7 @@ const MAX_NAMED: usize = 4;
 
 /// The boundary a content type names, or the one a body begins with. What the type names and the body has not is none.
 pub(super) fn boundary(content_type: &[u8], body: &[u8]) -> Option<Vec<u8>> {
-    if content_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/")) {
+    if shape::is_type(content_type, b"multipart/") {
         let values = content_type.split(|&b| b == b';').skip(1).filter_map(|parameter| {
             let equals = memchr(b'=', parameter)?;
             let named = parameter[..equals].trim_ascii().eq_ignore_ascii_case(b"boundary");

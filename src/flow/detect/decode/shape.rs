@@ -26,7 +26,7 @@ pub(in crate::flow::detect) fn shape(content_type: &[u8], start: &[u8], over: bo
     if text.is_empty() || (text.len() < CERTAIN && memchr(b'\n', text).is_none() && !over) {
         return over.then_some(Shape::Whole);
     }
-    let typed = |name: &[u8]| content_type.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
+    let typed = |name: &[u8]| is_type(content_type, name);
     let other = matches!(text[0], b'{' | b'[' | b'<');
     // Before the first of its parts stands any text.
     let in_parts = typed(b"multipart/");
@@ -37,6 +37,11 @@ pub(in crate::flow::detect) fn shape(content_type: &[u8], start: &[u8], over: bo
         (_, true) if text[0] == b'{' => Shape::Lines,
         _ => Shape::Whole,
     })
+}
+
+/// Whether a body is said to be of this type, or of one whose name begins so.
+pub(super) fn is_type(content_type: &[u8], name: &[u8]) -> bool {
+    content_type.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name))
 }
 
 /// Whether `text` begins as a field of an event, or a comment between events, does.
@@ -106,8 +111,7 @@ fn parsed(w: &mut Unwrap<'_>, body: &[u8], content_type: &[u8], name: Option<&[u
         }
         return w.bytes(text, name, Voice::Unknown);
     }
-    let form_type = b"application/x-www-form-urlencoded";
-    let is_form = content_type.get(..form_type.len()).is_some_and(|t| t.eq_ignore_ascii_case(form_type));
+    let is_form = is_type(content_type, b"application/x-www-form-urlencoded");
     if (is_form && !binary::is(text)) || form::likely(text) {
         return form::show(w, text);
     }
