@@ -1,6 +1,7 @@
 //! A call that makes text of numbers or of an encoding → the literal that it makes: `chr(105) + chr(100)`,
 //! `map(chr, [105, 100])`, `pack("H*", "6964")`, `atob("aWQ=")`.
 
+use crate::flow::detect::normalise::of_base64;
 use std::ops::Range;
 
 /// The longest literal that is read, and how many numbers.
@@ -233,11 +234,6 @@ fn made(word: &[u8], cursor: &mut Cursor<'_>, start: usize) -> Option<Vec<u8>> {
 fn of_hex(digits: &[u8]) -> Option<Vec<u8>> {
     let digits: Vec<u8> = digits.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
     data_encoding::HEXLOWER_PERMISSIVE.decode(&digits).ok()
-}
-
-fn of_base64(coded: &[u8]) -> Option<Vec<u8>> {
-    let end = coded.iter().rposition(|b| *b != b'=').map_or(0, |n| n + 1);
-    data_encoding::BASE64_NOPAD.decode(&coded[..end]).ok()
 }
 
 /// Where the name begins of which the last part is at `start`, with what it is a member of.

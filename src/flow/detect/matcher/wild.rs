@@ -1,6 +1,6 @@
 //! A program by its path with wildcards → the program that a shell finds by them: `/bin/c?t` is `/bin/cat`.
 
-use super::path::glob;
+use super::path::{glob, said};
 use std::ops::Range;
 
 /// The longest part of the word on each side of what tells of it.
@@ -91,7 +91,7 @@ fn resolved(word: &[u8]) -> Option<Vec<u8>> {
     let (folder, name) = told_shortly(word)?;
     let program = if name.iter().any(|b| is_wild(*b)) {
         let least = if name.contains(&b'*') { 2 } else { 1 };
-        let says = own(name) >= least;
+        let says = said(name) >= least;
         PROGRAMS.iter().find(|program| says && glob(name, program.as_bytes()))?
     } else {
         PROGRAMS.iter().find(|program| program.as_bytes() == name)?
@@ -117,16 +117,6 @@ fn told_shortly(path: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
     let name = parts.pop()?;
     Some((parts.iter().flat_map(|part| [&b"/"[..], part].concat()).collect(), name))
-}
-
-/// How many characters a name says itself.
-fn own(name: &[u8]) -> usize {
-    let mut in_set = false;
-    let said = name.iter().filter(|b| {
-        in_set = (in_set || **b == b'[') && **b != b']';
-        !in_set && b.is_ascii_alphanumeric()
-    });
-    said.count()
 }
 
 /// Whether a command begins behind this; nothing is before it where it is `all` of the text.

@@ -37,6 +37,12 @@ pub(crate) fn undone(text: &[u8]) -> [Option<Vec<u8>>; 4] {
     [(!joined.is_empty()).then_some(joined), spaced.finish(), wrapped.finish(), shell.finish()]
 }
 
+/// What a word of base64 says, with its padding or without.
+pub(crate) fn of_base64(word: &[u8]) -> Option<Vec<u8>> {
+    let end = word.iter().rposition(|b| *b != b'=').map_or(0, |n| n + 1);
+    data_encoding::BASE64_NOPAD.decode(&word[..end]).ok()
+}
+
 /// All that can be undone in one text, as its marks come.
 struct Undoing<'t, F: FnMut(&[u8])> {
     seams: Seams<'t, F>,

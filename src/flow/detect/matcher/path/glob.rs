@@ -8,14 +8,6 @@ pub(super) fn stands_for(path: &[u8], target: &str) -> bool {
     let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
     let wanted: Vec<&[u8]> = target.as_bytes().split(|b| *b == b'/').collect();
     let Some(skip) = parts.len().checked_sub(wanted.len()) else { return false };
-    let said = |part: &[u8]| {
-        let mut in_set = false;
-        let plain = part.iter().filter(|b| {
-            in_set = (in_set || **b == b'[') && **b != b']';
-            !in_set && (b.is_ascii_alphanumeric() || **b == b'.')
-        });
-        plain.count()
-    };
     let from_root = |n: usize, part: &[u8]| {
         n == 0
             && skip == 0
@@ -25,6 +17,16 @@ pub(super) fn stands_for(path: &[u8], target: &str) -> bool {
     };
     let says = |n: usize, part: &[u8]| (said(part) >= 2 && part[0] != b'*') || from_root(n, part);
     parts[skip..].iter().zip(&wanted).enumerate().all(|(n, (p, w))| says(n, p) && glob(p, w))
+}
+
+/// How many characters a part of a path says itself.
+pub(in super::super) fn said(part: &[u8]) -> usize {
+    let mut in_set = false;
+    let plain = part.iter().filter(|b| {
+        in_set = (in_set || **b == b'[') && **b != b']';
+        !in_set && (b.is_ascii_alphanumeric() || **b == b'.')
+    });
+    plain.count()
 }
 
 /// `*`, `?` and `[…]` of a shell, over one part of a path.

@@ -1,7 +1,7 @@
 //! A command → what it prints, of a few that everybody knows.
 
 use super::{
-    super::marks::in_word,
+    super::{marks::in_word, of_base64},
     expand::{MAX_VALUE, Plain, bare, closing, rewrite},
     variables::Variables,
 };
@@ -114,10 +114,7 @@ fn undone(command: &[u8]) -> Option<Vec<u8>> {
     };
     let plain = match program.trim_ascii() {
         b"rev" => word.iter().rev().copied().collect(),
-        b"base64 -d" | b"base64 -D" | b"base64 --decode" => {
-            let end = word.iter().rposition(|b| *b != b'=').map_or(0, |n| n + 1);
-            data_encoding::BASE64_NOPAD.decode(&word[..end]).ok()?
-        }
+        b"base64 -d" | b"base64 -D" | b"base64 --decode" => of_base64(word)?,
         b"xxd -r -p" | b"xxd -p -r" => data_encoding::HEXLOWER_PERMISSIVE.decode(word).ok()?,
         _ => return None,
     };
