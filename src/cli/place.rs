@@ -35,7 +35,7 @@ impl Place {
             Ok(loaded) => return Ok(loaded.config),
             Err(error) => error,
         };
-        let Ok(config) = Config::places(&self.sources()) else { return Err(error.into()) };
+        let Ok(config) = Config::places(&self.sources(FlagValues::default())) else { return Err(error.into()) };
         show::unsound(&error.into());
         Ok(config)
     }
@@ -44,10 +44,13 @@ impl Place {
     pub(super) fn readable(&self) -> Result<(Config, Option<ConfigError>), Trouble> {
         match self.try_load(FlagValues::default()) {
             Ok(loaded) => Ok((loaded.config, None)),
-            Err(error) => match Config::places(&self.sources()).or_else(|_| Config::bare(&self.sources())) {
-                Ok(config) => Ok((config, Some(error))),
-                Err(_) => Err(error.into()),
-            },
+            Err(error) => {
+                let sources = self.sources(FlagValues::default());
+                match Config::places(&sources).or_else(|_| Config::bare(&sources)) {
+                    Ok(config) => Ok((config, Some(error))),
+                    Err(_) => Err(error.into()),
+                }
+            }
         }
     }
 
@@ -68,18 +71,16 @@ impl Place {
     /// The same, for who can do without one.
     pub(super) fn try_load(&self, flags: FlagValues) -> Result<Loaded, ConfigError> {
         config::check_environment(std::env::vars_os().map(|(name, _)| name))?;
-        let flags = FlagValues { home: self.home.clone(), config: self.config.clone(), ..flags };
-        Config::load(&Sources::process(flags))
+        Config::load(&self.sources(flags))
     }
 
-    /// The environment, and the flags that every verb takes.
-    fn sources(&self) -> Sources<'_> {
-        let flags = FlagValues { home: self.home.clone(), config: self.config.clone(), ..FlagValues::default() };
-        Sources::process(flags)
+    /// The environment, these flags, and those that every verb takes.
+    fn sources(&self, flags: FlagValues) -> Sources<'_> {
+        Sources::process(FlagValues { home: self.home.clone(), config: self.config.clone(), ..flags })
     }
 
     /// The state folder alone, whatever is wrong with the rest.
     pub(super) fn home(&self) -> Result<PathBuf, Trouble> {
-        Ok(config::home(&self.sources())?)
+        Ok(config::home(&self.sources(FlagValues::default()))?)
     }
 }

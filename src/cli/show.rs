@@ -46,15 +46,17 @@ pub(super) fn note(text: impl fmt::Display) {
 pub(super) fn trouble(trouble: &Trouble) {
     let Trouble::Said { message, hint, .. } = trouble else { return };
     note(format_args!("{} {}", stderr_bold("error:"), plain_lines(message)));
-    if let Some(hint) = hint {
-        note(format_args!("{} {}", stderr_bold("hint:"), plain_lines(hint)));
-    }
+    hint_of(hint.as_deref());
 }
 
 /// What is wrong with the configuration, to who goes on without all that it says.
 pub(super) fn unsound(trouble: &Trouble) {
     let Trouble::Said { message, hint, .. } = trouble else { return };
     note(format_args!("warning: the configuration is not sound: {}", plain_lines(message)));
+    hint_of(hint.as_deref());
+}
+
+fn hint_of(hint: Option<&str>) {
     if let Some(hint) = hint {
         note(format_args!("{} {}", stderr_bold("hint:"), plain_lines(hint)));
     }
