@@ -4,7 +4,7 @@
 //!
 //! Records are as old as their stamps say, unless these lie in the future: a clock was ahead when they were written, and
 //! they would be young for as long as it was ahead. Such records are no younger than what was appended after them.
-//! Stamps that can be true are believed, whatever follows: a clock that is behind for a while makes nothing old.
+//! Stamps that can be true are believed, whatever follows: a clock that is behind for a while makes none of those old.
 
 use attest::{Chain, Record};
 use chrono::TimeDelta;
