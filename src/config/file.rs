@@ -74,10 +74,14 @@ impl For<'_> {
     }
 }
 
-/// The file, or nothing when there is none.
+/// The file, or nothing when there is none. A link that leads nowhere is there: somebody wanted what it should lead to.
 pub(super) fn optional(path: &Path, what_for: For<'_>) -> Result<Option<File>, ConfigError> {
     match read(path, what_for) {
-        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(ConfigError::Unreadable { source, .. })
+            if source.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() =>
+        {
+            Ok(None)
+        }
         read => read.map(Some),
     }
 }

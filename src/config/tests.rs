@@ -371,6 +371,19 @@ fn a_file_others_may_write_is_refused() {
 }
 
 #[test]
+fn a_link_to_a_file_is_followed_and_one_to_nothing_is_refused() {
+    use std::os::unix::fs::symlink;
+    let home = tempfile::tempdir().unwrap();
+    let other = home.path().join("kept.toml");
+    symlink(&other, home.path().join("config.toml")).unwrap();
+    let error = load_in(home.path(), &[], FlagValues::default()).unwrap_err().to_string();
+    assert!(error.contains("config.toml"), "{error}");
+    assert!(places_in(home.path()).is_err(), "a reader does not take the folders for the default ones");
+    write(&other, "max_connections = 7\n", 0o600);
+    assert_eq!(load_in(home.path(), &[], FlagValues::default()).unwrap().config.max_connections, 7);
+}
+
+#[test]
 fn an_audience_is_normalised() {
     let config =
         file("[[audience]]\nscheme = \"http\"\nhost = \"LLM.Local.\"\nport = 8_000\nvendors = [\"openai\"]\n").unwrap();
