@@ -15,6 +15,7 @@ mod patch;
 pub mod rule;
 mod scanner;
 pub mod selftest;
+mod wildcard;
 
 pub use detector::{Detector, Limits};
 pub use scanner::{Scanned, Scanner};

@@ -10,7 +10,7 @@ use super::Found;
 use crate::flow::detect::{normalise::control, rule::Rule};
 use excepted::Excepted;
 use extent::{broken, extent, in_braces, line_ends, trim, unmarked};
-pub(super) use glob::{glob, said};
+pub(super) use glob::said;
 use refused::Refused;
 use resolve::Path;
 use std::{borrow::Cow, ops::Range};

@@ -1,6 +1,7 @@
 //! A program by its path with wildcards → the program that a shell finds by them: `/bin/c?t` is `/bin/cat`.
 
-use super::path::{glob, said};
+use super::path::said;
+use crate::flow::detect::wildcard::glob;
 use std::ops::Range;
 
 /// The longest part of the word on each side of what tells of it.
