@@ -4,6 +4,7 @@
 
 mod expand;
 mod output;
+mod parameter;
 mod ticks;
 mod variables;
 

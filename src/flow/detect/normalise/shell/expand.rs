@@ -3,6 +3,7 @@
 use super::{
     super::marks::{in_word, is_mark, means_itself},
     output::{command, formatted},
+    parameter::expanded,
     ticks,
     variables::Variables,
 };
@@ -208,14 +209,12 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
         Some(b'{') => {
             let Some(close) = memchr::memchr(b'}', &rest[..rest.len().min(64)]) else { return 0 };
             let inner = &rest[2..close];
-            if let Some(part) = variables.part(inner) {
-                out.extend_from_slice(part);
-            } else if inner.starts_with(b"IFS") {
+            let of_ifs = inner.starts_with(b"IFS");
+            if let Some(value) = expanded(inner, variables).filter(|value| !of_ifs || value.is_empty()) {
+                out.extend_from_slice(&value);
+            } else if of_ifs {
                 out.push(b' ');
-            } else if matches!(inner, b"@" | b"*" | b"9") && letter(out.last()) && letter(rest.get(close + 1)) {
-            } else if let Some(value) = variables.value(inner).or_else(|| variables.or_else(inner)) {
-                out.extend_from_slice(value);
-            } else {
+            } else if !(matches!(inner, b"@" | b"*" | b"9") && letter(out.last()) && letter(rest.get(close + 1))) {
                 return 0;
             }
             close + 1

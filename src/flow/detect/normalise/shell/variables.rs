@@ -1,19 +1,23 @@
 //! The variables of a text, and what they hold.
 
-use super::expand::{MAX_VALUE, Plain, bare, closing, rewrite, simple};
+use super::expand::{MAX_VALUE, Plain, bare, closing, rewrite};
 use std::collections::HashMap;
 
 pub(super) const MAX_VARIABLES: usize = 64;
 const MAX_NAME: usize = 32;
 
-/// The variables of every shell that hold a path, or paths, from the root.
-const FROM_ROOT: &[&[u8]] = &[b"HOME", b"PATH", b"PWD", b"OLDPWD", b"SHELL", b"BASH", b"TMPDIR", b"XDG_RUNTIME_DIR"];
-
 /// The variables a text uses, and what it has assigned to them so far.
 pub(super) struct Variables {
-    values: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    values: HashMap<Vec<u8>, Option<Value>>,
     /// The bytes that end a name.
     ends: [bool; 256],
+}
+
+/// What a variable holds.
+struct Value {
+    text: Vec<u8>,
+    /// It is a list of words.
+    is_list: bool,
 }
 
 impl Variables {
@@ -38,46 +42,23 @@ impl Variables {
     }
 
     pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        self.values.get(name)?.as_deref()
+        self.item(name, 0)
     }
 
-    /// The part of a value that `name:offset:length` says, as it stands between braces. Of no variable nothing is nothing,
-    /// and of those that hold a path the first character is known.
-    pub(super) fn part(&self, inner: &[u8]) -> Option<&[u8]> {
-        let mut words = inner.split(|b| *b == b':');
-        let (name, offset, length) = (words.next()?, number(words.next()?)?, words.next().map(number));
-        if words.next().is_some() || name.is_empty() || length == Some(None) {
-            return None;
+    /// The words of a list, as they stood.
+    pub(super) fn list(&self, name: &[u8]) -> Option<&[u8]> {
+        Some(&self.values.get(name)?.as_ref()?.text)
+    }
+
+    /// One word of a list, counted from 0; of what is none, the first is all of it.
+    pub(super) fn item(&self, name: &[u8], index: usize) -> Option<&[u8]> {
+        let Value { text, is_list } = self.values.get(name)?.as_ref()?;
+        if *is_list {
+            text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(index)
+        } else {
+            Some(&text[..]).filter(|_| index == 0)
         }
-        let value = match (self.value(name), offset, length.flatten()) {
-            (_, _, Some(0)) => &b""[..],
-            (Some(value), ..) => value,
-            (None, 0, Some(1)) if FROM_ROOT.contains(&name) => b"/",
-            _ => return None,
-        };
-        let from = offset.min(value.len());
-        let to = length.flatten().map_or(value.len(), |length| (from + length).min(value.len()));
-        value.get(from..to)
     }
-
-    /// What `name:-other` says: the other where no value is known, and may be none. The same with an equals sign, or without
-    /// the colon.
-    pub(super) fn or_else<'t>(&'t self, inner: &'t [u8]) -> Option<&'t [u8]> {
-        let name = inner.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
-        let (name, rest) = inner.split_at(name);
-        let rest = rest.strip_prefix(b":").unwrap_or(rest);
-        let other = rest.strip_prefix(b"-").or_else(|| rest.strip_prefix(b"="))?;
-        let may_be_unset = !name.is_empty() && !FROM_ROOT.contains(&name);
-        let plain = may_be_unset && !other.is_empty() && simple(other);
-        plain.then(|| self.value(name).unwrap_or(other))
-    }
-}
-
-/// The number that a few digits are.
-fn number(digits: &[u8]) -> Option<usize> {
-    let digits = digits.trim_ascii();
-    let few = (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    few.then(|| digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0')))
 }
 
 /// The name of the variable after a `$`; a line may be continued in its midst.
@@ -123,16 +104,16 @@ pub(super) fn assignments(lines: &[u8], variables: &mut Variables) {
         // One byte more than a value may have, its quotes aside.
         let rest = &lines[at + 1..lines.len().min(at + 1 + MAX_VALUE + 3)];
         let rest = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        let value = if let Some(&q @ (b'"' | b'\'')) = rest.first() {
-            closing(&rest[1..], q).unwrap_or(b"")
-        } else {
-            bare(rest)
+        let (value, is_list) = match rest.first() {
+            Some(&q @ (b'"' | b'\'')) => (closing(&rest[1..], q).unwrap_or(b""), false),
+            Some(b'(') => (closing(&rest[1..], b')').unwrap_or(b"").trim_ascii(), true),
+            _ => (bare(rest), false),
         };
         if value.len() > MAX_VALUE || value.starts_with(b"=") {
             continue;
         }
         let mut plain = Plain::new(MAX_VALUE);
         rewrite(value, variables, 1, &mut plain);
-        variables.values.insert(name.to_vec(), Some(plain.bytes));
+        variables.values.insert(name.to_vec(), Some(Value { text: plain.bytes, is_list }));
     }
 }
