@@ -195,7 +195,7 @@ fn goes_on(text: &[u8], next: &[u8]) -> bool {
 /// Whether a line ends so that a shell reads on. A text of YAML begins behind `: |`, and a cell of Markdown ends behind a
 /// backquote.
 fn ends_open(text: &[u8]) -> bool {
-    let line = trimmed(text);
+    let line = trimmed(uncommented(text));
     line.strip_suffix(b"|")
         .map_or_else(|| line.ends_with(b"&&"), |line| !matches!(trimmed(line).last(), Some(b':' | b'`')))
 }
@@ -211,6 +211,16 @@ fn goes_before(text: &[u8], next: &[u8]) -> bool {
     let line = &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..];
     let next = &next[blanks..memchr::memchr(b'\n', next).unwrap_or(next.len())];
     !trimmed(line).is_empty() && !trimmed(next).ends_with(b"|") && !cells::is_row(line)
+}
+
+/// A text without the comment behind the pipe, or the `&&`, that its last line ends with.
+fn uncommented(text: &[u8]) -> &[u8] {
+    let line = memchr::memrchr(b'\n', text).map_or(0, |n| n + 1);
+    let open = |at: &usize| {
+        let before = trimmed(&text[line..*at]);
+        before.len() < at - line && (before.ends_with(b"|") || before.ends_with(b"&&"))
+    };
+    memchr::memchr_iter(b'#', &text[line..]).map(|n| line + n).find(open).map_or(text, |at| &text[..at])
 }
 
 /// A text without the blanks at its end.

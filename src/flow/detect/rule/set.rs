@@ -17,7 +17,7 @@ use std::{
 
 /// The version of the embedded rules, `MAJOR.MINOR.PATCH`: the second is raised when more is found, the
 /// first when a family is given up or an identifier means something else.
-pub(super) const VERSION: &str = "1.11.0";
+pub(super) const VERSION: &str = "1.12.0";
 const TESTED: &str = "the embedded rules are tested with every build";
 
 macro_rules! embedded {
