@@ -101,7 +101,7 @@ const fn role(b: u8) -> Role {
     if b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'.' | b'_') {
         role.after |= ESCAPE;
     }
-    if b.is_ascii_alphabetic() || matches!(b, b'_' | b'9' | b'\'' | b'"' | b'(' | b'`' | b'@' | b'*' | b'{') {
+    if b.is_ascii_alphabetic() || matches!(b, b'_' | b'1'..=b'9' | b'\'' | b'"' | b'(' | b'`' | b'@' | b'*' | b'{') {
         role.after |= DOLLAR;
     }
     let means_more =

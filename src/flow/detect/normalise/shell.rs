@@ -3,6 +3,7 @@
 //! No shell: only the lines that hold such a spelling are rewritten, each one once, and what is unclear stays.
 
 mod expand;
+mod functions;
 mod output;
 mod parameter;
 mod ticks;
@@ -108,6 +109,7 @@ impl<'t> Shell<'t> {
         let whole = &whole[..whole.len().min(MAX_LINE)];
         assignments(whole, variables);
         if was_joined || spelt {
+            variables.enter(start..text.len() - rest.len());
             out.braces = MAX_BRACES;
             rewrite(whole, variables, MAX_DEPTH, out);
             out.push(b'\n');

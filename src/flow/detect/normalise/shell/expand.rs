@@ -203,6 +203,12 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
         }
         Some(b'"') => 1,
         Some(b'(') => command(rest, 2, b')', variables, depth, out),
+        Some(name @ (b'@' | b'*' | b'1'..=b'9'))
+            if let Some(value) = variables.nameless(*name).filter(|_| !rest.get(2).is_some_and(u8::is_ascii_digit)) =>
+        {
+            out.extend_from_slice(value);
+            2
+        }
         // An empty parameter between two letters or at the end of a word: `c$@url`, `sh$@ -c`.
         Some(b'@' | b'*' | b'1'..=b'9') if letter(out.last()) && letter(rest.get(2)) => 2,
         Some(b'@' | b'*') if letter(out.last()) && rest.get(2).is_some_and(|b| matches!(b, b' ' | b'\t')) => 2,

@@ -45,7 +45,7 @@ fn split_at_holes(format: &[u8]) -> Vec<&[u8]> {
 }
 
 /// Takes the next word of a command from `text`, without its quotes; `None` where the command ends.
-fn shell_word<'t>(text: &mut &'t [u8]) -> Option<&'t [u8]> {
+pub(super) fn shell_word<'t>(text: &mut &'t [u8]) -> Option<&'t [u8]> {
     let rest = text.trim_ascii_start();
     let first = rest.first()?;
     if matches!(first, b'"' | b'\'') {

@@ -25,6 +25,9 @@ const AS_A_RULE: &[(&[u8], &[u8])] = &[
 
 /// What `${inner}` means, where that is known.
 pub(super) fn expanded<'v>(inner: &'v [u8], variables: &'v Variables) -> Option<Cow<'v, [u8]>> {
+    if let [all @ (b'@' | b'*')] = inner {
+        return variables.nameless(*all).map(Cow::Borrowed);
+    }
     let name = inner.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
     let (name, how) = inner.split_at(name);
     if name.is_empty() {

@@ -160,7 +160,7 @@ fn spelt(line: &[u8]) -> bool {
                 let ends = word.is_some_and(|word| at(Some(n + word.len() + 2)).is_ascii_whitespace());
                 within || (begins && ends && word.is_some_and(|word| !word.is_empty() && simple(word)))
             }
-            b'$' => b"\"'(`@*{_9".contains(&next) || next.is_ascii_alphabetic(),
+            b'$' => b"\"'(`@*{_123456789".contains(&next) || next.is_ascii_alphabetic(),
             b'{' => (!in_word(before) && before != b'$' && in_word(next)) || matches!(before, b'/' | b'.'),
             b'^' => before.is_ascii_alphabetic() && next.is_ascii_alphabetic(),
             _ => false,

@@ -1,7 +1,10 @@
 //! The variables of a text, and what they hold.
 
-use super::expand::{MAX_VALUE, Plain, bare, closing, rewrite};
-use std::collections::HashMap;
+use super::{
+    expand::{MAX_VALUE, Plain, bare, closing, rewrite},
+    functions::Functions,
+};
+use std::{collections::HashMap, ops::Range};
 
 pub(super) const MAX_VARIABLES: usize = 64;
 const MAX_NAME: usize = 32;
@@ -11,6 +14,10 @@ pub(super) struct Variables {
     values: HashMap<Vec<u8>, Option<Value>>,
     /// The bytes that end a name.
     ends: [bool; 256],
+    /// Where it uses those that have no name.
+    functions: Functions,
+    /// The line that is looked at.
+    line: Range<usize>,
 }
 
 /// What a variable holds.
@@ -23,8 +30,11 @@ struct Value {
 impl Variables {
     /// Those that `text` uses somewhere: of what nobody uses no value is kept.
     pub(super) fn used_in(text: &[u8]) -> Self {
-        let mut used = Self { values: HashMap::new(), ends: [false; 256] };
+        let mut used = Self { values: HashMap::new(), ends: [false; 256], functions: Functions::default(), line: 0..0 };
+        let mut nameless = false;
         for at in memchr::memchr_iter(b'$', text) {
+            nameless |=
+                matches!(text[at + 1..], [b'1'..=b'9' | b'@' | b'*', ..] | [b'{', b'1'..=b'9' | b'@' | b'*', ..]);
             if used.values.len() < MAX_VARIABLES
                 && let Some(name) = name_of(&text[at + 1..])
                 && let Some(last) = name.last()
@@ -33,7 +43,20 @@ impl Variables {
                 used.values.insert(name, None);
             }
         }
+        if nameless {
+            used.functions = Functions::of(text);
+        }
         used
+    }
+
+    /// The line that is looked at is this one of the text.
+    pub(super) fn enter(&mut self, line: Range<usize>) {
+        self.line = line;
+    }
+
+    /// What a digit, `@` or `*` stands for in the line that is looked at.
+    pub(super) fn nameless(&self, name: u8) -> Option<&[u8]> {
+        self.functions.value(&self.line, name)
     }
 
     /// Whether a name may end with what stands before this.
@@ -42,7 +65,10 @@ impl Variables {
     }
 
     pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        self.item(name, 0)
+        match name {
+            [digit @ b'1'..=b'9'] => self.nameless(*digit),
+            _ => self.item(name, 0),
+        }
     }
 
     /// The words of a list, as they stood.
