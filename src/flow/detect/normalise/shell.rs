@@ -4,6 +4,7 @@
 
 mod expand;
 mod functions;
+mod makefile;
 mod output;
 mod parameter;
 mod ticks;

@@ -202,7 +202,14 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
             inner.len() + 3
         }
         Some(b'"') => 1,
-        Some(b'(') => command(rest, 2, b')', variables, depth, out),
+        Some(b'(') => {
+            let name = closing(&rest[2..], b')');
+            let Some((name, value)) = name.and_then(|name| Some((name, variables.macros.value(name)?))) else {
+                return command(rest, 2, b')', variables, depth, out);
+            };
+            out.extend_from_slice(value);
+            name.len() + 3
+        }
         Some(name @ (b'@' | b'*' | b'1'..=b'9'))
             if let Some(value) = variables.nameless(*name).filter(|_| !rest.get(2).is_some_and(u8::is_ascii_digit)) =>
         {

@@ -3,6 +3,7 @@
 use super::{
     expand::{MAX_VALUE, Plain, bare, closing, rewrite},
     functions::Functions,
+    makefile::{Macros, definitions},
 };
 use std::{collections::HashMap, ops::Range};
 
@@ -16,6 +17,8 @@ pub(super) struct Variables {
     ends: [bool; 256],
     /// Where it uses those that have no name.
     functions: Functions,
+    /// Those of a makefile.
+    pub(super) macros: Macros,
     /// The line that is looked at.
     line: Range<usize>,
 }
@@ -30,9 +33,16 @@ struct Value {
 impl Variables {
     /// Those that `text` uses somewhere: of what nobody uses no value is kept.
     pub(super) fn used_in(text: &[u8]) -> Self {
-        let mut used = Self { values: HashMap::new(), ends: [false; 256], functions: Functions::default(), line: 0..0 };
+        let mut used = Self {
+            values: HashMap::new(),
+            ends: [false; 256],
+            functions: Functions::default(),
+            macros: Macros::default(),
+            line: 0..0,
+        };
         let mut nameless = false;
         for at in memchr::memchr_iter(b'$', text) {
+            used.macros.note(&text[at + 1..]);
             nameless |=
                 matches!(text[at + 1..], [b'1'..=b'9' | b'@' | b'*', ..] | [b'{', b'1'..=b'9' | b'@' | b'*', ..]);
             if used.values.len() < MAX_VARIABLES
@@ -46,6 +56,7 @@ impl Variables {
         if nameless {
             used.functions = Functions::of(text);
         }
+        definitions(text, &mut used);
         used
     }
 
