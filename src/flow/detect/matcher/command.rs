@@ -165,21 +165,32 @@ pub(super) fn line(
 fn line_start(text: &[u8], at: usize) -> usize {
     let floor = at.saturating_sub(LINE_BEFORE);
     let mut end = at;
+    // Where the command begins if the comments before that stand behind no open line.
+    let mut first = None;
     while let Some(n) = memchr::memrchr(b'\n', &text[floor..end]) {
-        if !goes_on(&text[floor..floor + n], &text[floor + n + 1..]) {
-            return floor + n + 1;
+        let (before, next) = (&text[floor..floor + n], &text[floor + n + 1..]);
+        if ends_open(before) || goes_before(before, next) {
+            first = None;
+        } else if is_comment(last_line(before)) {
+            first = first.or(Some(floor + n + 1));
+        } else {
+            return first.unwrap_or(floor + n + 1);
         }
         end = floor + n;
     }
-    floor
+    first.unwrap_or(floor)
 }
 
 /// Where the line at `at` ends, as far as it is looked at, with those behind it in which it goes on.
 fn line_end(text: &[u8], at: usize) -> usize {
     let cap = text.len().min(at + LINE_AFTER);
     let mut start = at;
+    // A line that is open is followed by what it goes on in, be that behind comments.
+    let mut open = false;
     while let Some(n) = memchr::memchr(b'\n', &text[start..cap]) {
-        if !goes_on(&text[start..start + n], &text[start + n + 1..]) {
+        let line = &text[start..start + n];
+        open = (open && is_comment(line)) || ends_open(line);
+        if !open && !goes_before(line, &text[start + n + 1..]) {
             return start + n;
         }
         start += n + 1;
@@ -187,9 +198,12 @@ fn line_end(text: &[u8], at: usize) -> usize {
     cap
 }
 
-/// Whether the command at the end of a line goes on in the next one.
-fn goes_on(text: &[u8], next: &[u8]) -> bool {
-    ends_open(text) || goes_before(text, next)
+fn is_comment(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"#")
+}
+
+fn last_line(text: &[u8]) -> &[u8] {
+    &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..]
 }
 
 /// Whether a line ends so that a shell reads on. A text of YAML begins behind `: |`, and a cell of Markdown ends behind a
@@ -208,14 +222,14 @@ fn goes_before(text: &[u8], next: &[u8]) -> bool {
     if blanks == 0 || !matches!(next[blanks..], [b'|', b' ' | b'\t' | b'&', ..]) {
         return false;
     }
-    let line = &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..];
+    let line = last_line(text);
     let next = &next[blanks..memchr::memchr(b'\n', next).unwrap_or(next.len())];
     !trimmed(line).is_empty() && !trimmed(next).ends_with(b"|") && !cells::is_row(line)
 }
 
 /// A text without the comment behind the pipe, or the `&&`, that its last line ends with.
 fn uncommented(text: &[u8]) -> &[u8] {
-    let line = memchr::memrchr(b'\n', text).map_or(0, |n| n + 1);
+    let line = text.len() - last_line(text).len();
     let open = |at: &usize| {
         let before = trimmed(&text[line..*at]);
         before.len() < at - line && (before.ends_with(b"|") || before.ends_with(b"&&"))
