@@ -164,21 +164,23 @@ pub(super) fn line(
 /// Where the line at `at` begins, as far as it is looked at, with those before it that go on in it.
 fn line_start(text: &[u8], at: usize) -> usize {
     let floor = at.saturating_sub(LINE_BEFORE);
-    let mut end = at;
+    let begin = |end: usize| memchr::memrchr(b'\n', &text[floor..end]).map_or(floor, |n| floor + n + 1);
+    let mut start = begin(at);
     // Where the command begins if the comments before that stand behind no open line.
     let mut first = None;
-    while let Some(n) = memchr::memrchr(b'\n', &text[floor..end]) {
-        let (before, next) = (&text[floor..floor + n], &text[floor + n + 1..]);
-        if ends_open(before) || goes_before(before, next) {
+    while start > floor {
+        let before = begin(start - 1);
+        let line = &text[before..start - 1];
+        if ends_open(line) || goes_before(line, &text[start..]) {
             first = None;
-        } else if is_comment(last_line(before)) {
-            first = first.or(Some(floor + n + 1));
+        } else if is_comment(line) {
+            first = first.or(Some(start));
         } else {
-            return first.unwrap_or(floor + n + 1);
+            break;
         }
-        end = floor + n;
+        start = before;
     }
-    first.unwrap_or(floor)
+    first.unwrap_or(start)
 }
 
 /// Where the line at `at` ends, as far as it is looked at, with those behind it in which it goes on.
@@ -202,39 +204,33 @@ fn is_comment(line: &[u8]) -> bool {
     line.trim_ascii_start().starts_with(b"#")
 }
 
-fn last_line(text: &[u8]) -> &[u8] {
-    &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..]
-}
-
 /// Whether a line ends so that a shell reads on. A text of YAML begins behind `: |`, and a cell of Markdown ends behind a
 /// backquote.
-fn ends_open(text: &[u8]) -> bool {
-    let line = trimmed(uncommented(text));
+fn ends_open(line: &[u8]) -> bool {
+    let line = trimmed(uncommented(line));
     line.strip_suffix(b"|")
         .map_or_else(|| line.ends_with(b"&&"), |line| !matches!(trimmed(line).last(), Some(b':' | b'`')))
 }
 
 /// Whether the next line begins with the pipe into which the line before it goes, as in PowerShell and in a text that
 /// YAML folds. A row of a table begins so too.
-fn goes_before(text: &[u8], next: &[u8]) -> bool {
+fn goes_before(line: &[u8], next: &[u8]) -> bool {
     let next = &next[..next.len().min(LINE_AFTER)];
     let blanks = next.iter().take_while(|b| is_blank(**b)).count();
     if blanks == 0 || !matches!(next[blanks..], [b'|', b' ' | b'\t' | b'&', ..]) {
         return false;
     }
-    let line = last_line(text);
     let next = &next[blanks..memchr::memchr(b'\n', next).unwrap_or(next.len())];
     !trimmed(line).is_empty() && !trimmed(next).ends_with(b"|") && !cells::is_row(line)
 }
 
-/// A text without the comment behind the pipe, or the `&&`, that its last line ends with.
-fn uncommented(text: &[u8]) -> &[u8] {
-    let line = text.len() - last_line(text).len();
+/// A line without the comment behind the pipe, or the `&&`, that it ends with.
+fn uncommented(line: &[u8]) -> &[u8] {
     let open = |at: &usize| {
-        let before = trimmed(&text[line..*at]);
-        before.len() < at - line && (before.ends_with(b"|") || before.ends_with(b"&&"))
+        let before = trimmed(&line[..*at]);
+        before.len() < *at && (before.ends_with(b"|") || before.ends_with(b"&&"))
     };
-    memchr::memchr_iter(b'#', &text[line..]).map(|n| line + n).find(open).map_or(text, |at| &text[..at])
+    memchr::memchr_iter(b'#', line).find(open).map_or(line, |at| &line[..at])
 }
 
 /// A text without the blanks at its end.
