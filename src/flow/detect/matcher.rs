@@ -13,6 +13,8 @@ mod looks;
 mod near;
 mod path;
 mod pem;
+mod renamed;
+mod searched;
 mod spelt;
 mod table;
 mod token;

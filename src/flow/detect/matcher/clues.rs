@@ -2,6 +2,7 @@
 
 use super::{
     command::LINE_BEFORE,
+    renamed, searched,
     spelt::{self, Replaced},
     wild,
 };
@@ -14,6 +15,8 @@ const MAX_BACKWARDS: usize = 4 << 10;
 const MAX_STRETCHES: usize = 16;
 /// What is put in place of something in one text, at most.
 const MAX_REPLACED: usize = 256;
+/// Names given to something that are looked for in one text.
+const MAX_NAMES: usize = 16;
 /// How much is shown on each side of that.
 const CONTEXT: usize = 1536;
 
@@ -22,8 +25,8 @@ const TURNED: &[&str] = &["n-za-m", "rot13", "rot_13", "rot-13", "nopqrstuvwxyza
 
 /// The keywords that tell of another reading, besides those that stand backwards. None is a rule's.
 pub(super) fn keywords(direction: Direction) -> impl Iterator<Item = &'static str> {
-    let wild = if direction == Direction::Inbound { wild::CLUES } else { &[] };
-    wild.iter().chain(spelt::CLUES).chain(TURNED).copied()
+    let own = if direction == Direction::Inbound { wild::CLUES } else { searched::CLUES };
+    own.iter().chain(spelt::CLUES).chain(renamed::CLUES).chain(TURNED).copied()
 }
 
 /// What one look at a text told of.
@@ -34,6 +37,8 @@ pub(super) struct Clues {
     replaced: Vec<Replaced>,
     /// The text before that was looked at for what is replaced.
     looked: usize,
+    names: usize,
+    renamed: Vec<Replaced>,
 }
 
 impl Clues {
@@ -45,6 +50,13 @@ impl Clues {
             self.replace(keyword, || (wild::program(text, keyword.start), keyword.end));
         } else if is(spelt::CLUES) {
             self.replace(keyword, || spelt::literal(text, keyword));
+        } else if is(searched::CLUES) {
+            self.replace(keyword, || (searched::path(text, keyword), keyword.end));
+        } else if is(renamed::CLUES) {
+            if self.names < MAX_NAMES {
+                self.names += 1;
+                self.renamed.extend(renamed::uses(text, keyword));
+            }
         } else if is(TURNED) {
             self.turned.note_around(text, keyword);
         } else {
@@ -74,15 +86,29 @@ impl Clues {
             let turned: Vec<u8> = text[stretch].iter().copied().map(turned).collect();
             on(&turned);
         }
-        if self.replaced.is_empty() {
-            return;
+        // Where two names are used in one place, the one that was given first is taken.
+        let mut renamed = self.renamed;
+        renamed.sort_by_key(|(span, _)| span.start);
+        for replaced in [self.replaced, renamed] {
+            put(text, replaced, &mut on);
         }
-        let mut patch = Patch::new(text, CONTEXT, Vec::new(), on);
-        for (span, plain) in self.replaced {
+    }
+}
+
+/// Shows `text` with what is put in the places of others, as far around these as it matters.
+fn put(text: &[u8], replaced: Vec<Replaced>, on: impl FnMut(&[u8])) {
+    if replaced.is_empty() {
+        return;
+    }
+    let mut patch = Patch::new(text, CONTEXT, Vec::new(), on);
+    let mut done = 0;
+    for (span, plain) in replaced {
+        if span.start >= done {
+            done = span.end;
             patch.replace(span.start, span.end, &plain);
         }
-        patch.finish();
     }
+    patch.finish();
 }
 
 /// Lines in which something stands.

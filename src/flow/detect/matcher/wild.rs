@@ -121,7 +121,7 @@ fn told_shortly(path: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 }
 
 /// Whether a command begins behind this; nothing is before it where it is `all` of the text.
-fn begins_command(before: &[u8], all: bool) -> bool {
+pub(super) fn begins_command(before: &[u8], all: bool) -> bool {
     let mut line = before;
     for _ in 0..=MAX_BETWEEN {
         let blanks = line.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
