@@ -22,7 +22,7 @@ pub(super) const OPENS: Spells = 1 << 2;
 const DOLLAR: Spells = 1 << 3;
 /// `{` where a word begins.
 const BRACE: Spells = 1 << 4;
-/// `{` after a folder, or after the dot that a hidden name begins with.
+/// `{` after a folder, after the dot that a hidden name begins with, or after a low line within a name.
 const AFTER_SLASH: Spells = 1 << 5;
 /// `^` between letters.
 const CARET: Spells = 1 << 6;
@@ -88,7 +88,7 @@ const fn role(b: u8) -> Role {
     if matches!(b, b'\'' | b'"') {
         role.after |= IN_LITERAL;
     }
-    if matches!(b, b'/' | b'.') {
+    if matches!(b, b'/' | b'.' | b'_') {
         role.before |= AFTER_SLASH;
     }
     if b.is_ascii_alphabetic() {

@@ -249,7 +249,7 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
     }
 }
 
-/// `{rm,-rf,/}` is `rm -rf /`, `/etc/{passwd,shadow}` is two words, and `~/.{ssh,gnupg}/id_{rsa,dsa}` four.
+/// `{rm,-rf,/}` is `rm -rf /`, `/etc/{passwd,shadow}` is two words, as is `~/.ssh/id_{rsa,dsa}`, and `~/.{ssh,gnupg}/id_{rsa,dsa}` four.
 fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> usize {
     if out.braces == 0 {
         return 0;
@@ -259,7 +259,8 @@ fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> u
     let Some((commas, end)) = list(window).filter(|_| depth > 0) else { return 0 };
     let stem_at = out.bytes.iter().rposition(|&b| !in_word(b)).map_or(0, |n| n + 1);
     let stem = out.bytes[stem_at..].to_vec();
-    if !(stem.is_empty() || stem.ends_with(b"/") || stem.ends_with(b"/.")) {
+    let in_name = stem.ends_with(b"_") && stem.contains(&b'/');
+    if !(stem.is_empty() || stem.ends_with(b"/") || stem.ends_with(b"/.") || in_name) {
         return 0;
     }
     // Each word of the lists behind it counts as one more that was looked into.

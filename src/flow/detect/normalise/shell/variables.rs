@@ -4,11 +4,15 @@ use super::{
     expand::{MAX_VALUE, Plain, bare, closing, rewrite},
     functions::Functions,
     makefile::{Macros, definitions},
+    output::shell_word,
 };
+use memchr::memmem;
 use std::{collections::HashMap, ops::Range};
 
 pub(super) const MAX_VARIABLES: usize = 64;
 const MAX_NAME: usize = 32;
+/// What empties one.
+const UNSET: &[u8] = b"unset ";
 
 /// The variables a text uses, and what it has assigned to them so far.
 pub(super) struct Variables {
@@ -19,6 +23,8 @@ pub(super) struct Variables {
     functions: Functions,
     /// Those of a makefile.
     pub(super) macros: Macros,
+    /// The text empties some.
+    unsets: bool,
     /// The line that is looked at.
     line: Range<usize>,
 }
@@ -38,6 +44,7 @@ impl Variables {
             ends: [false; 256],
             functions: Functions::default(),
             macros: Macros::default(),
+            unsets: false,
             line: 0..0,
         };
         let mut nameless = false;
@@ -56,6 +63,7 @@ impl Variables {
         if nameless {
             used.functions = Functions::of(text);
         }
+        used.unsets = memmem::find(text, UNSET).is_some();
         definitions(text, &mut used);
         used
     }
@@ -73,6 +81,10 @@ impl Variables {
     /// Whether a name may end with what stands before this.
     fn may_end(&self, before: &[u8]) -> bool {
         before.last().is_some_and(|last| self.ends[usize::from(*last)])
+    }
+
+    fn set(&mut self, name: &[u8], text: Vec<u8>) {
+        self.values.insert(name.to_vec(), Some(Value { text, is_list: false }));
     }
 
     pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
@@ -118,10 +130,20 @@ fn name_of(text: &[u8]) -> Option<Vec<u8>> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Notes every `name=value` of the lines that gives a used variable its value.
+/// Notes every `name=value` of the lines that gives a used variable its value, and what `cd` and `unset` make of one.
 pub(super) fn assignments(lines: &[u8], variables: &mut Variables) {
     if variables.values.is_empty() {
         return;
+    }
+    if variables.values.contains_key(&b"PWD"[..])
+        && let Some(folder) = after_word(lines, b"cd ").filter(|folder| matches!(folder, [b'/' | b'~', ..]))
+    {
+        variables.set(b"PWD", folder.to_vec());
+    }
+    if variables.unsets
+        && let Some(name) = after_word(lines, UNSET).filter(|name| variables.values.contains_key(*name))
+    {
+        variables.set(name, Vec::new());
     }
     for at in memchr::memchr_iter(b'=', lines) {
         if !variables.may_end(&lines[..at]) {
@@ -153,4 +175,12 @@ pub(super) fn assignments(lines: &[u8], variables: &mut Variables) {
         rewrite(value, variables, 1, &mut plain);
         variables.values.insert(name.to_vec(), Some(Value { text: plain.bytes, is_list }));
     }
+}
+
+/// The word behind the last `command` of the lines, without its quotes.
+fn after_word<'t>(lines: &'t [u8], command: &[u8]) -> Option<&'t [u8]> {
+    let ends_word =
+        |at: &usize| !lines[..*at].last().is_some_and(|b| b.is_ascii_alphanumeric() || b"_-./$".contains(b));
+    let at = memmem::find_iter(lines, command).filter(ends_word).last()?;
+    shell_word(&mut &lines[at + command.len()..]).filter(|word| word.len() <= MAX_VALUE)
 }
