@@ -10,8 +10,9 @@ pub(super) const CLUES: &[&str] = &["alias ", "ln -s", "ln -fs", "ln --symbolic"
 
 /// The longest name, and the longest text that it stands for.
 const LONGEST: usize = 128;
-/// How far behind it a name is looked for, and how many uses of it are told.
+/// How far behind it a name is looked for, how many places are looked at, and how many uses of it are told.
 const REACH: usize = 4 << 10;
+const MAX_PLACES: usize = 256;
 const MAX_USES: usize = 16;
 /// How far before a use it is told whether a command begins there.
 const BEFORE: usize = 96;
@@ -76,7 +77,7 @@ fn word(text: &[u8]) -> Option<(&[u8], usize)> {
 /// Where `name` is used behind `from`.
 fn used(text: &[u8], from: usize, name: &[u8], meant: &[u8], is: fn(&[u8], &Range<usize>) -> bool) -> Vec<Replaced> {
     let reach = &text[from..text.len().min(from + REACH)];
-    let places = memmem::find_iter(reach, name).map(|n| from + n..from + n + name.len());
+    let places = memmem::find_iter(reach, name).take(MAX_PLACES).map(|n| from + n..from + n + name.len());
     places.filter(|place| is(text, place)).take(MAX_USES).map(|place| (place, meant.to_vec())).collect()
 }
 
