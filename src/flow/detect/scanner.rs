@@ -82,7 +82,7 @@ impl Scanner {
                 _ => Placement::Body,
             },
             unknown_coding: known.is_none(),
-            blocks: known.as_ref().filter(|c| !c.encodings().is_empty()).map(|_| Blocks::default()),
+            blocks: known.as_ref().filter(|c| !c.is_plain()).map(|_| Blocks::default()),
             coding: known.unwrap_or_default(),
             recent: Vec::new(),
             content: Content::Unshaped(Vec::new()),
@@ -174,7 +174,7 @@ impl Scanner {
         if let Some(blocks) = self.blocks.take() {
             self.coded(&blocks.last(), on);
         }
-        if self.stopped.is_none() && !self.coding.encodings().is_empty() {
+        if self.stopped.is_none() && !self.coding.is_plain() {
             let mut coding = std::mem::take(&mut self.coding);
             let done = coding.end(&mut |piece| self.content(piece, on));
             self.coding = coding;
@@ -330,7 +330,10 @@ fn codings(fields: &[Field]) -> Vec<u8> {
         values.flat_map(|v| v.split(|&b| b == b',')).map(<[u8]>::trim_ascii)
     };
     let transfer = named("transfer-encoding").filter(|word| !word.eq_ignore_ascii_case(b"chunked"));
-    named("content-encoding").chain(transfer).collect::<Vec<_>>().join(&b',')
+    // Some clients say it by what they sign alone.
+    let signed = named("x-amz-content-sha256").any(|word| word.starts_with(b"STREAMING-"));
+    let framed = signed.then_some(decode::AWS_CHUNKED);
+    named("content-encoding").chain(transfer).chain(framed).collect::<Vec<_>>().join(&b',')
 }
 
 /// The judge, and who is told of the hits.

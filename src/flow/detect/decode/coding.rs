@@ -2,6 +2,7 @@
 
 mod aside;
 mod blocks;
+mod framed;
 mod pipe;
 mod zstd;
 
@@ -11,6 +12,7 @@ use crate::flow::detect::Limits;
 use aside::Aside;
 use brotli_decompressor::Decompressor;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use framed::Framed;
 use pipe::Pipe;
 use posture::Encoding;
 use std::io::{self, ErrorKind, Read};
@@ -24,6 +26,9 @@ pub(super) const RATIO_FLOOR: u64 = 64 << 10;
 /// Bytes of a `deflate` body that tell which of its kinds it is.
 const SNIFFED: usize = 16;
 
+/// The coding that is frames alone: see [`Framed`].
+pub(in crate::flow::detect) const AWS_CHUNKED: &[u8] = b"aws-chunked";
+
 /// Why decoding stopped before the input did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::flow::detect) enum Stop {
@@ -36,6 +41,7 @@ pub(in crate::flow::detect) enum Stop {
 /// The codings of one body, outermost first. The default undoes nothing.
 #[derive(Default)]
 pub(in crate::flow::detect) struct Coding {
+    framed: Option<Framed>,
     stages: Vec<Stage>,
     encodings: Vec<Encoding>,
     meter: Meter,
@@ -53,10 +59,14 @@ struct Meter {
 impl Coding {
     /// The codings a `Content-Encoding` names; `None` when one of them is unknown or there are too many.
     pub(in crate::flow::detect) fn named(header: &[u8], limits: &Limits) -> Option<Self> {
-        let mut encodings = Vec::new();
+        let (mut encodings, mut framed) = (Vec::new(), None);
         for word in header.split(|&b| b == b',').map(<[u8]>::trim_ascii) {
             encodings.push(match word.to_ascii_lowercase().as_slice() {
-                b"" | b"identity" | b"aws-chunked" => continue,
+                b"" | b"identity" => continue,
+                AWS_CHUNKED => {
+                    framed = Some(Framed::default());
+                    continue;
+                }
                 b"gzip" | b"x-gzip" => Encoding::Gzip,
                 b"deflate" => Encoding::Deflate,
                 b"br" => Encoding::Br,
@@ -65,7 +75,7 @@ impl Coding {
             });
         }
         encodings.reverse();
-        (encodings.len() <= MAX_STACKED).then(|| Self::stacked(encodings, limits))
+        (encodings.len() <= MAX_STACKED).then(|| Self { framed, ..Self::stacked(encodings, limits) })
     }
 
     /// One coding.
@@ -77,43 +87,62 @@ impl Coding {
         let stages = encodings.iter().map(|&e| Stage::new(e)).collect();
         let meter =
             Meter { read: 0, made: 0, max_made: limits.max_decoded_bytes as u64, max_ratio: limits.max_ratio as u64 };
-        Self { stages, encodings, meter }
+        Self { framed: None, stages, encodings, meter }
     }
 
-    /// What is undone, outermost first; empty for a plain body.
+    /// Whether the body stands as it is.
+    pub(in crate::flow::detect) fn is_plain(&self) -> bool {
+        self.framed.is_none() && self.stages.is_empty()
+    }
+
+    /// What is undone, outermost first, but for frames.
     pub(in crate::flow::detect) fn encodings(&self) -> &[Encoding] {
         &self.encodings
     }
 
     /// Whether anything came out.
     pub(in crate::flow::detect) fn has_made(&self) -> bool {
-        self.meter.made > 0
+        self.meter.made > 0 || (self.stages.is_empty() && self.framed.as_ref().is_some_and(Framed::has_made))
     }
 
     /// Compressed bytes held until more of them come, and what was said beside the data.
     pub(in crate::flow::detect) fn held(&self) -> usize {
-        self.stages.iter().map(|stage| stage.held() + stage.aside.held()).sum()
+        let framed = self.framed.as_ref().map_or(0, Framed::held);
+        framed + self.stages.iter().map(|stage| stage.held() + stage.aside.held()).sum::<usize>()
     }
 
     /// What the codings carry beside the data, each text with how many codings it was within.
     pub(in crate::flow::detect) fn aside(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        self.stages.iter().enumerate().flat_map(|(at, stage)| stage.aside.said().map(move |text| (at + 1, text)))
+        self.asides().flat_map(|(within, aside)| aside.said().map(move |text| (within, text)))
+    }
+
+    fn asides(&self) -> impl Iterator<Item = (usize, &Aside)> {
+        let framed = self.framed.iter().map(|framed| (0, &framed.aside));
+        framed.chain(self.stages.iter().enumerate().map(|(at, stage)| (at + 1, &stage.aside)))
     }
 
     /// Bytes beside the data that nobody kept.
     pub(in crate::flow::detect) fn unsaid(&self) -> usize {
-        self.stages.iter().map(|stage| stage.aside.unsaid()).sum()
+        self.asides().map(|(_, aside)| aside.unsaid()).sum()
     }
 
     /// Decodes the next piece. After an error the rest of the body says nothing.
     pub(in crate::flow::detect) fn push(&mut self, piece: &[u8], out: &mut dyn FnMut(&[u8])) -> Result<(), Stop> {
-        self.meter.read += piece.len() as u64;
-        run(&mut self.stages, piece, false, &mut self.meter, out)
+        let Self { framed, stages, meter, .. } = self;
+        meter.read += piece.len() as u64;
+        match framed {
+            Some(framed) => framed.push(piece, &mut |content| run(stages, content, false, meter, out)),
+            None => run(stages, piece, false, meter, out),
+        }
     }
 
     /// The input is over: gives what was still held. Input cut short is no error.
     pub(in crate::flow::detect) fn end(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Stop> {
-        run(&mut self.stages, &[], true, &mut self.meter, out)
+        let Self { framed, stages, meter, .. } = self;
+        if let Some(framed) = framed {
+            framed.end(&mut |content| run(stages, content, false, meter, out))?;
+        }
+        run(stages, &[], true, meter, out)
     }
 }
 

@@ -32,7 +32,7 @@ mod tests;
 mod unwrap;
 mod voice;
 
-pub(super) use coding::{Blocks, Coding, Stop};
+pub(super) use coding::{AWS_CHUNKED, Blocks, Coding, Stop};
 use delta::Deltas;
 pub(super) use head::{absolute, fields, host, method, target};
 pub(super) use kept::Kept;

@@ -135,6 +135,48 @@ fn content_codings_are_undone_alone_and_stacked() {
     }
 }
 
+/// As an SDK of Amazon's uploads it, signed or not, in chunks of a length.
+fn aws_chunked(content: &[u8], by: usize, signed: &str, trailer: &str) -> Vec<u8> {
+    let chunk = |part: &[u8]| [format!("{:x}{signed}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+    let mut body: Vec<u8> = content.chunks(by).flat_map(chunk).collect();
+    body.extend_from_slice(format!("0{signed}\r\n{trailer}\r\n").as_bytes());
+    body
+}
+
+#[test]
+fn the_frames_of_an_upload_in_chunks_hide_nothing() {
+    let signed = format!(";chunk-signature={}", "0a".repeat(32));
+    let text = format!("cat {PATH} && echo done");
+    let streaming = ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+    for (fields, content, chain) in [
+        (&[("content-encoding", "aws-chunked")][..], text.as_bytes().to_vec(), "body []"),
+        (&[("content-encoding", "aws-chunked")], gzip(text.as_bytes()), "body [gzip]"),
+        (&[("content-encoding", "aws-chunked,gzip")], gzip(text.as_bytes()), "body [gzip]"),
+        (&[("content-encoding", "gzip"), ("content-encoding", "aws-chunked")], gzip(text.as_bytes()), "body [gzip]"),
+        (&[streaming], gzip(text.as_bytes()), "body [gzip]"),
+    ] {
+        for signed in ["", &signed] {
+            for by in [3, 7, 64, 4096] {
+                let body = aws_chunked(&content, by, signed, "");
+                let (hits, scanned) = scan(Direction::Outbound, fields, &body);
+                assert_eq!(hits, [format!("{chain} {PATH}")], "{fields:?} {by}");
+                assert_eq!(scanned, Scanned { bytes: body.len() as u64, unscanned: None }, "{fields:?} {by}");
+            }
+        }
+    }
+    let fields = &[("content-encoding", "aws-chunked")];
+    for (signed, trailer) in [(format!(";x={PATH}"), String::new()), (String::new(), format!("x: {PATH}\r\n"))] {
+        let (hits, _) = scan(Direction::Outbound, fields, &aws_chunked(b"nothing to see", 99, &signed, &trailer));
+        assert_eq!(hits, [format!("body [] {PATH}")]);
+    }
+    // No frames at all, and frames that break off.
+    let (hits, scanned) = scan(Direction::Outbound, fields, text.as_bytes());
+    assert_eq!((hits, scanned.unscanned), (vec![format!("body [] {PATH}")], None));
+    let broken = [&b"4\r\nword\r\n"[..], text.as_bytes(), b"\r\n"].concat();
+    let (hits, scanned) = scan(Direction::Outbound, fields, &broken);
+    assert_eq!((hits, scanned.unscanned), (vec![format!("body [] {PATH}")], Some(UnscannedReason::Undecodable)));
+}
+
 #[test]
 fn where_a_body_is_cut_does_not_matter() {
     let sse = format!(
