@@ -10,7 +10,7 @@ use super::{
     forward::Via,
     leg::{Leg, Secure},
     listener::{Connection, serve_http1, serve_http2},
-    message::{Head, Route, StartLine},
+    message::{Field, Head, Route, StartLine},
     patience::Busy,
     proxy::Shared,
     recognise::{Begins, recognise},
@@ -50,7 +50,7 @@ pub(super) async fn answer(
     shared.arrived(request.headers());
     let named = request.uri().authority().cloned().ok_or(Refusal::BadRequest("target"))?;
     let authority = Authority::of(&named, None).ok_or(Refusal::BadRequest("target"))?;
-    shared.tap.name(name(&connection, &named, &authority));
+    shared.tap.name(name(&connection, &authority, named.as_str().as_bytes(), Vec::new()));
     // Of a tunnel that there is, the head that counts is the one inside.
     let reached = shared.dial.connect(&authority.host, authority.port).await;
     let upstream = reached.inspect_err(|_| connection.ticket.head_read())?;
@@ -64,8 +64,9 @@ pub(super) async fn answer(
     Ok(Response::new(Body::empty()))
 }
 
-/// What asking for a tunnel says: its target, which a name server is told, reached or not.
-fn name(connection: &Connection, named: &uri::Authority, authority: &Authority) -> Head {
+/// What asking for a tunnel to `authority` says: its target, which a name server is told, reached or not; and what else is
+/// told to whoever is there before any message.
+pub(super) fn name(connection: &Connection, authority: &Authority, target: &[u8], fields: Vec<Field>) -> Head {
     let route = Route {
         protocol: Protocol::Http,
         host: authority.host.clone(),
@@ -77,11 +78,8 @@ fn name(connection: &Connection, named: &uri::Authority, authority: &Authority) 
     Head {
         direction: Direction::Outbound,
         route: Arc::new(route),
-        start: StartLine::Request {
-            method: Bytes::from_static(b"CONNECT"),
-            target: Bytes::copy_from_slice(named.as_str().as_bytes()),
-        },
-        fields: Vec::new(),
+        start: StartLine::Request { method: Bytes::from_static(b"CONNECT"), target: Bytes::copy_from_slice(target) },
+        fields,
     }
 }
 

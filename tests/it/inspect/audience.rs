@@ -6,7 +6,7 @@ use super::rig::{Inspecting, Speaker, bounded, client_config, echo, handshake, l
 use crate::proxy::rig::{Seen, authenticated};
 use bytes::Bytes;
 use guardian::flow::{
-    capture::Parent,
+    capture::{Head, Parent, StartLine},
     detect::{Detector, Limits, Scanner},
 };
 use http_body_util::Full;
@@ -290,4 +290,30 @@ async fn clear_text_to_a_vendors_name_is_a_finding() {
     seen.retain(|message| message.head.direction == Direction::Outbound);
     assert_eq!(expected(&seen), [false; 6]);
     assert!(seen.iter().all(|m| m.head.route.protocol == Protocol::Http && m.head.route.host == OWN));
+}
+
+#[tokio::test]
+async fn what_a_handshake_tells_the_origin_is_shown() {
+    let proxy = through_the_world().await;
+    let trusted = proxy.leaves.authority().certificate().clone();
+    let shown = |head: &Head| {
+        let StartLine::Request { target, .. } = &head.start else { panic!("a request") };
+        let fields = head.fields.iter().map(|f| [&f.name[..], b"=", &f.value].concat()).collect::<Vec<_>>();
+        String::from_utf8([&target[..], b" ", &fields.concat()].concat()).unwrap()
+    };
+    for (sni, alpn) in [(OWN, &["http/1.1"][..]), (EVIL, &["http/1.1"]), (OWN, &["gsk_x", "http/1.1", "more"])] {
+        let stream = proxy.tunnel(&format!("{OWN}:443")).await;
+        handshake(stream, trusted.clone(), sni, alpn).await.unwrap();
+    }
+    let all = bounded(async {
+        while proxy.rig.named().len() < 5 {
+            tokio::task::yield_now().await;
+        }
+        proxy.rig.named()
+    });
+    let mut all: Vec<String> = all.await.iter().map(shown).collect();
+    all.sort_unstable();
+    // Each tunnel's own target, and what the handshake in it says besides.
+    let target = format!("{OWN}:443 ");
+    assert_eq!(all, [format!("{OWN} alpn=gsk_x, more"), target.clone(), target.clone(), target, format!("{EVIL} ")]);
 }

@@ -1,5 +1,10 @@
 //! First bytes → what a `ClientHello` asks for. Every byte read stays where it can be relayed from.
 
+use super::{
+    super::message::Field,
+    {HTTP1, HTTP2},
+};
+use bytes::Bytes;
 use hudsucker::rustls::server::{Accepted, Acceptor};
 use std::{
     hash::{BuildHasher, RandomState},
@@ -75,5 +80,19 @@ impl Hello {
         let groups: Vec<u16> = hello.named_groups().unwrap_or_default().iter().map(|group| u16::from(*group)).collect();
         let shape = SHAPES.hash_one((&alpn, suites, schemes, groups));
         Self { name, alpn, shape }
+    }
+
+    /// What its origin is told in it that no message says and that can be any text: a name that is not the tunnel's, and
+    /// protocols that nobody knows, which are said as a request for a tunnel would (RFC 7639). `None` when there is nothing.
+    pub(super) fn says_more(&self, names_agree: bool) -> Option<Vec<Field>> {
+        let known: [&[u8]; 3] = [HTTP2, HTTP1, b"http/1.0"];
+        let unknown: Vec<&[u8]> = self.alpn.iter().map(Vec::as_slice).filter(|p| !known.contains(p)).collect();
+        let all = unknown.join(&b", "[..]);
+        let fields = if all.is_empty() {
+            Vec::new()
+        } else {
+            vec![Field { name: Bytes::from_static(b"alpn"), value: all.into() }]
+        };
+        (!names_agree || !fields.is_empty()).then_some(fields)
     }
 }

@@ -9,7 +9,7 @@ pub(super) mod hello;
 
 use super::{
     ca::{Ca, CaError, Leaves, Roots, provider},
-    connect::{Client, Tunnel, Unwrapped},
+    connect::{Client, Tunnel, Unwrapped, name},
     leg::{Leg, Secure},
     recognise::Begins,
     replay::Replay,
@@ -170,11 +170,15 @@ impl Tunnel {
         if names_agree && let Some(reason) = inspector.closed(&self.authority.host, hello.shape) {
             return self.relay(client, Leg::Plain(upstream), &first, &[], reason).await;
         }
+        if let Some(fields) = hello.says_more(names_agree) {
+            let target = hello.name.as_deref().unwrap_or(&self.authority.host);
+            self.shared.tap.name(name(&self.connection, &self.authority, target.as_bytes(), fields));
+        }
         let host = hello.name.clone().unwrap_or_else(|| self.authority.host.clone());
-        let Ok(name) = ServerName::try_from(host.clone()) else {
+        let Ok(server) = ServerName::try_from(host.clone()) else {
             return self.connection.ticket.settle(Some(UnscannedReason::InterceptionFailed));
         };
-        let secure = Secure { config: inspector.client(&hello.alpn), name, limit };
+        let secure = Secure { config: inspector.client(&hello.alpn), name: server, limit };
         let reached = secure.over(upstream).await;
         let alpn = match &reached {
             Ok(leg) => leg.alpn().map(<[u8]>::to_vec),
