@@ -329,7 +329,7 @@ fn backup(config: &Config, home: &Home) -> Vec<Check> {
         within.push(Check::warning(
             "backup",
             "`hermes backup` takes the key of the certificate authority with it",
-            "if backups leave this machine, bring an authority of your own with ca.certificate and ca.key",
+            "if backups leave this machine, bring an authority of your own: ca.mode = \"operator\", ca.cert and ca.key",
         ));
     }
     if within.is_empty() {
