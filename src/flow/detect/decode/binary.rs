@@ -1,6 +1,6 @@
 //! Bytes that are no text → the texts among them.
 
-use super::{Unwrap, Voice, archive, measured};
+use super::{Unwrap, Voice, archive, measured, packed};
 use crate::flow::detect::bits::{BLOCK, Block};
 use memchr::memchr;
 use std::ops::Range;
@@ -52,7 +52,7 @@ pub(super) fn printable(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, vo
     stretches(w, text, name, voice);
 }
 
-/// Shows the printable stretches of what was read as UTF-16, unless it is that throughout: only its beginning said so, and
+/// Shows what else is in what was read as UTF-16, unless it is that throughout: only its beginning said so, and
 /// a short name has as many zeros behind it in an archive.
 pub(super) fn between(w: &mut Unwrap<'_>, text: &[u8], plain: &str, name: Option<&[u8]>, voice: Voice) {
     let throughout =
@@ -62,7 +62,9 @@ pub(super) fn between(w: &mut Unwrap<'_>, text: &[u8], plain: &str, name: Option
     }
 }
 
+/// Shows what is packed within `text`, and its printable stretches.
 fn stretches(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
+    packed::within(w, text, name, voice);
     let mut out = w.buffer();
     lines(text, &mut out);
     wide(text, &mut out);

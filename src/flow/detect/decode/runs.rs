@@ -147,6 +147,7 @@ fn base64(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]
         if let Some(slash) = memrchr(b'/', &chars).filter(|at| *at >= SHORTEST && chars.len() - at <= LAST_SEGMENT)
             && !readable(&plain)
             && readable(&plain[..slash / 4 * 3])
+            && !is_form(&plain[slash / 4 * 3..])
         {
             plain.truncate(slash * 3 / 4);
         }

@@ -311,6 +311,20 @@ fn what_is_packed_in_an_archive_or_a_pack_is_undone() {
 }
 
 #[test]
+fn what_is_packed_behind_something_else_is_undone() {
+    let zstd = |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
+    for packed in [gzip(SECRET.as_bytes()), zstd(SECRET.as_bytes())] {
+        let tar = [&b"logs/2026/11/30/agent-output.gz"[..], &[0; 481], &packed, &[0; 512]].concat();
+        for text in [tar, [b"a line before it\n", &packed[..]].concat(), member("a", &packed, 0)] {
+            assert_ne!(chains(&text), [""; 0], "{}", text.escape_ascii());
+            assert_ne!(chains(BASE64.encode(&text)), [""; 0], "{}", text.escape_ascii());
+        }
+        let several = [&b"\0\0"[..], &gzip(b"nothing"), &[0; 9], &packed].concat();
+        assert_ne!(chains(&several), [""; 0]);
+    }
+}
+
+#[test]
 fn many_heads_before_one_broken_text_are_bounded_work() {
     let noise: Vec<u8> =
         (0..200_000_u32).flat_map(|n| n.wrapping_mul(0x9e37_79b9).rotate_left(n % 31).to_le_bytes()).collect();

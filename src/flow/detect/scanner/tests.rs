@@ -254,6 +254,15 @@ fn what_no_field_says_is_packed_and_stays_so_counts_as_over_its_bound() {
         assert_eq!(scanned.unscanned, Some(UnscannedReason::OverBound), "{n}");
         assert!(scanned.bytes < packed.len() as u64, "{n}");
     }
+    // What nobody here unpacks.
+    for begins in [&b"\xfd7zXZ\0"[..], b"BZh91AY&SY", b"7z\xbc\xaf\x27\x1c", b"\x04\x22\x4d\x18", b"Rar!\x1a\x07"] {
+        let packed = [begins, &[0, 0xff, 7, 0xc3].repeat(16)].concat();
+        for body in [packed.clone(), base64(&packed), [&b"name\0"[..], &packed].concat()] {
+            let scanned = scan(&body);
+            assert_eq!(scanned.unscanned, Some(UnscannedReason::OverBound), "{}", body.escape_ascii());
+            assert!(scanned.bytes < body.len() as u64, "{}", body.escape_ascii());
+        }
+    }
     for whole in [gzip(PATH.as_bytes()), gzip(&vec![b' '; 60 << 10]), base64(&gzip(PATH.as_bytes()))] {
         assert_eq!(scan(&whole), Scanned { bytes: whole.len() as u64, unscanned: None });
     }
