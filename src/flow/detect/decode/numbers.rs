@@ -4,7 +4,7 @@
 //! Between two of them stands the same each time, blanks apart. Where they may stand is told by the look at runs: there
 //! nothing is long and much is a digit.
 
-use super::{Unwrap, Voice, percent::nibble};
+use super::{Unwrap, Voice, percent::nibble, runs};
 use posture::Encoding;
 use std::ops::Range;
 
@@ -123,22 +123,36 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], likely: &[Range<usize>], n
     }
 }
 
-/// Shows what the numbers are that an array of JSON begins with: a program writes bytes so that makes JSON of what is no text.
+/// Shows what the numbers are that an array of JSON begins with, each a byte: a program writes bytes so that makes JSON of
+/// what is no text.
 pub(super) fn list(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice: Voice) {
-    let begin = text.iter().take(LONGEST_BETWEEN).take_while(|b| b.is_ascii_whitespace()).count();
-    if Number::at(&text[begin..]).is_none() {
-        return;
+    let mut bytes = w.buffer();
+    read_array(text, &mut bytes);
+    if bytes.len() >= LEAST && runs::may_be_read(&bytes) && w.afford(bytes.len()) {
+        w.opened(Encoding::Hex, &bytes, |w| runs::inside(w, &bytes, name, voice));
     }
-    let mut list = List::default();
-    list.read(text, begin);
-    if list.len >= LEAST && list.decimal.len() == list.len && w.afford(list.len) {
-        w.opened(Encoding::Hex, &list.decimal, |w| w.text(&list.decimal, name, voice));
+    w.give_back(bytes);
+}
+
+/// Appends the bytes that `text` begins with in decimal, with commas between them, as far as all are such.
+fn read_array(text: &[u8], bytes: &mut Vec<u8>) {
+    let mut rest = text.trim_ascii_start();
+    loop {
+        let digits = rest.iter().take(4).take_while(|b| b.is_ascii_digit()).count();
+        let byte = rest[..digits].iter().try_fold(0_u8, |sum, digit| sum.checked_mul(10)?.checked_add(digit - b'0'));
+        let (after, Some(byte)) = (rest[digits..].trim_ascii_start(), byte.filter(|_| digits > 0)) else { return };
+        match after.first() {
+            None | Some(b']') => return bytes.push(byte),
+            Some(b',') => bytes.push(byte),
+            Some(_) => return,
+        }
+        rest = after[1..].trim_ascii_start();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LEAST, List};
+    use super::{LEAST, List, read_array};
 
     fn read(text: &str) -> Vec<String> {
         let mut list = List::default();
@@ -185,5 +199,24 @@ mod tests {
             assert_eq!(read(numbers), [""; 0], "{numbers}");
         }
         assert_eq!(read("48 49 50 51 52 53 54 55").len(), 2, "either");
+    }
+
+    #[test]
+    fn an_array_of_bytes_is_read_to_what_is_none() {
+        for (array, bytes) in [
+            ("195, 169 ,0,\n 255]", &[195, 169, 0, 255][..]),
+            ("1,2", &[1, 2]),
+            ("1,2,256,3]", &[1, 2]),
+            ("1,2.5]", &[1]),
+            ("1,\"a\"]", &[1]),
+            ("1,,2]", &[1]),
+            ("1,-2]", &[1]),
+            ("]", &[]),
+            ("0x41]", &[]),
+        ] {
+            let mut read = Vec::new();
+            read_array(array.as_bytes(), &mut read);
+            assert_eq!(read, bytes, "{array}");
+        }
     }
 }

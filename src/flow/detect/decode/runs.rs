@@ -77,26 +77,32 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
     let mut runs = Stretches::new(text, of_base64);
     for run in runs.by_ref() {
         // The lines of a wrapped one are runs too.
-        if run.start >= after && !hex(w, &text[run.clone()], name, voice) {
+        if run.start < after {
+            continue;
+        }
+        after = hex(w, text, run.clone(), name, voice).unwrap_or_else(|| {
             // What only begins like base32 is the other's.
             let base32 = base32::decode(w, text, run.clone(), name, voice);
-            after = base32.max(base64(w, text, run, name, voice));
-        }
+            base32.max(base64(w, text, run, name, voice))
+        });
     }
     if !runs.numbers().is_empty() {
         numbers::decode(w, text, runs.numbers(), name, voice);
     }
 }
 
-/// Shows the hexadecimal stretches of a run; `true` when they are most of it.
-fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> bool {
+/// Shows the hexadecimal stretches of a run; gives the end of what it used when they are most of it.
+fn hex(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, voice: Voice) -> Option<usize> {
+    let mut end = run.end;
+    let run = &text[run];
     // Most runs are short: in those, a stretch has the middle.
     let middle = [run[SHORTEST - 1], run[run.len() - SHORTEST]];
     if run.len() < 2 * SHORTEST && !middle.iter().all(u8::is_ascii_hexdigit) {
-        return false;
+        return None;
     }
     let mut found = 0;
     for stretch in Stretches::new(run, of_hex) {
+        let is_whole = stretch.len() == run.len();
         let digits = &run[stretch];
         let digits = &digits[..digits.len() & !1];
         // Zeros are the same letter in base64, over and over.
@@ -111,12 +117,21 @@ fn hex(w: &mut Unwrap<'_>, run: &[u8], name: Option<&[u8]>, voice: Voice) -> boo
         }
         let begins = || HEXLOWER_PERMISSIVE.decode(&digits[..digits.len().min(MORE)]).unwrap_or_default();
         let promises = plausible(&sample[..sampled]) || (digits.len() >= SHORTEST_FORM && is_form(&begins()));
-        if promises && says_something(digits) && w.afford(digits.len() / 2) {
-            let plain = HEXLOWER_PERMISSIVE.decode(digits).unwrap_or_default();
-            w.opened(Encoding::Hex, digits, |w| inside(w, &plain, name, voice));
+        if promises && says_something(digits) {
+            let mut wrapped = w.buffer();
+            wrapped.extend_from_slice(digits);
+            if is_whole && digits.len() == run.len() {
+                end = unwrap_lines(text, end, run.len(), |b| b.is_ascii_hexdigit(), &mut wrapped);
+                wrapped.truncate(wrapped.len() & !1);
+            }
+            if w.afford(wrapped.len() / 2) {
+                let plain = HEXLOWER_PERMISSIVE.decode(&wrapped).unwrap_or_default();
+                w.opened(Encoding::Hex, &wrapped, |w| inside(w, &plain, name, voice));
+            }
+            w.give_back(wrapped);
         }
     }
-    found > run.len() / 2
+    (found > run.len() / 2).then_some(end)
 }
 
 /// Whether hexadecimal digits are more than a small number behind many zeros, as those who count write it: the one or two
@@ -179,7 +194,7 @@ fn own(run: &[u8], of_token: bool) -> Option<usize> {
 }
 
 /// Shows a decoded run.
-fn inside(w: &mut Unwrap<'_>, plain: &[u8], name: Option<&[u8]>, voice: Voice) {
+pub(super) fn inside(w: &mut Unwrap<'_>, plain: &[u8], name: Option<&[u8]>, voice: Voice) {
     // Packed bytes may have as many zeros.
     match binary::utf16(plain).filter(|_| !packed::is(plain) && !archive::is(plain)) {
         Some(text) => {
@@ -304,6 +319,11 @@ fn may_be_utf8(bits: u64) -> bool {
     let after_ascii = !high >> 8;
     let out_of_place = (after_beginning & !goes_on | after_ascii & goes_on) & OTHERS;
     goes_on & FIRST == 0 && out_of_place == 0
+}
+
+/// Whether bytes that a text was decoded to say something, as a whole or somewhere near their beginning.
+pub(super) fn may_be_read(bytes: &[u8]) -> bool {
+    plausible(bytes) || is_form(&bytes[..bytes.len().min(MORE)])
 }
 
 /// Whether decoded bytes look like something a receiver would use: text, UTF-16 text, compressed data, or an archive.

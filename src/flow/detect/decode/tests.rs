@@ -61,6 +61,7 @@ fn every_encoding_is_undone() {
         text.as_bytes().chunks(width).map(|l| String::from_utf8_lossy(l).into_owned()).collect::<Vec<_>>()
     };
     let wrapped = lines(&base64, 20);
+    let wrapped_hex = lines(&HEXLOWER.encode(SECRET.as_bytes()), 30);
     let json = serde_json::to_string(SECRET).unwrap();
     let twice = serde_json::to_string(&format!("{{\"cmd\":{json}}}")).unwrap();
     let thrice = serde_json::to_string(&format!("{{\"x\":{twice}}}")).unwrap();
@@ -108,9 +109,14 @@ fn every_encoding_is_undone() {
         (format!("[{}]", escaped(SECRET, |b| format!("0x{b:02x}, "))), "hex"),
         (format!("String.fromCharCode({}32)", escaped(SECRET, |b| format!("{b},"))), "hex"),
         (json!({"type": "Buffer", "data": SECRET.as_bytes()}).to_string(), "json hex"),
+        (json!({"data": format!("café {SECRET}").as_bytes()}).to_string(), "json hex"),
+        (json!({"data": format!("\u{8}é\u{1} {SECRET}").as_bytes()}).to_string(), "json hex"),
+        (json!([gzip(SECRET.as_bytes())]).to_string(), "json hex gzip"),
         (serde_json::to_string_pretty(&json!([1, ["x", SECRET.as_bytes()]])).unwrap(), "json hex"),
         (format!("exec({}'')", escaped(SECRET, |b| format!("chr({b})+"))), "hex"),
         (format!("0x{}", HEXLOWER.encode(SECRET.as_bytes())), "hex"),
+        (wrapped_hex.join("\n"), "hex"),
+        (wrapped_hex.join("\r\n").to_uppercase(), "hex"),
         (format!("a=b&cmd={}", SECRET.replace(' ', "+").replace('|', "%7C")), "form"),
         (format!("--b1\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n{SECRET}\r\n--b1--\r\n"), "multipart"),
         (
