@@ -33,7 +33,12 @@ pub(super) fn measured(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voi
     let found =
         if has_controls(text) { lines(text, &mut out) } else { strings(text, measured::throughout(text), &mut out) };
     if found && w.afford(out.len()) {
-        w.as_written(&out, name, voice);
+        // What is packed there is told to be left where it stands as a whole.
+        if w.is_deepest() {
+            w.show(&out, name, voice);
+        } else {
+            w.as_written(&out, name, voice);
+        }
     }
     w.give_back(out);
 }

@@ -1,10 +1,10 @@
 //! What the bound on depth leaves packed → how much of it nobody looked at.
 //!
 //! A text is shown with its escapes, its references and so on undone, one after the other and in any order, and what is
-//! packed in it stands in each of these. It is looked at where it stands least deep, which is where it comes last.
+//! packed in it stands in each of these. It is looked at where it stands least deep, be that first or last.
 
 use std::{
-    collections::{HashMap, hash_map::RandomState},
+    collections::{HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher,
 };
 
@@ -16,23 +16,30 @@ const MOST: usize = 1024;
 pub(super) struct Closed {
     /// Its length, by a hash of it.
     left: HashMap<u64, usize>,
+    opened: HashSet<u64>,
     hasher: RandomState,
 }
 
 impl Closed {
     /// It is too deep here; `false` when it cannot be remembered.
     pub(super) fn keep(&mut self, packed: &[u8]) -> bool {
+        let hash = self.hasher.hash_one(packed);
+        if self.opened.contains(&hash) {
+            return true;
+        }
         let room = self.left.len() < MOST;
         if room {
-            self.left.insert(self.hasher.hash_one(packed), packed.len());
+            self.left.insert(hash, packed.len());
         }
         room
     }
 
     /// It was opened here.
     pub(super) fn open(&mut self, packed: &[u8]) {
-        if !self.left.is_empty() {
-            self.left.remove(&self.hasher.hash_one(packed));
+        let hash = self.hasher.hash_one(packed);
+        self.left.remove(&hash);
+        if self.opened.len() < MOST {
+            self.opened.insert(hash);
         }
     }
 
@@ -45,6 +52,25 @@ impl Closed {
     pub(super) fn take(&mut self) -> Option<usize> {
         let bytes = self.bytes();
         self.left.clear();
+        self.opened.clear();
         (bytes > 0).then_some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Closed;
+
+    #[test]
+    fn what_was_opened_before_or_behind_is_not_left() {
+        let mut closed = Closed::default();
+        assert!(closed.keep(b"behind") && closed.keep(b"nowhere"));
+        closed.open(b"before");
+        closed.open(b"behind");
+        assert!(closed.keep(b"before"));
+        assert_eq!(closed.take(), Some(b"nowhere".len()));
+        assert_eq!(closed.take(), None);
+        assert!(closed.keep(b"before"), "of another part");
+        assert_eq!(closed.bytes(), b"before".len());
     }
 }

@@ -138,12 +138,16 @@ impl<'a> Unwrap<'a> {
         }
     }
 
+    /// Whether the bound is reached, and nothing more is decoded here.
+    pub(super) fn is_deepest(&self) -> bool {
+        self.chain.len == MAX_CHAIN || self.chain.depth >= self.limits.max_depth
+    }
+
     /// Runs `inner` one decoding deeper, unless the bound is reached.
     pub(super) fn deeper<T>(&mut self, by: Encoding, inner: impl FnOnce(&mut Self) -> T) -> Option<T> {
         // How much of the chain is left says what stands around a part, too.
-        let ends = self.chain.len == MAX_CHAIN;
-        self.refused |= ends;
-        if ends || self.chain.depth >= self.limits.max_depth {
+        self.refused |= self.chain.len == MAX_CHAIN;
+        if self.is_deepest() {
             return None;
         }
         let before = (self.chain.len, self.chain.depth);
