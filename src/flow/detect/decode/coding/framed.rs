@@ -85,10 +85,15 @@ impl Framed {
         Ok(())
     }
 
-    /// The input is over: a first line that is not whole has no chunk behind it.
+    /// The input is over: a first line that is not whole has no chunk behind it, and any other stands beside the content.
     pub(super) fn end(&mut self, out: &mut dyn FnMut(&[u8]) -> Result<(), Stop>) -> Result<(), Stop> {
+        let line = std::mem::take(&mut self.line);
         if matches!(self.state, State::Begin) {
-            out(&std::mem::take(&mut self.line))?;
+            return out(&line);
+        }
+        if !line.is_empty() {
+            self.aside.begin();
+            self.aside.say(&line);
         }
         Ok(())
     }
@@ -160,6 +165,10 @@ mod tests {
             assert_eq!(taken_off(plain, 3), (plain.to_vec(), Vec::new(), Ok(())));
         }
         assert_eq!(taken_off(b"5\r\nhel", 2).0, b"hel");
+        let cut = |body| taken_off(body, 4).1;
+        assert_eq!(cut(b"5\r\nhello\r\n6;chunk-sig"), b"|6;chunk-sig");
+        assert_eq!(cut(b"5\r\nhello\r\nwhat is no size"), b"|what is no size");
+        assert_eq!(cut(b"5\r\nhello and"), b"| and");
         assert_eq!(taken_off(b"5\r\nhello2\r\nx", 2).2, Err(Stop::Broken));
         assert_eq!(taken_off(b"5\r\nhello\r\nsize\r\n", 2).2, Err(Stop::Broken));
         assert_eq!(taken_off(&[&b"1\r\na\r\n"[..], &[b'7'; 2000]].concat(), 9).2, Err(Stop::Broken));
