@@ -93,7 +93,8 @@ pub(super) fn decode(w: &mut Unwrap<'_>, text: &[u8], name: Option<&[u8]>, voice
 
 /// Shows the hexadecimal stretches of a run; gives the end of what it used when they are most of it.
 fn hex(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, voice: Voice) -> Option<usize> {
-    let mut end = run.end;
+    let run_end = run.end;
+    let mut end = run_end;
     let run = &text[run];
     // Most runs are short: in those, a stretch has the middle.
     let middle = [run[SHORTEST - 1], run[run.len() - SHORTEST]];
@@ -131,7 +132,7 @@ fn hex(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, 
             w.give_back(wrapped);
         }
     }
-    (found > run.len() / 2).then_some(end)
+    (found > run.len() / 2 || end > run_end).then_some(end)
 }
 
 /// Whether hexadecimal digits are more than a small number behind many zeros, as those who count write it: the one or two

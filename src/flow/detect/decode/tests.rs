@@ -317,6 +317,14 @@ fn what_is_packed_in_an_archive_or_a_pack_is_undone() {
 }
 
 #[test]
+fn lines_of_hexadecimal_without_a_digit_are_gone_through_once() {
+    for line in ["dcaecaaacfbbcfba\n", "caabcbafccbfdeaecebdcdbd\n"] {
+        let shown: usize = views(line.repeat(200).as_bytes()).iter().map(|view| view.2.len()).sum();
+        assert!(shown < 4 * 200 * line.len(), "{shown}");
+    }
+}
+
+#[test]
 fn what_is_packed_behind_something_else_is_undone() {
     let zstd = |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
     for packed in [gzip(SECRET.as_bytes()), zstd(SECRET.as_bytes())] {
