@@ -72,7 +72,7 @@ impl<'t> Shell<'t> {
     fn line(&mut self, start: usize, spelt: bool) -> usize {
         let Self { text, done, variables, joined, out } = self;
         let variables = variables.get_or_insert_with(|| Variables::used_in(text));
-        assignments(&text[*done..start], variables);
+        assignments(&text[*done..start], *done, variables);
         joined.clear();
         let mut was_joined = false;
         let mut rest = &text[start..];
@@ -108,7 +108,7 @@ impl<'t> Shell<'t> {
             bare
         };
         let whole = &whole[..whole.len().min(MAX_LINE)];
-        assignments(whole, variables);
+        assignments(whole, start, variables);
         if was_joined || spelt {
             variables.enter(start..text.len() - rest.len());
             out.braces = MAX_BRACES;

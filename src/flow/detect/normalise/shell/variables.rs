@@ -130,8 +130,9 @@ fn name_of(text: &[u8]) -> Option<Vec<u8>> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Notes every `name=value` of the lines that gives a used variable its value, and what `cd` and `unset` make of one.
-pub(super) fn assignments(lines: &[u8], variables: &mut Variables) {
+/// Notes every `name=value` of the lines, which begin at `start`, that gives a used variable its value, and what `cd` and
+/// `unset` make of one.
+pub(super) fn assignments(lines: &[u8], start: usize, variables: &mut Variables) {
     if variables.values.is_empty() {
         return;
     }
@@ -171,6 +172,7 @@ pub(super) fn assignments(lines: &[u8], variables: &mut Variables) {
         if value.len() > MAX_VALUE || value.starts_with(b"=") {
             continue;
         }
+        variables.enter(start + at..start + at + 1);
         let mut plain = Plain::new(MAX_VALUE);
         rewrite(value, variables, 1, &mut plain);
         variables.values.insert(name.to_vec(), Some(Value { text: plain.bytes, is_list }));
