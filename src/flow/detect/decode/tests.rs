@@ -245,6 +245,21 @@ fn shows(body: &[u8], text: &str) -> bool {
 }
 
 #[test]
+fn the_first_letters_of_a_header_measure_nothing_in_it() {
+    // As a field and its length, `Be` has the next 101 bytes, and `M` has four.
+    let value = format!("Bearer {}M3BKK", drawn(96));
+    let shown = |placement| {
+        let seen = views_with(&Limits::default(), |w| {
+            w.place(placement);
+            w.text(value.as_bytes(), Some(b"authorization"), Voice::Unknown);
+        });
+        seen.into_iter().map(|view| view.2).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(Placement::Header), [value.as_bytes()]);
+    assert!(shown(Placement::Body).len() > 1);
+}
+
+#[test]
 fn texts_are_shown_once() {
     let text =
         "a text of several lines\n  as they are written, \u{1b}[1mwith a colour\u{1b}[m,\r\n\tand nothing else.\n";

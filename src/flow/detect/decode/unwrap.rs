@@ -262,7 +262,12 @@ impl<'a> Unwrap<'a> {
             binary::printable(self, text, name, voice);
             return;
         }
-        binary::measured(self, text, name, voice);
+        // What a head says as it was sent is no form for programs: the first letters of `Bearer` would measure any key.
+        let in_head =
+            matches!(self.placement, Placement::Header | Placement::Path | Placement::Query | Placement::Host);
+        if self.chain.len > 0 || !in_head {
+            binary::measured(self, text, name, voice);
+        }
         self.as_written(text, name, voice);
     }
 
