@@ -1,9 +1,6 @@
 //! First bytes → what a `ClientHello` asks for. Every byte read stays where it can be relayed from.
 
-use super::{
-    super::message::Field,
-    {HTTP1, HTTP2},
-};
+use super::{super::message::Field, HTTP1, HTTP2};
 use bytes::Bytes;
 use hudsucker::rustls::server::{Accepted, Acceptor};
 use std::{

@@ -39,14 +39,14 @@ fn kind(text: &[u8]) -> Option<Encoding> {
         return None;
     }
     match text {
-        [0x1f, 0x8b, 8, ..] => Some(Encoding::Gzip),
+        _ if text.starts_with(GZIP) => Some(Encoding::Gzip),
+        _ if text.starts_with(ZSTD) => Some(Encoding::Zstd),
         // RFC 1950, section 2.2, a window of 32 KiB; then a block of one of the three kinds. What begins with two letters is
         // a text, unless it does not go on as one.
         [0x78, 0x01 | 0x9c | 0xda, block, ..] if block & 0b110 != 0b110 => Some(Encoding::Deflate),
         [0x78, 0x5e, block, ..] if block & 0b110 != 0b110 && !text.iter().take(LOOK).all(u8::is_ascii_graphic) => {
             Some(Encoding::Deflate)
         }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Encoding::Zstd),
         _ => None,
     }
 }

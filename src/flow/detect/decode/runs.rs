@@ -103,7 +103,6 @@ fn hex(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, 
     }
     let mut found = 0;
     for stretch in Stretches::new(run, of_hex) {
-        let is_whole = stretch.len() == run.len();
         let digits = &run[stretch];
         let digits = &digits[..digits.len() & !1];
         // Zeros are the same letter in base64, over and over.
@@ -121,7 +120,7 @@ fn hex(w: &mut Unwrap<'_>, text: &[u8], run: Range<usize>, name: Option<&[u8]>, 
         if promises && says_something(digits) {
             let mut wrapped = w.buffer();
             wrapped.extend_from_slice(digits);
-            if is_whole && digits.len() == run.len() {
+            if digits.len() == run.len() {
                 end = unwrap_lines(text, end, run.len(), |b| b.is_ascii_hexdigit(), &mut wrapped);
                 wrapped.truncate(wrapped.len() & !1);
             }

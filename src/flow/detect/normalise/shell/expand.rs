@@ -249,7 +249,8 @@ fn dollar(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> 
     }
 }
 
-/// `{rm,-rf,/}` is `rm -rf /`, `/etc/{passwd,shadow}` is two words, as is `~/.ssh/id_{rsa,dsa}`, and `~/.{ssh,gnupg}/id_{rsa,dsa}` four.
+/// `{rm,-rf,/}` is `rm -rf /`, `/etc/{passwd,shadow}` is two words, as is `~/.ssh/id_{rsa,dsa}`, and
+/// `~/.{ssh,gnupg}/id_{rsa,dsa}` four.
 fn brace(rest: &[u8], variables: &Variables, depth: usize, out: &mut Plain) -> usize {
     if out.braces == 0 {
         return 0;

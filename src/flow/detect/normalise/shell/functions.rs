@@ -113,7 +113,7 @@ fn called(text: &[u8], name: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Whether a command may begin behind `before`.
-fn begins_command(before: &[u8]) -> bool {
+pub(super) fn begins_command(before: &[u8]) -> bool {
     before.last().is_none_or(|b| !is_of_name(*b) && !matches!(b, b'.' | b'/' | b'$'))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     expand::{MAX_VALUE, Plain, bare, closing, rewrite},
-    functions::Functions,
+    functions::{Functions, begins_command},
     makefile::{Macros, definitions},
     output::shell_word,
 };
@@ -181,8 +181,6 @@ pub(super) fn assignments(lines: &[u8], start: usize, variables: &mut Variables)
 
 /// The word behind the last `command` of the lines, without its quotes.
 fn after_word<'t>(lines: &'t [u8], command: &[u8]) -> Option<&'t [u8]> {
-    let ends_word =
-        |at: &usize| !lines[..*at].last().is_some_and(|b| b.is_ascii_alphanumeric() || b"_-./$".contains(b));
-    let at = memmem::find_iter(lines, command).filter(ends_word).last()?;
+    let at = memmem::find_iter(lines, command).filter(|at| begins_command(&lines[..*at])).last()?;
     shell_word(&mut &lines[at + command.len()..]).filter(|word| word.len() <= MAX_VALUE)
 }
